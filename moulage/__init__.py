@@ -1,0 +1,1 @@
+"""Transfer learning for skin-lesion images that can be trusted."""

@@ -1,0 +1,1 @@
+"""Synthetic dermatoscopic images with known diagnoses and known faults."""

@@ -1,0 +1,1 @@
+"""Commands: parse words, call an action, print what it says."""

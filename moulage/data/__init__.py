@@ -1,0 +1,1 @@
+"""Folders of images read into a catalogue, and its images into pixels."""

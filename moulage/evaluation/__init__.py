@@ -1,0 +1,1 @@
+"""Numbers drawn from predictions, with their uncertainty."""

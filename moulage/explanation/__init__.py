@@ -1,0 +1,1 @@
+"""Why a classifier says so, and whether that explanation can be trusted."""

@@ -1,0 +1,1 @@
+"""Pretrained backbones as chains of stages, heads upon them, weights beneath."""

@@ -1,0 +1,131 @@
+"""Predictions: the waist of the house, one table with a row an image.
+
+In:  logits before temperature, with the training part's natural prior put back.
+Out: a frozen record; everything downstream is a function of it, the catalogue and the split.
+Knows nothing of networks. Equal content gives equal bytes on disk.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from moulage.errors import DataError, ShapeError
+from moulage.split import Part
+from moulage.store import write_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Predictions:
+    """What a classifier says of each image.
+
+    image_ids, lesion_ids, parts (N,) str; labels (N,) int64 in [0, K); logits (N, K) float32.
+    diagnoses: K codes, the columns' order. prior: (K,) float64, the natural prior of the
+    training part. temperature: > 0; `probabilities` applies it.
+    """
+
+    image_ids: NDArray[np.str_]
+    lesion_ids: NDArray[np.str_]
+    parts: NDArray[np.str_]
+    labels: NDArray[np.int64]
+    logits: NDArray[np.float32]
+    diagnoses: tuple[str, ...]
+    prior: NDArray[np.float64]
+    temperature: float = 1.0
+    split_digest: str = ""
+    classifier_digest: str = ""
+
+    def __post_init__(self) -> None:
+        expected = (len(self.image_ids), len(self.diagnoses))
+        if self.logits.shape != expected or self.logits.dtype != np.float32:
+            raise ShapeError(
+                f"`logits` must have shape (N, K) = {expected} and type float32; got "
+                f"{self.logits.shape} of {self.logits.dtype}. Pass a row an image."
+            )
+        if not np.isfinite(self.logits).all():
+            raise ShapeError(
+                f"`logits` must be finite; got {int((~np.isfinite(self.logits)).sum())} values "
+                "that are not. Look for a training that diverged."
+            )
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def of(self, part: Part) -> "Predictions":
+        """Return the rows of one part."""
+        return self.take(np.flatnonzero(self.parts == part))
+
+    def take(self, rows: NDArray[np.int64]) -> "Predictions":
+        """Return some rows, in their order."""
+        return Predictions(
+            image_ids=self.image_ids[rows],
+            lesion_ids=self.lesion_ids[rows],
+            parts=self.parts[rows],
+            labels=self.labels[rows],
+            logits=self.logits[rows],
+            diagnoses=self.diagnoses,
+            prior=self.prior,
+            temperature=self.temperature,
+            split_digest=self.split_digest,
+            classifier_digest=self.classifier_digest,
+        )
+
+    def probabilities(self) -> NDArray[np.float64]:
+        """Return softmax(logits / temperature) `(N, K)`, rows sum to 1."""
+        scaled = self.logits.astype(np.float64) / self.temperature
+        scaled -= scaled.max(axis=1, keepdims=True)
+        exponents = np.exp(scaled)
+        total: NDArray[np.float64] = exponents.sum(axis=1, keepdims=True)
+        return np.asarray(exponents / total, dtype=np.float64)
+
+
+def write_predictions(predictions: Predictions, path: Path) -> None:
+    """Write a Parquet file: image_id, lesion_id, part, label, a `logit_<dx>` a diagnosis."""
+    columns: dict[str, pa.Array] = {
+        "image_id": pa.array(predictions.image_ids.tolist(), pa.string()),
+        "lesion_id": pa.array(predictions.lesion_ids.tolist(), pa.string()),
+        "part": pa.array(predictions.parts.tolist(), pa.string()),
+        "label": pa.array(predictions.labels, pa.int64()),
+    }
+    for k, code in enumerate(predictions.diagnoses):
+        columns[f"logit_{code}"] = pa.array(predictions.logits[:, k], pa.float32())
+    meta = {
+        "diagnoses": list(predictions.diagnoses),
+        "prior": predictions.prior.tolist(),
+        "temperature": predictions.temperature,
+        "split_digest": predictions.split_digest,
+        "classifier_digest": predictions.classifier_digest,
+    }
+    table = pa.table(columns).replace_schema_metadata({"moulage": json.dumps(meta)})
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    write_bytes(path, sink.getvalue().to_pybytes())
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read what `write_predictions` wrote; raises DataError on any other Parquet file."""
+    table = pq.read_table(path)
+    meta = json.loads((table.schema.metadata or {}).get(b"moulage", b"{}"))
+    if "prior" not in meta:
+        raise DataError(
+            f"`{path}` must be predictions written by moulage; got a Parquet file without their "
+            "prior. Make them with `moulage train` or `moulage evaluate`."
+        )
+    codes = tuple(meta["diagnoses"])
+    logits = np.stack([table[f"logit_{code}"].to_numpy() for code in codes], axis=1)
+    return Predictions(
+        image_ids=np.array(table["image_id"].to_pylist(), dtype=str),
+        lesion_ids=np.array(table["lesion_id"].to_pylist(), dtype=str),
+        parts=np.array(table["part"].to_pylist(), dtype=str),
+        labels=table["label"].to_numpy().astype(np.int64),
+        logits=logits.astype(np.float32),
+        diagnoses=codes,
+        prior=np.array(meta["prior"], dtype=np.float64),
+        temperature=float(meta["temperature"]),
+        split_digest=meta["split_digest"],
+        classifier_digest=meta["classifier_digest"],
+    )

@@ -1,0 +1,101 @@
+"""The split: which part each image belongs to.
+
+In:  image ids, lesion ids and parts, row by row.   Out: a frozen record with a digest.
+Knows nothing of how parts are chosen (`splits/`) or used.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from moulage.errors import DataError, examples
+from moulage.store import digest_of, write_text
+
+Part = Literal["train", "validation", "calibration", "test"]
+PARTS: tuple[Part, ...] = ("train", "validation", "calibration", "test")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Split:
+    """The part of each image, in the catalogue's order.
+
+    image_ids (N,) str; lesion_ids (N,) str; parts (N,) str, each one of `PARTS`.
+    In a `leaky` split an image trains and is tested: it stands in two rows.
+    """
+
+    image_ids: NDArray[np.str_]
+    lesion_ids: NDArray[np.str_]
+    parts: NDArray[np.str_]
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.parts.tolist()) - set(PARTS))
+        if unknown:
+            raise DataError(
+                f"A part must be one of {', '.join(PARTS)}; got {examples(unknown)}. "
+                "Rename the parts in the split file."
+            )
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    @property
+    def digest(self) -> str:
+        """A function of which image is in which part, not of the rows' order."""
+        rows = zip(self.image_ids, self.lesion_ids, self.parts, strict=True)
+        return digest_of(sorted([str(i), str(g), str(p)] for i, g, p in rows))
+
+    def rows_of(self, part: Part) -> NDArray[np.int64]:
+        """Return the rows of this split that belong to a part, in order."""
+        return np.flatnonzero(self.parts == part)
+
+    def has(self, part: Part) -> bool:
+        """Say whether any image belongs to a part."""
+        return bool((self.parts == part).any())
+
+
+def positions(split: Split, image_ids: Sequence[str] | NDArray[np.str_]) -> NDArray[np.int64]:
+    """Return, for each row of the split, its image's place in `image_ids`.
+
+    Raises DataError where the split names an image that `image_ids` lacks.
+    """
+    where = pd.Index(np.asarray(image_ids, dtype=str)).get_indexer(pd.Index(split.image_ids))
+    if (where < 0).any():
+        lost = split.image_ids[where < 0]
+        raise DataError(
+            f"A split must name images of its catalogue; got {len(lost)} others "
+            f"({examples(lost)}). Make the split from this catalogue."
+        )
+    return np.asarray(where, dtype=np.int64)
+
+
+def write_split(split: Split, path: Path) -> None:
+    """Write `image_id,lesion_id,part`, a row an image."""
+    write_text(path, _frame(split).to_csv(index=False, lineterminator="\n"))
+
+
+def read_split(path: Path) -> Split:
+    """Read `image_id,lesion_id,part`; raises DataError where a column is missing."""
+    frame = pd.read_csv(io.StringIO(path.read_text()), dtype=str)
+    missing = [name for name in ("image_id", "lesion_id", "part") if name not in frame.columns]
+    if missing:
+        raise DataError(
+            f"A split file must have the columns image_id, lesion_id and part; got no "
+            f"{examples(missing)} in {path}. Add the column."
+        )
+    return Split(
+        image_ids=frame["image_id"].to_numpy(dtype=str),
+        lesion_ids=frame["lesion_id"].to_numpy(dtype=str),
+        parts=frame["part"].to_numpy(dtype=str),
+    )
+
+
+def _frame(split: Split) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"image_id": split.image_ids, "lesion_id": split.lesion_ids, "part": split.parts}
+    )

@@ -1,0 +1,1 @@
+"""Images assigned to parts so that no lesion is in two of them."""

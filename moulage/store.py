@@ -1,0 +1,286 @@
+"""Keep what is dear to compute: folders named by their content's key, published by rename.
+
+In:  a kind ("pixels", "activations"), a key (what the content depends on), a builder.
+Out: a finished folder, or none: a killed builder leaves only a `.building-*` folder behind.
+Knows nothing of images or networks.
+Why: a half-written cache that is read as whole gives wrong numbers without a word. A full disk
+must raise, so arrays are written with plain writes and mapped only for reading.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from moulage.errors import ConfigError, RunError, ShapeError
+
+try:
+    import fcntl
+except ImportError:  # Windows refuses to delete a file that is open: no lock is needed there
+    fcntl = None  # type: ignore[assignment]
+
+_BUILDING = ".building-"
+_LOCK = "lock"
+_KEY = "key.json"
+_STALE_S = 24 * 3600
+_held: dict[Path, int] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One finished folder of the cache."""
+
+    folder: Path
+    kind: str
+    key: Mapping[str, Any]
+    size_bytes: int
+    used_at: float
+
+
+def cache_folder() -> Path:
+    """Return where caches live: `MOULAGE_CACHE`, else the user's cache directory."""
+    if named := os.environ.get("MOULAGE_CACHE"):
+        return Path(named)
+    return _user_folder("XDG_CACHE_HOME", ".cache", "Caches", "LOCALAPPDATA") / "moulage"
+
+
+def data_folder() -> Path:
+    """Return where lasting records live: `MOULAGE_DATA`, else the user's data directory."""
+    if named := os.environ.get("MOULAGE_DATA"):
+        return Path(named)
+    return _user_folder("XDG_DATA_HOME", ".local/share", "Application Support", "APPDATA") / (
+        "moulage"
+    )
+
+
+def digest_of(key: object) -> str:
+    """Return 32 hexadecimal digits that are a function of a JSON-able key."""
+    text = json.dumps(key, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: new file, fsync, rename.
+
+    Raises RunError where the disk is full or the folder cannot be written; `path` is then as
+    it was before.
+    """
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise _refusal(path, error) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text as `write_bytes` does."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write indented JSON as `write_bytes` does; a NaN is refused, since JSON has none."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+class ArrayWriter:
+    """Write a `.npy` file row by row, so that memory holds one batch and a full disk raises."""
+
+    def __init__(self, path: Path, *, shape: tuple[int, ...], dtype: DTypeLike) -> None:
+        self._path = path
+        self._shape = shape
+        self._dtype = np.dtype(dtype)
+        self._n_rows = 0
+
+    def __enter__(self) -> Self:
+        try:
+            self._file = self._path.open("wb")
+            header = {
+                "descr": np.lib.format.dtype_to_descr(self._dtype),
+                "fortran_order": False,
+                "shape": self._shape,
+            }
+            np.lib.format.write_array_header_1_0(self._file, header)
+        except OSError as error:
+            raise _refusal(self._path, error) from error
+        return self
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Append `rows (n, …)`; each must have the shape and type that were announced."""
+        if rows.shape[1:] != self._shape[1:] or rows.dtype != self._dtype:
+            raise ShapeError(
+                f"`rows` must have shape (n, {', '.join(map(str, self._shape[1:]))}) and type "
+                f"{self._dtype}; got {rows.shape} of {rows.dtype}. Convert them first."
+            )
+        try:
+            self._file.write(np.ascontiguousarray(rows).data)
+        except OSError as error:
+            raise _refusal(self._path, error) from error
+        self._n_rows += len(rows)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._file.close()
+        except OSError as fault:
+            raise _refusal(self._path, fault) from fault
+        if error is None and self._n_rows != self._shape[0]:
+            raise ShapeError(
+                f"`{self._path.name}` must have {self._shape[0]} rows; got {self._n_rows}. "
+                "Append every row before the file is closed."
+            )
+
+
+def find(kind: str, key: Mapping[str, Any]) -> Path | None:
+    """Return the finished folder of this key, held against pruning until the process ends."""
+    folder = cache_folder() / kind / digest_of(key)
+    if not (folder / _KEY).is_file():
+        return None
+    _hold(folder)
+    with suppress(OSError):  # a read-only cache is as good; it only looks older than it is
+        os.utime(folder / _KEY)
+    return folder
+
+
+@contextmanager
+def publish(kind: str, key: Mapping[str, Any]) -> Iterator[Path]:
+    """Yield an empty folder to fill; at a clean end it becomes the folder of this key.
+
+    Where another builder was faster, ours is dropped: both hold the same content.
+    """
+    room = cache_folder() / kind
+    building = room / f"{_BUILDING}{digest_of(key)}-{secrets.token_hex(4)}"
+    try:
+        building.mkdir(parents=True)
+    except OSError as error:
+        raise _refusal(building, error) from error
+    try:
+        yield building
+        write_json(building / _KEY, dict(key))
+        _rename(building, room / digest_of(key))
+    except OSError as error:
+        if isinstance(error, RunError):
+            raise
+        raise _refusal(building, error) from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def entries() -> list[Entry]:
+    """List the finished folders of the cache, last used first."""
+    found = [_entry(path) for path in cache_folder().glob(f"*/[!.]*/{_KEY}")]
+    return sorted(found, key=lambda entry: entry.used_at, reverse=True)
+
+
+def prune(
+    *, older_than_s: float | None = None, keep_bytes: int | None = None
+) -> tuple[list[Entry], list[Entry]]:
+    """Delete entries unused for `older_than_s`, then the oldest until `keep_bytes` are left.
+
+    Returns (deleted, in use): an entry that a living process holds is never touched. What
+    killed builders left behind for a day goes too.
+    """
+    if older_than_s is None and keep_bytes is None:
+        raise ConfigError("`prune` must be told an age or a size; got neither. Pass one.")
+    _sweep_unfinished()
+    now, left = time.time(), sum(entry.size_bytes for entry in entries())
+    deleted: list[Entry] = []
+    in_use: list[Entry] = []
+    for entry in reversed(entries()):
+        is_old = older_than_s is not None and now - entry.used_at > older_than_s
+        if not is_old and (keep_bytes is None or left <= keep_bytes):
+            continue
+        if not _delete_unless_held(entry.folder):
+            in_use.append(entry)
+            continue
+        deleted.append(entry)
+        left -= entry.size_bytes
+    return deleted, in_use
+
+
+def _user_folder(variable: str, linux: str, mac: str, windows: str) -> Path:
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / mac
+    if sys.platform == "win32":
+        return Path(os.environ.get(windows, Path.home()))
+    return Path(os.environ.get(variable) or Path.home() / linux)
+
+
+def _refusal(path: Path, error: OSError) -> RunError:
+    reason = error.strerror or str(error)
+    return RunError(
+        f"`{path}` must be writable and its disk must have room; got '{reason}'. Free space or "
+        "choose another folder (MOULAGE_CACHE moves the cache), then run the same command again."
+    )
+
+
+def _rename(building: Path, folder: Path) -> None:
+    try:
+        building.rename(folder)
+    except OSError:
+        if not (folder / _KEY).is_file():
+            raise
+
+
+def _hold(folder: Path) -> None:
+    if fcntl is None or folder in _held:
+        return
+    try:
+        handle = os.open(folder / _LOCK, os.O_RDONLY | os.O_CREAT)
+    except OSError:
+        return  # read-only cache: nobody prunes it either
+    fcntl.flock(handle, fcntl.LOCK_SH)
+    _held[folder] = handle
+
+
+def _delete_unless_held(folder: Path) -> bool:
+    if fcntl is not None:
+        handle = os.open(folder / _LOCK, os.O_RDONLY | os.O_CREAT)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        finally:
+            os.close(handle)
+    doomed = folder.with_name(f"{_BUILDING}doomed-{secrets.token_hex(4)}")
+    folder.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+    return True
+
+
+def _entry(path: Path) -> Entry:
+    files = [file for file in path.parent.rglob("*") if file.is_file()]
+    return Entry(
+        folder=path.parent,
+        kind=path.parent.parent.name,
+        key=json.loads(path.read_text()),
+        size_bytes=sum(file.stat().st_size for file in files),
+        used_at=path.stat().st_mtime,
+    )
+
+
+def _sweep_unfinished() -> None:
+    for folder in cache_folder().glob(f"*/{_BUILDING}*"):
+        if time.time() - folder.stat().st_mtime > _STALE_S:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""What the data is: its distributions, duplicates, telltales, labels and faults."""

@@ -1,0 +1,1 @@
+"""One loop for every phase, its batches, its treatments and its checkpoints."""
