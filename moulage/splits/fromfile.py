@@ -1,0 +1,65 @@
+"""Read a split from a file and hold it against the catalogue it is meant for.
+
+In:  `image_id,lesion_id,part`, a row an image; a Catalogue.   Out: Split, the catalogue's order.
+Knows nothing of how parts were chosen; `splits.leakage.refuse_leak` judges that.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moulage.catalogue import Catalogue
+from moulage.errors import DataError, examples
+from moulage.split import PARTS, Split, positions, read_split
+
+
+def split_from_file(path: Path, *, catalogue: Catalogue) -> Split:
+    """Read a split file; each image of the catalogue must stand in it, with its own lesion.
+
+    Raises DataError on unknown images, images without a part, repeated rows and lesion ids
+    that differ from the catalogue's. An image in two parts is kept: that is a leak.
+    """
+    split = read_split(path)
+    places = positions(split, catalogue.image_ids)
+    _refuse_unassigned(places, catalogue=catalogue, path=path)
+    _refuse_repeated(split, path=path)
+    _refuse_other_lesions(split, places=places, catalogue=catalogue, path=path)
+    rank = np.array([PARTS.index(part) for part in split.parts])
+    order = np.lexsort((rank, places))
+    return Split(
+        image_ids=split.image_ids[order],
+        lesion_ids=split.lesion_ids[order],
+        parts=split.parts[order],
+    )
+
+
+def _refuse_unassigned(places: NDArray[np.int64], *, catalogue: Catalogue, path: Path) -> None:
+    lost = np.setdiff1d(np.arange(len(catalogue)), places)
+    if len(lost):
+        raise DataError(
+            f"Every image must have a part; got {len(lost)} without one "
+            f"({examples(catalogue.image_ids[lost])}) in {path}. Add their rows."
+        )
+
+
+def _refuse_repeated(split: Split, *, path: Path) -> None:
+    rows = np.array([f"{i} ({p})" for i, p in zip(split.image_ids, split.parts, strict=True)])
+    names, counts = np.unique(rows, return_counts=True)
+    if (counts > 1).any():
+        raise DataError(
+            f"An image must have one row a part; got {int((counts > 1).sum())} repeated "
+            f"({examples(names[counts > 1])}) in {path}. Drop the repeated rows."
+        )
+
+
+def _refuse_other_lesions(
+    split: Split, *, places: NDArray[np.int64], catalogue: Catalogue, path: Path
+) -> None:
+    differs = split.lesion_ids != catalogue.lesion_ids[places]
+    if differs.any():
+        raise DataError(
+            f"A split file must give each image the lesion of the catalogue; got "
+            f"{int(differs.sum())} others ({examples(split.image_ids[differs])}) in {path}. "
+            "Copy `lesion_id` from the catalogue."
+        )
