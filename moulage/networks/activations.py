@@ -1,0 +1,124 @@
+"""Activations: what lies below a boundary, computed once per image and kept on disk.
+
+In:  pixels (N, H, W, 3) uint8, a classifier, a boundary, a view.
+Out: a memory map (N, h, w, D), channels last, in the precision that computed it.
+Memory holds one batch at a time. bfloat16, which numpy lacks, is stored as its bits (uint16).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from moulage import store
+from moulage.networks.classifier import Classifier
+from moulage.networks.machine import Machine
+from moulage.views import IDENTITY, apply_view
+
+Progress = Callable[[int, int], None]
+KIND = "activations"
+_BATCH = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Activations:
+    """Maps at one boundary for every row of the pixels.
+
+    array: (N, h, w, D) float32, or uint16 holding the bits of bfloat16; mapped, read-only.
+    """
+
+    array: NDArray[np.float32] | NDArray[np.uint16]
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def read(self, rows: NDArray[np.int64]) -> Tensor:
+        """Return maps (n, D, h, w) of some rows, channels last in memory."""
+        block = torch.from_numpy(self.array[rows])
+        if block.dtype == torch.uint16:
+            block = block.view(torch.bfloat16)
+        return block.permute(0, 3, 1, 2)
+
+    def pooled(self) -> NDArray[np.float32]:
+        """Return each map's mean, (N, D) float32, reading a batch at a time."""
+        blocks = [
+            self.read(np.arange(start, min(start + _BATCH, len(self)))).float().mean(dim=(2, 3))
+            for start in range(0, len(self), _BATCH)
+        ]
+        return np.asarray(torch.cat(blocks).numpy())
+
+
+def activations_at(
+    classifier: Classifier,
+    boundary: int,
+    *,
+    pixels: NDArray[np.uint8],
+    pixels_key: str,
+    machine: Machine,
+    view: int = IDENTITY,
+    progress: Progress | None = None,
+) -> Activations:
+    """Return the activations of every image at a boundary, from the cache or computed now."""
+    key = {
+        "weights": classifier.digest_below(boundary),
+        "boundary": boundary,
+        "pixels": pixels_key,
+        "precision": machine.precision,
+        "device": machine.device.split(":")[0],
+        "view": view,
+        "torch": torch.__version__,
+    }
+    folder = store.find(KIND, key)
+    if folder is None:
+        _compute(classifier, boundary, pixels, machine, view, key, progress)
+        folder = store.find(KIND, key)
+    assert folder is not None
+    return Activations(array=np.load(folder / "maps.npy", mmap_mode="r"))
+
+
+def pixels_to_images(pixels: NDArray[np.uint8], device: str) -> Tensor:
+    """Turn (n, H, W, 3) uint8 into (n, 3, H, W) float32 in [0, 1], channels last in memory."""
+    block = torch.from_numpy(np.ascontiguousarray(pixels)).to(device)
+    return block.permute(0, 3, 1, 2).float().div_(255)
+
+
+def _compute(
+    classifier: Classifier,
+    boundary: int,
+    pixels: NDArray[np.uint8],
+    machine: Machine,
+    view: int,
+    key: dict[str, object],
+    progress: Progress | None,
+) -> None:
+    classifier.eval()
+    n_images = len(pixels)
+    shape = _forward(classifier, boundary, pixels[:1], machine, view).shape[1:]
+    dtype = np.uint16 if machine.precision == "bfloat16" else np.float32
+    with (
+        store.publish(KIND, key) as folder,
+        store.ArrayWriter(folder / "maps.npy", shape=(n_images, *shape), dtype=dtype) as writer,
+    ):
+        for start in range(0, n_images, _BATCH):
+            maps = _forward(classifier, boundary, pixels[start : start + _BATCH], machine, view)
+            writer.append(maps)
+            if progress is not None:
+                progress(min(start + _BATCH, n_images), n_images)
+
+
+def _forward(
+    classifier: Classifier,
+    boundary: int,
+    pixels: NDArray[np.uint8],
+    machine: Machine,
+    view: int,
+) -> NDArray[np.float32] | NDArray[np.uint16]:
+    images = pixels_to_images(apply_view(pixels, view), machine.device)
+    with torch.inference_mode(), machine.computing():
+        maps = classifier.below(images, boundary).permute(0, 2, 3, 1).contiguous().cpu()
+    if machine.precision == "bfloat16":
+        return np.asarray(maps.to(torch.bfloat16).view(torch.uint16).numpy())
+    return np.asarray(maps.float().numpy())

@@ -1,0 +1,232 @@
+"""The classifier: backbone and head as one chain, with its input contract.
+
+In:  images (N, 3, H, W) float32 in [0, 1], or maps at a boundary.   Out: logits (N, K) float32.
+Knows nothing of files of images, splits or training.
+Why a contract: weights used with another size, scaling or order of diagnoses give wrong numbers
+that look right, so the contract is stored with the weights and checked wherever they are loaded.
+"""
+
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import timm
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from moulage.errors import ConfigError
+from moulage.networks.heads import HeadKind, build_head
+from moulage.networks.machine import spare_slow_gradients
+from moulage.networks.registry import Scaling, backbone_named
+from moulage.networks.stages import boundary_named, stages_of
+from moulage.seeding import seed_of
+
+BatchNormPolicy = Literal["update", "fixed"]
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+_ABOVE_POOLING = ("conv_head", "norm_head", "act2", "classifier")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputContract:
+    """What a classifier must be fed, and what its outputs mean.
+
+    size_px: side of the square. resize: `squash`, `crop` or `pad`. diagnoses: K codes in the
+    order of the logits.
+    """
+
+    size_px: int
+    resize: str
+    scaling: Scaling
+    diagnoses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """All that is needed to build a classifier's modules, weights aside."""
+
+    backbone: str
+    head: HeadKind
+    hidden: tuple[int, ...]
+    dropout: float
+    contract: InputContract
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return nested plain values, for JSON."""
+        return asdict(self)
+
+
+def recipe_from(fields: dict[str, Any]) -> Recipe:
+    """Rebuild a recipe from the plain values of `Recipe.as_dict`."""
+    contract = fields["contract"]
+    scaling = {name: tuple(values) for name, values in contract["scaling"].items()}
+    return Recipe(
+        backbone=fields["backbone"],
+        head=fields["head"],
+        hidden=tuple(fields["hidden"]),
+        dropout=fields["dropout"],
+        contract=InputContract(
+            size_px=contract["size_px"],
+            resize=contract["resize"],
+            scaling=Scaling(**scaling),
+            diagnoses=tuple(contract["diagnoses"]),
+        ),
+    )
+
+
+class Classifier(nn.Module):
+    """A chain of stages and a head.
+
+    `forward` gives the scores that training sees; `logits` adds `prior_shift (K,)`, which puts
+    the natural prior back after a treatment of imbalance.
+    """
+
+    mean: Tensor
+    std: Tensor
+    prior_shift: Tensor
+
+    def __init__(self, recipe: Recipe, network: nn.Module, head: nn.Sequential) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.network = network
+        self.head = head
+        self.stages = stages_of(network)
+        scaling = recipe.contract.scaling
+        self.register_buffer("mean", torch.tensor(scaling.mean)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(scaling.std)[:, None, None], persistent=False)
+        self.register_buffer("prior_shift", torch.zeros(len(recipe.contract.diagnoses)))
+
+    def boundary(self, name: str) -> int:
+        """Return the index of a boundary: "head", "all" or a stage's name."""
+        return boundary_named(name, self.stages)
+
+    def below(self, images: Tensor, boundary: int) -> Tensor:
+        """Return maps (N, D, h, w) at a boundary above the pixels."""
+        maps = (images - self.mean) / self.std
+        for stage in self.stages[:boundary]:
+            maps = stage(maps)
+        return maps
+
+    def forward(self, maps: Tensor, boundary: int = 0) -> Tensor:
+        """Return scores (N, K) float32 from maps at a boundary; at 0 the maps are images."""
+        if boundary == 0:
+            maps = (maps - self.mean) / self.std
+        for stage in self.stages[boundary:]:
+            maps = stage(maps)
+        scores: Tensor = self.head(maps)
+        return scores.float()
+
+    def logits(self, maps: Tensor, boundary: int = 0) -> Tensor:
+        """Return logits (N, K) float32 at the natural prior."""
+        return self.forward(maps, boundary) + self.prior_shift
+
+    def train_above(self, boundary: int, batchnorm: BatchNormPolicy) -> None:
+        """Make what lies above a boundary trainable, and freeze the rest in evaluation mode.
+
+        "fixed" keeps the backbone's BatchNorm statistics; the head's always follow the data.
+        """
+        self.eval().requires_grad_(False)
+        for stage in self.stages[boundary:]:
+            for module in stage.modules:
+                module.train().requires_grad_(True)
+                if batchnorm == "fixed":
+                    _freeze_statistics(module)
+        self.head.train().requires_grad_(True)
+
+    def count_parameters(self) -> int:
+        """Count as Keras does: BatchNorm's running mean and variance included."""
+        modules = [module for stage in self.stages for module in stage.modules]
+        return sum(_count(module) for module in (*modules, self.head))
+
+    def count_trainable(self) -> int:
+        """Count the parameters that the last `train_above` made trainable."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+    def digest_below(self, boundary: int) -> str:
+        """Return a function of everything that shapes the maps at a boundary."""
+        scaling = self.recipe.contract.scaling
+        digest = hashlib.sha256(f"{self.recipe.backbone} {scaling}".encode())
+        for stage in self.stages[:boundary]:
+            for module in stage.modules:
+                _feed(digest, module.state_dict(prefix=f"{stage.name}."))
+        return digest.hexdigest()[:32]
+
+    def digest(self) -> str:
+        """Return a function of the whole classifier: recipe and weights."""
+        digest = hashlib.sha256(repr(self.recipe).encode())
+        _feed(digest, self.state_dict())
+        return digest.hexdigest()[:32]
+
+
+def build_classifier(recipe: Recipe, *, seed: int) -> Classifier:
+    """Build a classifier with random weights that are a function of the seed."""
+    backbone = backbone_named(recipe.backbone)
+    network = build_network(backbone.name, seed=seed)
+    maps_shape = shape_at_head(network, recipe.contract.size_px)
+    head = build_head(
+        kind=recipe.head,
+        maps_shape=maps_shape,
+        hidden=recipe.hidden,
+        dropout=recipe.dropout,
+        n_classes=len(recipe.contract.diagnoses),
+        generator=torch.Generator().manual_seed(seed_of("head", seed)),
+    )
+    classifier = Classifier(recipe, network, head)
+    spare_slow_gradients(classifier.network)
+    return classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def build_network(name: str, *, seed: int) -> nn.Module:
+    """Build timm's network without the layers above its last maps, with random weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of("backbone", seed))
+        network: nn.Module = timm.create_model(name, num_classes=0)
+    if type(network).__name__ == "MobileNetV3":
+        for layer in _ABOVE_POOLING:
+            if hasattr(network, layer):
+                setattr(network, layer, nn.Identity())
+    return network
+
+
+def shape_at_head(network: nn.Module, size_px: int) -> tuple[int, int, int]:
+    """Return (D, h, w) of the last maps for square images of this size."""
+    was_training = network.training
+    maps = torch.zeros(1, 3, size_px, size_px)
+    network.eval()
+    try:
+        with torch.inference_mode():
+            for stage in stages_of(network):
+                maps = stage(maps)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"`size` must suit the backbone; got {size_px} px, of which it says: {error}. "
+            "Choose the size that this network was made for."
+        ) from error
+    network.train(was_training)
+    _, n_channels, height, width = maps.shape
+    return n_channels, height, width
+
+
+def as_numpy(tensor: Tensor) -> NDArray[Any]:
+    """Return a tensor's values as an array; bfloat16, which numpy lacks, becomes float32."""
+    tensor = tensor.detach().cpu()
+    values = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+    return np.asarray(values.numpy())
+
+
+def _freeze_statistics(module: nn.Module) -> None:
+    for part in module.modules():
+        if isinstance(part, _NORMS):
+            part.eval()
+
+
+def _count(module: nn.Module) -> int:
+    tensors = [*module.parameters(), *module.buffers()]
+    return sum(tensor.numel() for tensor in tensors if tensor.is_floating_point())
+
+
+def _feed(digest: Any, state: dict[str, Tensor]) -> None:
+    for name, tensor in sorted(state.items()):
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())

@@ -1,0 +1,125 @@
+"""The machine a network runs on: device, threads, precision, and how memory is handed out.
+
+Why a room of its own: float32 and bfloat16, one thread and two, give other bits, so what was
+resolved here stands in every run's file and in every cache key.
+"""
+
+import ctypes
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import MethodType
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from moulage.errors import ConfigError
+
+Precision = Literal["float32", "bfloat16"]
+
+_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD, _M_MMAP_MAX = -3, -1, -4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Where and how to compute, resolved: nothing here is automatic any more."""
+
+    device: str
+    precision: Precision
+    threads: int
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Run the body under this precision."""
+        is_mixed = self.precision == "bfloat16"
+        with torch.autocast(self.device.split(":")[0], dtype=torch.bfloat16, enabled=is_mixed):
+            yield
+
+
+def resolve_machine(*, device: str = "auto", precision: str = "auto", threads: int = 0) -> Machine:
+    """Turn "auto" and 0 into what this machine offers, and set torch's threads to it.
+
+    precision "auto" is bfloat16 where the processor has units for it, else float32.
+    """
+    found = _resolve_device(device)
+    n_threads = threads or torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    keep_freed_memory()
+    return Machine(device=found, precision=_resolve_precision(precision, found), threads=n_threads)
+
+
+def keep_freed_memory() -> None:
+    """Ask glibc to reuse large blocks instead of returning them after every batch.
+
+    Fresh pages cost a fault each; without them a training step is a fifth to a third faster.
+    Other C libraries are left alone.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    libc = ctypes.CDLL("libc.so.6")
+    libc.mallopt(_M_MMAP_MAX, 0)
+    libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+    libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30)
+
+
+def spare_slow_gradients(network: nn.Module) -> None:
+    """Compute strided depthwise convolutions in float32 whatever the precision around them.
+
+    oneDNN's bfloat16 gradient of these few layers is five times slower than its float32 one
+    and took half of a whole training step (docs/decisions/precision.md).
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and module.groups > 1 and module.stride[0] > 1:
+            module.forward = MethodType(_forward_in_float32, module)
+
+
+def _forward_in_float32(conv: nn.Conv2d, maps: Tensor) -> Tensor:
+    if not torch.is_grad_enabled() or maps.device.type != "cpu":
+        return type(conv).forward(conv, maps)
+    with torch.autocast("cpu", enabled=False):
+        return type(conv).forward(conv, maps.float()).to(maps.dtype)
+
+
+def _resolve_device(device: str) -> str:
+    if device != "auto":
+        _refuse_absent(device)
+        return device
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _refuse_absent(device: str) -> None:
+    kind = device.split(":")[0]
+    is_here = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not is_here.get(kind, False):
+        present = ", ".join(name for name, here in is_here.items() if here)
+        raise ConfigError(
+            f"`device` must be one of this machine's ({present}); got {device!r}. "
+            'Choose one of those, or "auto".'
+        )
+
+
+def _resolve_precision(precision: str, device: str) -> Precision:
+    if precision in ("float32", "bfloat16"):
+        return "bfloat16" if precision == "bfloat16" else "float32"
+    if precision != "auto":
+        raise ConfigError(
+            f"`precision` must be auto, float32 or bfloat16; got {precision!r}. Choose one."
+        )
+    return "bfloat16" if _has_bfloat16_units(device) else "float32"
+
+
+def _has_bfloat16_units(device: str) -> bool:
+    if device.startswith("cuda"):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device != "cpu":
+        return False
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

@@ -1,0 +1,90 @@
+"""A backbone as a chain of stages, pixels to last maps, with a boundary before each.
+
+In:  a timm network.   Out: stages in order; calling them one after the other equals
+`network.forward_features`. A boundary is an index into the chain: 0 stands before the first
+stage ("all"), `len(stages)` before the head ("head").
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from moulage.errors import ConfigError, nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Some modules of a network, applied one after the other, under one name."""
+
+    name: str
+    modules: tuple[nn.Module, ...]
+
+    def __call__(self, maps: Tensor) -> Tensor:
+        for module in self.modules:
+            maps = module(maps)
+        return maps
+
+
+class Whole(nn.Module):
+    """Any timm network as a single stage, its features as maps (N, D, h, w)."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the last maps; networks without maps (tokens) give pooled features at 1 × 1."""
+        features = self.network.forward_features(images)  # type: ignore[operator]
+        if features.ndim == 4:
+            is_last = getattr(self.network, "output_fmt", "NCHW") == "NHWC"
+            return features.permute(0, 3, 1, 2) if is_last else features
+        pooled = self.network.forward_head(features, pre_logits=True)  # type: ignore[operator]
+        return torch.as_tensor(pooled)[:, :, None, None]
+
+
+def stages_of(network: nn.Module) -> tuple[Stage, ...]:
+    """Cut a network at its blocks; a family not known by heart is one stage, "features"."""
+    if hasattr(network, "conv_stem") and hasattr(network, "blocks"):
+        return _efficient_stages(network)
+    if type(network).__name__ == "DenseNet":
+        return _dense_stages(network)
+    return (Stage("features", (Whole(network),)),)
+
+
+def boundary_named(name: str, stages: Sequence[Stage]) -> int:
+    """Return the index of the first stage at or above a boundary's name.
+
+    "blocks.5" names the first block of the sixth group, "blocks.5.1" the second one.
+    """
+    if name == "all":
+        return 0
+    if name == "head":
+        return len(stages)
+    for index, stage in enumerate(stages):
+        if stage.name == name or stage.name.startswith(f"{name}."):
+            return index
+    known = ["all", *(stage.name for stage in stages), "head"]
+    raise ConfigError(
+        f"`train_from` must be a boundary of this backbone; got {name!r}. "
+        f"{nearest(name, known)} It has: {', '.join(known)}."
+    )
+
+
+def _efficient_stages(network: nn.Module) -> tuple[Stage, ...]:
+    """MobileNetV2 keeps `conv_head` below the pooling; MobileNetV3 has it above, so not here."""
+    stages = [Stage("stem", (network.conv_stem, network.bn1))]
+    for i, group in enumerate(network.blocks.children()):
+        stages += [Stage(f"blocks.{i}.{j}", (block,)) for j, block in enumerate(group.children())]
+    if hasattr(network, "bn2"):
+        stages.append(Stage("final", (network.conv_head, network.bn2)))
+    return tuple(stages)
+
+
+def _dense_stages(network: nn.Module) -> tuple[Stage, ...]:
+    parts = dict(network.features.named_children())
+    stem = tuple(parts.pop(name) for name in list(parts)[:3])
+    stages = [Stage("stem", stem)]
+    stages += [Stage(name, (part,)) for name, part in parts.items() if name != "norm5"]
+    return (*stages, Stage("final", (parts["norm5"],)))
