@@ -1,0 +1,185 @@
+"""Every number that is read off predictions, at once, for one or for many weightings.
+
+In:  Predictions and a decision rule; for a bootstrap weights (N, R), a column a replicate.
+Out: numbers by name, NaN where not defined: `accuracy`, `recall.mel` …; a Summary of one part.
+Knows nothing of parts, intervals or pages.
+Definitions: macro AUROC is the unweighted mean of one-vs-rest AUROC over the diagnoses that
+some but not all images have; log loss and Brier use the temperature; decisions need none.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moulage.errors import ShapeError
+from moulage.evaluation import confusion
+from moulage.evaluation.decisions import Rule, decide
+from moulage.evaluation.losses import brier_scores, log_losses
+from moulage.evaluation.ranking import Ranking, rank, weighted_ranking
+from moulage.evaluation.undefined import mean_defined, or_null, ratio
+from moulage.predictions import Predictions
+
+OVERALL = (
+    "accuracy",
+    "balanced_accuracy",
+    "macro_auroc",
+    "macro_average_precision",
+    "macro_f1",
+    "matthews",
+    "cohen_kappa",
+    "log_loss",
+    "brier",
+)
+PER_DIAGNOSIS = ("recall", "precision", "f1", "auroc", "average_precision")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scored:
+    """Predictions made ready to be weighted: decided, ranked, scored image by image.
+
+    labels, decisions (N,) int64; log_losses, briers (N,) float64; rankings, one a diagnosis.
+    """
+
+    rule: Rule
+    diagnoses: tuple[str, ...]
+    labels: NDArray[np.int64]
+    decisions: NDArray[np.int64]
+    log_losses: NDArray[np.float64]
+    briers: NDArray[np.float64]
+    rankings: tuple[Ranking, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Summary:
+    """What one part says of a classifier under one decision rule.
+
+    values: every name of `metric_names`, NaN where not defined; support: images a diagnosis;
+    confusion (K, K) int64, rows truth, columns decision.
+    """
+
+    rule: Rule
+    n_images: int
+    n_lesions: int
+    diagnoses: tuple[str, ...]
+    values: Mapping[str, float]
+    support: Mapping[str, int]
+    confusion: NDArray[np.int64]
+
+
+def summary(
+    predictions: Predictions,
+    *,
+    rule: Rule = "natural",
+    costs: NDArray[np.float64] | None = None,
+) -> Summary:
+    """Measure predictions of one part, a row an image or (see `by_lesion`) a row a lesion."""
+    scored = score(predictions, rule=rule, costs=costs)
+    values = weighted_metrics(scored, weights=np.ones((len(predictions), 1)))
+    matrix = confusion.confusion_matrix(
+        labels=scored.labels, decisions=scored.decisions, n_classes=len(scored.diagnoses)
+    )
+    return Summary(
+        rule=rule,
+        n_images=len(predictions),
+        n_lesions=len(np.unique(predictions.lesion_ids)),
+        diagnoses=scored.diagnoses,
+        values={name: float(value[0]) for name, value in values.items()},
+        support=dict(zip(scored.diagnoses, matrix.sum(axis=1).tolist(), strict=True)),
+        confusion=matrix,
+    )
+
+
+def as_json(summary: Summary) -> dict[str, object]:
+    """Return plain lists and numbers; what is not defined is null."""
+    values = {name: or_null(value) for name, value in summary.values.items()}
+    return {
+        "rule": summary.rule,
+        "n_images": summary.n_images,
+        "n_lesions": summary.n_lesions,
+        **{name: values[name] for name in OVERALL},
+        "diagnoses": {
+            code: {"support": summary.support[code]}
+            | {name: values[f"{name}.{code}"] for name in PER_DIAGNOSIS}
+            for code in summary.diagnoses
+        },
+        "confusion": summary.confusion.tolist(),
+    }
+
+
+def metric_names(diagnoses: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of all metrics, in the order of `weighted_metrics`."""
+    return OVERALL + tuple(f"{name}.{code}" for name in PER_DIAGNOSIS for code in diagnoses)
+
+
+def score(
+    predictions: Predictions,
+    *,
+    rule: Rule = "natural",
+    costs: NDArray[np.float64] | None = None,
+) -> Scored:
+    """Decide, rank and score each image once, whatever will be asked of them."""
+    labels, n_classes = predictions.labels, len(predictions.diagnoses)
+    if len(labels) and not 0 <= labels.min() <= labels.max() < n_classes:
+        raise ShapeError(
+            f"`labels` must lie in [0, {n_classes}); got {labels.min()} to {labels.max()}. "
+            "Leave out images without a known diagnosis."
+        )
+    logits = predictions.logits / np.float64(predictions.temperature)
+    probabilities = predictions.probabilities()
+    return Scored(
+        rule=rule,
+        diagnoses=predictions.diagnoses,
+        labels=labels,
+        decisions=decide_all(predictions, rule=rule, costs=costs),
+        log_losses=log_losses(labels=labels, logits=logits),
+        briers=brier_scores(labels=labels, logits=logits),
+        rankings=tuple(
+            rank(positives=labels == k, scores=probabilities[:, k]) for k in range(n_classes)
+        ),
+    )
+
+
+def decide_all(
+    predictions: Predictions, *, rule: Rule, costs: NDArray[np.float64] | None = None
+) -> NDArray[np.int64]:
+    """Return the decision of each row; only `cost` needs the temperature."""
+    logits = predictions.logits.astype(np.float64)
+    scaled = logits / predictions.temperature if rule == "cost" else logits
+    return decide(logits=scaled, prior=predictions.prior, rule=rule, costs=costs)
+
+
+def weighted_metrics(
+    scored: Scored, *, weights: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """Return every metric `(R,)` under each column of `weights (N, R)`."""
+    matrices = confusion.weighted_confusions(
+        labels=scored.labels,
+        decisions=scored.decisions,
+        n_classes=len(scored.diagnoses),
+        weights=weights,
+    )
+    ranked = [weighted_ranking(ranking, weights=weights) for ranking in scored.rankings]
+    areas, precisions = (np.stack(columns, axis=-1) for columns in zip(*ranked, strict=True))
+    total = weights.sum(axis=0)
+    overall = (
+        confusion.accuracy(matrices),
+        confusion.balanced_accuracy(matrices),
+        mean_defined(areas),
+        mean_defined(precisions),
+        confusion.macro_f1(matrices),
+        confusion.matthews(matrices),
+        confusion.cohen_kappa(matrices),
+        ratio(scored.log_losses @ weights, total),
+        ratio(scored.briers @ weights, total),
+    )
+    tables = (
+        confusion.recalls(matrices),
+        confusion.precisions(matrices),
+        confusion.f1_scores(matrices),
+        areas,
+        precisions,
+    )
+    columns = overall + tuple(column for table in tables for column in table.T)
+    return dict(zip(metric_names(scored.diagnoses), columns, strict=True))

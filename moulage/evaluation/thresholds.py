@@ -1,0 +1,105 @@
+"""Thresholds for "is it one of these diagnoses?", chosen on one part and applied to another.
+
+In:  positives (N,) bool, scores (N,) float: the summed probability of the diagnoses asked for.
+Out: a threshold; an image is called positive where its score is at or above it.
+Knows nothing of parts: the caller chooses on calibration or validation, and applies to test.
+"""
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moulage.errors import ConfigError, DataError, examples
+from moulage.predictions import Predictions
+
+_SLACK = 1e-12  # 0.9 × 10 negatives must be 9, whatever the last bit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatingPoint:
+    """What one threshold does on one part; a share without images is NaN."""
+
+    threshold: float
+    sensitivity: float
+    specificity: float
+    n_positives: int
+    n_negatives: int
+
+
+def is_any_of(predictions: Predictions, codes: Collection[str]) -> NDArray[np.bool_]:
+    """Say which images have one of these diagnoses `(N,) bool`."""
+    return np.isin(predictions.labels, _columns(predictions, codes))
+
+
+def score_of(predictions: Predictions, codes: Collection[str]) -> NDArray[np.float64]:
+    """Return the summed probability of these diagnoses `(N,)`, the temperature applied."""
+    columns = predictions.probabilities()[:, _columns(predictions, codes)]
+    return np.asarray(columns.sum(axis=1), dtype=np.float64)
+
+
+def threshold_at_specificity(
+    *, positives: NDArray[np.bool_], scores: NDArray[np.floating], specificity: float
+) -> float:
+    """Return the lowest observed score that keeps this specificity; +inf if none does."""
+    negatives = _sorted_of(scores, ~np.asarray(positives), kind="negative")
+    _check_share(specificity, name="specificity")
+    candidates = np.append(np.unique(scores), math.inf)
+    kept = np.searchsorted(negatives, candidates, side="left") / len(negatives)
+    return float(candidates[kept >= specificity - _SLACK][0])
+
+
+def threshold_at_sensitivity(
+    *, positives: NDArray[np.bool_], scores: NDArray[np.floating], sensitivity: float
+) -> float:
+    """Return the highest observed score that keeps this sensitivity; +inf for a share of 0."""
+    hits = _sorted_of(scores, np.asarray(positives), kind="positive")
+    _check_share(sensitivity, name="sensitivity")
+    candidates = np.append(np.unique(scores), math.inf)
+    found = 1 - np.searchsorted(hits, candidates, side="left") / len(hits)
+    return float(candidates[found >= sensitivity - _SLACK][-1])
+
+
+def apply_threshold(
+    *, positives: NDArray[np.bool_], scores: NDArray[np.floating], threshold: float
+) -> OperatingPoint:
+    """Measure a threshold on other images than those that chose it."""
+    positives, called = np.asarray(positives, dtype=bool), np.asarray(scores) >= threshold
+    n_positives = int(positives.sum())
+    n_negatives = len(positives) - n_positives
+    n_found, n_spared = int((called & positives).sum()), int((~called & ~positives).sum())
+    return OperatingPoint(
+        threshold=threshold,
+        sensitivity=n_found / n_positives if n_positives else math.nan,
+        specificity=n_spared / n_negatives if n_negatives else math.nan,
+        n_positives=n_positives,
+        n_negatives=n_negatives,
+    )
+
+
+def _columns(predictions: Predictions, codes: Collection[str]) -> list[int]:
+    unknown = sorted(set(codes) - set(predictions.diagnoses))
+    if unknown or not codes:
+        raise ConfigError(
+            f"`codes` must be among {', '.join(predictions.diagnoses)}; got "
+            f"{examples(unknown) or 'none'}. Name diagnoses of these predictions."
+        )
+    return [column for column, code in enumerate(predictions.diagnoses) if code in set(codes)]
+
+
+def _sorted_of(
+    scores: NDArray[np.floating], chosen: NDArray[np.bool_], *, kind: str
+) -> NDArray[np.floating]:
+    if not chosen.any():
+        raise DataError(
+            f"A threshold must be chosen on one or more {kind} images; got none. "
+            "Choose it on a part that has both kinds."
+        )
+    return np.sort(np.asarray(scores)[chosen])
+
+
+def _check_share(share: float, *, name: str) -> None:
+    if not 0 <= share <= 1:
+        raise ConfigError(f"`{name}` must lie in [0, 1]; got {share}. Write 0.95 for 95 %.")
