@@ -1,0 +1,179 @@
+"""The study in words: sentences made from a run's record.
+
+In:  a record and what its predictions say.   Out: plain English, a paragraph a string.
+Knows nothing of HTML.
+"""
+
+from moulage.pages import words
+from moulage.pages.composition import parts_of
+from moulage.pages.records import PhaseRecord, RunRecord
+from moulage.pages.results import Results
+
+DEFINITIONS = (
+    (
+        "natural rule",
+        "the diagnosis with the highest probability, at the training part’s own frequencies "
+        "of the diagnoses.",
+    ),
+    (
+        "balanced rule",
+        "the diagnosis whose probability exceeds its frequency in training by the largest "
+        "factor, as if all diagnoses were equally frequent.",
+    ),
+    ("balanced accuracy", "the mean of the diagnoses’ recalls, each weighing the same."),
+    (
+        "macro AUROC",
+        "for each diagnosis against all others, the chance that an image of it gets a higher "
+        "probability of it than an image of another; then the plain mean over the diagnoses for "
+        "which it is defined. It knows no decision rule.",
+    ),
+    ("log loss", "the mean of −ln(probability given to the truth), in nats."),
+)
+_SPLITS = {
+    "grouped": "by lesion and stratified by diagnosis, so that all photographs of one lesion lie "
+    "in one part",
+    "image": "photograph by photograph, on purpose, as if no two showed the same lesion",
+    "leaky": "with the test images inside the training part, on purpose, to show what a leak is "
+    "worth",
+    "file": "as a given file says",
+}
+_RESIZES = {
+    "squash": "squashed",
+    "crop": "cut to its centre square and resized",
+    "pad": "padded to a square and resized",
+}
+_REGIONS = {"head": "the new head alone", "all": "every layer"}
+
+
+def lead(run: RunRecord, test: Results) -> str:
+    """Say in one sentence what was learned and how well."""
+    n_classes = words.counted(len(run.catalogue.diagnoses), "diagnosis", "diagnoses")
+    said = (
+        f"{run.experiment.backbone}, pretrained and taught to tell {n_classes} of "
+        f"{run.catalogue.name} apart"
+    )
+    if not test.n_images:
+        return f"{said}; no image was set aside to test it."
+    return (
+        f"{said}: tested on {words.counted(test.n_images, 'photograph')} of "
+        f"{words.counted(test.n_lesions, 'lesion')}, it names the right diagnosis in a share of "
+        f"{words.score(test.accuracy)}."
+    )
+
+
+def story(run: RunRecord, test: Results) -> tuple[str, ...]:
+    """Tell data, split, classifier, training and outcome, a paragraph each."""
+    return (_data(run), _classifier(run), _training(run), _outcome(run, test))
+
+
+def temperature(run: RunRecord) -> str:
+    """Say by how much the logits are divided and where that number was learned."""
+    return (
+        f"Temperature {words.score(run.predictions.temperature)}: logits are divided by it "
+        f"before they become probabilities. {run.temperature_note}"
+    )
+
+
+def phase(record: PhaseRecord) -> str:
+    """Say what one phase trained and how."""
+    region = _REGIONS.get(record.train_from, f"everything from {record.train_from} upward")
+    return (
+        f"“{record.name}” trained {region} ({words.count(record.n_trainable)} of "
+        f"{words.count(record.n_total)} parameters) for {words.counted(record.epochs, 'epoch')} "
+        f"at a learning rate of {words.rate(record.learning_rate)}"
+    )
+
+
+def hidden_layers(hidden: tuple[int, ...]) -> str:
+    """Write the head's hidden layers as the paper's table does.
+
+    >>> hidden_layers((512, 128)), hidden_layers(())
+    ('2 layers, size 512 → 128', 'none')
+    """
+    if not hidden:
+        return "none"
+    sizes = " → ".join(map(str, hidden))
+    return f"{words.counted(len(hidden), 'layer')}, size {sizes}"
+
+
+def facts(run: RunRecord) -> tuple[tuple[str, str, bool], ...]:
+    """Return (name, value, is a code) of everything needed to make the run again."""
+    machine, experiment = run.machine, run.experiment
+    versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
+    return (
+        ("created", run.created, False),
+        ("data set", f"{run.catalogue.name}. {run.licence}", False),
+        ("catalogue digest", run.catalogue.digest, True),
+        ("split", f"{run.split_kind}, seed {run.split_seed}", False),
+        ("split digest", run.split.digest, True),
+        ("classifier digest", run.predictions.classifier_digest or "not recorded", True),
+        ("seed of the run", str(experiment.seed), False),
+        ("weights", experiment.weights, False),
+        ("input", f"{_input(run)}; {run.inputs.scaling}", False),
+        ("looks at the test part", run.ledger, False),
+        ("device", f"{machine.device}, {words.counted(machine.threads, 'thread')}", False),
+        ("precision", machine.precision, False),
+        ("versions", versions, False),
+    )
+
+
+def _data(run: RunRecord) -> str:
+    frame = run.catalogue.frame
+    sizes = frame["diagnosis"].value_counts()
+    n_lesions = frame["lesion_id"].nunique()
+    return (
+        f"{run.catalogue.name} holds {words.counted(len(frame), 'photograph')} of "
+        f"{words.counted(n_lesions, 'lesion')} with "
+        f"{words.counted(len(run.catalogue.diagnoses), 'diagnosis', 'diagnoses')}, from "
+        f"{sizes.index[-1]} ({words.count(int(sizes.iloc[-1]))}) to {sizes.index[0]} "
+        f"({words.count(int(sizes.iloc[0]))}). They were split "
+        f"{_SPLITS.get(run.split_kind, run.split_kind)} (seed {run.split_seed}): "
+        f"{words.listed(_part_sizes(run))}."
+    )
+
+
+def _part_sizes(run: RunRecord) -> list[str]:
+    return [
+        f"{words.counted(len(run.split.rows_of(part)), 'image')} for {part}"
+        for part in parts_of(run.split)
+    ]
+
+
+def _classifier(run: RunRecord) -> str:
+    experiment = run.experiment
+    return (
+        f"The classifier is {experiment.backbone}, started from {experiment.weights}, with a new "
+        f"{experiment.head} head (hidden layers: {hidden_layers(experiment.hidden)}; "
+        f"regularisation: {experiment.regularisation}). Each image is {_input(run)}; "
+        f"{run.inputs.scaling}."
+    )
+
+
+def _input(run: RunRecord) -> str:
+    resized = _RESIZES.get(run.inputs.resize, run.inputs.resize)
+    return f"{resized} to {run.inputs.size_px} × {run.inputs.size_px} pixels"
+
+
+def _training(run: RunRecord) -> str:
+    experiment = run.experiment
+    phases = words.listed(phase(record) for record in experiment.phases)
+    seconds = sum(record.seconds for record in experiment.phases)
+    return (
+        f"Training ({experiment.optimizer}, batches of {experiment.batch_size}) took "
+        f"{words.counted(len(experiment.phases), 'phase')} and {words.duration(seconds)}: "
+        f"{phases}. Unequal frequencies of the diagnoses were treated by: "
+        f"{experiment.imbalance}. Augmentation: {experiment.augmentation}. The weights with the "
+        "lowest validation loss of all phases were kept."
+    )
+
+
+def _outcome(run: RunRecord, test: Results) -> str:
+    if not test.n_images:
+        return "No image was set aside for the test, so nothing is claimed here."
+    return (
+        f"On the test part the kept classifier has an accuracy of {words.score(test.accuracy)} "
+        f"under the natural rule, where always answering the most frequent diagnosis of that "
+        f"part would have {words.score(test.largest_share)}; under the balanced rule its balanced "
+        f"accuracy is {words.score(test.balanced_accuracy)}. Macro AUROC is "
+        f"{words.score(test.auroc)}."
+    )

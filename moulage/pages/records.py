@@ -1,0 +1,199 @@
+"""What a page is told: one record a run, one record a study.
+
+In:  plain fields and the records of the ground floor, filled in by whoever opens run folders.
+Out: frozen records; the pages are functions of them and of nothing else.
+Knows nothing of study files, run folders or networks.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from moulage.catalogue import Catalogue
+from moulage.errors import DataError, ShapeError, examples
+from moulage.predictions import Predictions
+from moulage.split import Part, Split
+
+HISTORY_COLUMNS = (
+    "phase",
+    "epoch",
+    "train_loss",
+    "train_accuracy",
+    "validation_loss",
+    "validation_accuracy",
+    "validation_balanced_accuracy",
+    "learning_rate",
+    "seconds",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """How one part fares at a phase's end: accuracy under the natural rule, log loss."""
+
+    accuracy: float
+    loss: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseRecord:
+    """One phase: what it trained, for how long, and where it arrived.
+
+    peak_memory_mib: None where it was not measured. scores: a part each, at the phase's end.
+    """
+
+    name: str
+    train_from: str
+    epochs: int
+    learning_rate: float
+    seconds: float
+    n_trainable: int
+    n_total: int
+    peak_memory_mib: float | None = None
+    scores: Mapping[Part, Score] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentRecord:
+    """One classifier's recipe in plain words and numbers.
+
+    weights: what the backbone starts from and where that was found ("ImageNet, from hub").
+    hidden: nodes of each hidden layer, first to last.
+    """
+
+    name: str
+    backbone: str
+    weights: str
+    head: str
+    hidden: tuple[int, ...]
+    regularisation: str
+    imbalance: str
+    seed: int
+    phases: tuple[PhaseRecord, ...]
+    augmentation: str = "none"
+    optimizer: str = "Adam"
+    batch_size: int = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputRecord:
+    """The input contract: side in pixels, resize rule, scaling in words."""
+
+    size_px: int
+    resize: str
+    scaling: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineRecord:
+    """What the run ran on: versions by package, threads, precision, device."""
+
+    versions: Mapping[str, str]
+    threads: int
+    precision: str
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RunRecord:
+    """Everything the page of one run says.
+
+    history: a row an epoch, with `HISTORY_COLUMNS`. predictions: of the kept weights.
+    thumbnails: image_id -> (h, w, 3) uint8, RGB; the worst mistakes at least, see
+    `mistakes.worst_mistakes`. temperature_note: on which images the temperature was fitted.
+    ledger: how often this split's test part was looked at. baselines: name -> predictions on
+    the same images, with the same diagnoses.
+    """
+
+    name: str
+    study: str
+    created: str
+    experiment: ExperimentRecord
+    inputs: InputRecord
+    machine: MachineRecord
+    catalogue: Catalogue
+    licence: str
+    split: Split
+    split_kind: str
+    split_seed: int
+    history: pd.DataFrame
+    predictions: Predictions
+    temperature_note: str
+    ledger: str
+    baselines: Mapping[str, Predictions] = field(default_factory=dict)
+    thumbnails: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _refuse_missing_columns(self.history)
+        _refuse_other_diagnoses(self)
+        _refuse_odd_thumbnails(self.thumbnails)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotRun:
+    """An experiment that was asked for and could not be run, with the reason."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonRow:
+    """Two experiments held against each other: first minus second, with its interval."""
+
+    first: str
+    second: str
+    metric: str
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StudyRecord:
+    """Everything the comparison page says.
+
+    runs: finished runs, any number of seeds an experiment. baselines: name -> predictions, one
+    a split, in any order.
+    """
+
+    name: str
+    description: str
+    runs: tuple[RunRecord, ...]
+    not_run: tuple[NotRun, ...] = ()
+    baselines: Mapping[str, tuple[Predictions, ...]] = field(default_factory=dict)
+    comparisons: tuple[ComparisonRow, ...] = ()
+
+
+def _refuse_missing_columns(history: pd.DataFrame) -> None:
+    missing = [name for name in HISTORY_COLUMNS if name not in history.columns]
+    if missing:
+        raise DataError(
+            f"A history must have the columns {', '.join(HISTORY_COLUMNS)}; got none named "
+            f"{examples(missing)}. Fill a column you lack with missing values."
+        )
+
+
+def _refuse_other_diagnoses(run: RunRecord) -> None:
+    for name, predictions in {"predictions": run.predictions, **run.baselines}.items():
+        if predictions.diagnoses != run.catalogue.codes:
+            raise DataError(
+                f"Predictions must have the catalogue's diagnoses {', '.join(run.catalogue.codes)};"
+                f" got {', '.join(predictions.diagnoses)} in {name} of {run.name}. Predict with "
+                "the classifier of this run."
+            )
+
+
+def _refuse_odd_thumbnails(thumbnails: Mapping[str, NDArray[np.uint8]]) -> None:
+    for image_id, pixels in thumbnails.items():
+        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+            raise ShapeError(
+                f"A thumbnail must have shape (h, w, 3) and type uint8; got {pixels.shape} of "
+                f"{pixels.dtype} in {image_id}. Pass RGB pixels."
+            )

@@ -1,0 +1,313 @@
+"""The page of one run.
+
+In:  a run's record.   Out: one HTML file as text.
+Knows nothing of run folders; every number comes from `results`, `composition` or the record.
+"""
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from moulage.pages import prose, tables, words
+from moulage.pages.composition import composition_table, leak_of, leak_sentence
+from moulage.pages.document import render
+from moulage.pages.figures.confusion import draw_confusion
+from moulage.pages.figures.curves import draw_curves
+from moulage.pages.mistakes import Mistake, data_uri, worst_mistakes
+from moulage.pages.records import PhaseRecord, RunRecord
+from moulage.pages.results import RULES, PageRule, Results, results_of
+from moulage.pages.tables import Cell, Column, Table
+from moulage.split import PARTS, Part
+
+NAN = float("nan")
+NO_RULE = "none needed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """One headline number: what it is, its value, what stands beside it."""
+
+    name: str
+    value: Cell
+    beside: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """A figure and the sentence below it."""
+
+    svg: Markup
+    caption: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A mistake with its picture; no source where the record holds no thumbnail."""
+
+    mistake: Mistake
+    probability: str
+    truth_probability: str
+    source: str
+
+
+def report_page(run: RunRecord) -> str:
+    """Return `report.html` of a run: one file that needs no network."""
+    test = results_of(run.predictions, "test")
+    leak = leak_of(run.split)
+    return render(
+        "run.html",
+        run=run,
+        lead=prose.lead(run, test),
+        story=prose.story(run, test),
+        notes=(*((leak_sentence(leak),) if leak.n_lesions else ()), *run.notes),
+        leak=leak_sentence(leak),
+        tiles=_tiles(run, test),
+        split_table=composition_table(run.catalogue, run.split),
+        phase_table=phase_table(run.experiment.phases),
+        curves=_curves(run),
+        score_table=_score_table(run),
+        definitions=prose.DEFINITIONS,
+        temperature=prose.temperature(run),
+        confusions=_confusions(run, test),
+        confusion_tables=[_confusion_table(run, test, rule) for rule in RULES],
+        diagnosis_table=_diagnosis_table(run, test),
+        baseline_table=_baseline_table(run),
+        pictures=_pictures(run),
+        facts=prose.facts(run),
+    )
+
+
+def phase_table(phases: tuple[PhaseRecord, ...]) -> Table:
+    """Return what each phase trained, cost and reached."""
+    parts = [part for part in PARTS if any(part in phase.scores for phase in phases)]
+    scores = [Column(name=name, group=part) for part in parts for name in ("accuracy", "loss")]
+    columns = (
+        Column(name="phase", is_number=False),
+        Column(name="trained from", is_number=False),
+        *(Column(name=name) for name in ("epochs", "learning rate", "trainable", "total")),
+        *(Column(name=name) for name in ("time", "peak memory")),
+        *scores,
+    )
+    return Table(
+        caption="Each phase, with its scores at its end (accuracy under the natural rule; "
+        "cross-entropy in nats).",
+        columns=columns,
+        rows=tuple(_phase_row(phase, parts) for phase in phases),
+    )
+
+
+def _phase_row(phase: PhaseRecord, parts: list[Part]) -> tuple[Cell, ...]:
+    reached = [phase.scores.get(part) for part in parts]
+    return (
+        tables.text(phase.name),
+        tables.text(phase.train_from),
+        tables.count(phase.epochs),
+        tables.measured(words.rate(phase.learning_rate), phase.learning_rate),
+        tables.count(phase.n_trainable),
+        tables.count(phase.n_total),
+        tables.measured(words.duration(phase.seconds), phase.seconds),
+        tables.measured(words.memory(phase.peak_memory_mib), phase.peak_memory_mib),
+        *(
+            tables.score(value)
+            for score in reached
+            for value in ((score.accuracy, score.loss) if score else (NAN, NAN))
+        ),
+    )
+
+
+def _tiles(run: RunRecord, test: Results) -> tuple[Tile, ...]:
+    validation = results_of(run.predictions, "validation")
+    numbers = (
+        ("Accuracy, natural rule", test.accuracy, validation.accuracy),
+        (
+            "Balanced accuracy, balanced rule",
+            test.balanced_accuracy,
+            validation.balanced_accuracy,
+        ),
+        ("Macro AUROC, no rule", test.auroc, validation.auroc),
+        ("Log loss, with temperature", test.log_loss, validation.log_loss),
+    )
+    return tuple(
+        Tile(
+            name=name,
+            value=tables.score(value),
+            beside=(
+                f"test, n = {words.count(test.n_images)}",
+                f"validation {words.score(beside)}",
+            ),
+        )
+        for name, value, beside in numbers
+    )
+
+
+def _curves(run: RunRecord) -> tuple[Drawing, ...]:
+    if run.history.empty:
+        return ()
+    n_train, n_validation = (len(run.split.rows_of(part)) for part in ("train", "validation"))
+    counts = f"n = {words.count(n_train)} train, {words.count(n_validation)} validation images"
+    endings = {
+        "loss": f"Cross-entropy by epoch ({counts}). Dotted: where the next phase begins.",
+        "accuracy": f"Accuracy under the natural rule by epoch ({counts}). Train is measured "
+        "during training, on augmented images where there is augmentation.",
+    }
+    return (
+        Drawing(svg=draw_curves([run.history], "loss", name="loss"), caption=endings["loss"]),
+        Drawing(
+            svg=draw_curves([run.history], "accuracy", name="accuracy"),
+            caption=endings["accuracy"],
+        ),
+    )
+
+
+def _score_table(run: RunRecord) -> Table:
+    """Return every score, a column a part, each accuracy with its rule."""
+    parts = [part for part in PARTS if part in run.predictions.parts]
+    results = [results_of(run.predictions, part) for part in parts]
+    rows = [
+        (
+            tables.text(name),
+            tables.text(rule),
+            *(tables.score(value) for value in values),
+        )
+        for name, rule, values in _scores(results)
+    ]
+    sizes = [words.counted(result.n_images, "image") for result in results]
+    return Table(
+        caption="Scores of the kept weights.",
+        columns=(
+            Column(name="score", is_number=False),
+            Column(name="decision rule", is_number=False),
+            *(Column(name=part, group=n) for part, n in zip(parts, sizes, strict=True)),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _scores(results: list[Results]) -> list[tuple[str, str, list[float]]]:
+    """Return (score, rule, a value a part)."""
+    decided = [
+        (said, rule, [result.under(rule).values[name] for result in results])
+        for name, said in (("accuracy", "accuracy"), ("balanced_accuracy", "balanced accuracy"))
+        for rule in RULES
+    ]
+    return [
+        *decided,
+        ("macro AUROC", NO_RULE, [result.auroc for result in results]),
+        ("log loss before temperature", NO_RULE, [result.log_loss_before for result in results]),
+        ("log loss after temperature", NO_RULE, [result.log_loss for result in results]),
+    ]
+
+
+def _confusions(run: RunRecord, test: Results) -> tuple[Drawing, ...]:
+    return tuple(
+        Drawing(
+            svg=draw_confusion(
+                test.under(rule).confusion,
+                run.catalogue.codes,
+                name=f"confusion-{rule}",
+                title=f"Confusion matrix, {rule} rule",
+            ),
+            caption=f"{rule.capitalize()} rule: images, and below them their share of the row "
+            f"(n = {words.count(test.n_images)} test images).",
+        )
+        for rule in RULES
+    )
+
+
+def _confusion_table(run: RunRecord, test: Results, rule: PageRule) -> Table:
+    codes = run.catalogue.codes
+    rows = [
+        (
+            tables.text(code),
+            *(tables.count(int(n)) for n in counts),
+            tables.count(int(counts.sum())),
+        )
+        for code, counts in zip(codes, test.under(rule).confusion, strict=True)
+    ]
+    return Table(
+        caption=f"The counts as a table, {rule} rule: rows truth, columns prediction.",
+        columns=(
+            Column(name="truth", is_number=False),
+            *(Column(name=code, group="prediction") for code in codes),
+            Column(name="n"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _diagnosis_table(run: RunRecord, test: Results) -> Table:
+    """Return precision, recall and F1 under both rules, AUROC and support, a row a diagnosis."""
+    rows = [
+        (
+            tables.text(diagnosis.code, note=diagnosis.name),
+            tables.count(test.natural.support[diagnosis.code]),
+            tables.score(test.natural.values[f"auroc.{diagnosis.code}"]),
+            *(
+                tables.score(test.under(rule).values[f"{name}.{diagnosis.code}"])
+                for rule in RULES
+                for name in ("precision", "recall", "f1")
+            ),
+        )
+        for diagnosis in run.catalogue.diagnoses
+    ]
+    scores = [
+        Column(name=name, group=f"{rule} rule")
+        for rule in RULES
+        for name in ("precision", "recall", "F1")
+    ]
+    return Table(
+        caption="Each diagnosis against all others, on the test part.",
+        columns=(
+            Column(name="diagnosis", is_number=False),
+            Column(name="support"),
+            Column(name="AUROC"),
+            *scores,
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _baseline_table(run: RunRecord) -> Table:
+    rows = [(run.name, run.predictions), *run.baselines.items()]
+    return Table(
+        caption="This run and what is simpler, on the test part.",
+        columns=(
+            Column(name="classifier", is_number=False),
+            Column(name="accuracy", group="natural rule"),
+            Column(name="balanced accuracy", group="balanced rule"),
+            Column(name="macro AUROC"),
+            Column(name="log loss"),
+            Column(name="n images"),
+        ),
+        rows=tuple(
+            _baseline_row(name, results_of(predictions, "test")) for name, predictions in rows
+        ),
+    )
+
+
+def _baseline_row(name: str, test: Results) -> tuple[Cell, ...]:
+    return (
+        tables.text(name),
+        tables.score(test.accuracy),
+        tables.score(test.balanced_accuracy),
+        tables.score(test.auroc),
+        tables.score(test.log_loss),
+        tables.count(test.n_images),
+    )
+
+
+def _pictures(run: RunRecord) -> tuple[Picture, ...]:
+    return tuple(
+        Picture(
+            mistake=mistake,
+            probability=words.score(mistake.probability),
+            truth_probability=words.score(mistake.truth_probability),
+            source=_source(run, mistake.image_id),
+        )
+        for mistake in worst_mistakes(run.predictions)
+    )
+
+
+def _source(run: RunRecord, image_id: str) -> str:
+    pixels = run.thumbnails.get(image_id)
+    return "" if pixels is None else data_uri(pixels)

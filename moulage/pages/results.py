@@ -1,0 +1,78 @@
+"""What a page asks of predictions: both decision rules, loss before and after temperature.
+
+In:  predictions and a part.   Out: numbers by name, NaN where a score is not defined.
+Knows nothing of tables and words; the metrics themselves live in `evaluation/`.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from moulage.evaluation.metrics import Summary, summary
+from moulage.predictions import Predictions
+from moulage.split import Part
+
+PageRule = Literal["natural", "balanced"]
+RULES: tuple[PageRule, ...] = ("natural", "balanced")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Results:
+    """One part measured; log_loss_before is that of temperature 1.
+
+    largest_share: of the part's most frequent diagnosis; NaN without images.
+    """
+
+    natural: Summary
+    balanced: Summary
+    log_loss_before: float
+    largest_share: float
+
+    @property
+    def n_images(self) -> int:
+        """Number of images measured."""
+        return self.natural.n_images
+
+    @property
+    def n_lesions(self) -> int:
+        """Number of lesions that these images show."""
+        return self.natural.n_lesions
+
+    @property
+    def accuracy(self) -> float:
+        """Accuracy under the natural rule."""
+        return self.natural.values["accuracy"]
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Balanced accuracy under the balanced rule."""
+        return self.balanced.values["balanced_accuracy"]
+
+    @property
+    def auroc(self) -> float:
+        """Macro one-vs-rest AUROC, which knows no rule."""
+        return self.natural.values["macro_auroc"]
+
+    @property
+    def log_loss(self) -> float:
+        """Log loss after temperature, which knows no rule."""
+        return self.natural.values["log_loss"]
+
+    def under(self, rule: PageRule) -> Summary:
+        """Return what is measured under a rule."""
+        return self.natural if rule == "natural" else self.balanced
+
+
+def results_of(predictions: Predictions, part: Part) -> Results:
+    """Measure one part of predictions."""
+    rows = predictions.of(part)
+    natural = summary(rows, rule="natural")
+    raw = summary(replace(rows, temperature=1.0), rule="natural")
+    supports = np.array(list(natural.support.values()))
+    return Results(
+        natural=natural,
+        balanced=summary(rows, rule="balanced"),
+        log_loss_before=raw.values["log_loss"],
+        largest_share=float(supports.max() / len(rows)) if len(rows) else float("nan"),
+    )

@@ -1,0 +1,80 @@
+"""Tables of a page: columns, rows of cells, a caption.
+
+In:  texts with the value they sort by.   Out: frozen records that one template macro draws.
+Knows nothing of HTML and of what the numbers mean.
+"""
+
+import math
+from dataclasses import dataclass
+
+from moulage.pages import words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """What is read, what is sorted by (None: the text), a second line in small print."""
+
+    text: str
+    sort: float | None = None
+    note: str = ""
+    is_missing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A heading; columns side by side with one `group` share a heading above theirs."""
+
+    name: str
+    group: str = ""
+    is_number: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table; the first cell of each row heads it. `sums` is a last row that never moves."""
+
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    sums: tuple[Cell, ...] = ()
+
+    @property
+    def groups(self) -> list[tuple[str, int]]:
+        """(heading, number of columns) of each stretch of columns with one group."""
+        stretches: list[tuple[str, int]] = []
+        for column in self.columns:
+            if stretches and stretches[-1][0] == column.group:
+                stretches[-1] = (column.group, stretches[-1][1] + 1)
+            else:
+                stretches.append((column.group, 1))
+        return stretches if any(name for name, _ in stretches) else []
+
+
+def text(said: str, note: str = "") -> Cell:
+    """Return a cell of words."""
+    return Cell(text=said, note=note)
+
+
+def count(number: int) -> Cell:
+    """Return a cell with a whole number."""
+    return Cell(text=words.count(number), sort=float(number))
+
+
+def score(value: float) -> Cell:
+    """Return a cell with three decimals, or one that says that the score is not defined."""
+    missing = math.isnan(value)
+    return Cell(text=words.score(value), sort=None if missing else value, is_missing=missing)
+
+
+def scores(values: list[float]) -> Cell:
+    """Return a cell with the mean of several runs and, below it, their range."""
+    if not values or any(math.isnan(value) for value in values):
+        return score(math.nan)
+    mean = math.fsum(values) / len(values)
+    low, high = words.score(min(values)), words.score(max(values))
+    return Cell(text=words.score(mean), sort=mean, note="" if low == high else f"{low}–{high}")
+
+
+def measured(said: str, value: float | None) -> Cell:
+    """Return a cell whose words stand for a number that may not have been measured."""
+    return Cell(text=said, sort=value, is_missing=value is None)

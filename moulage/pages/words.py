@@ -1,0 +1,116 @@
+"""Numbers and lists as a reader likes them.
+
+In:  plain numbers and names.   Out: short strings; a NaN reads "not defined (n = 0)".
+Knows nothing of HTML: escaping is the templates' work.
+"""
+
+import math
+from collections.abc import Iterable
+
+NOT_DEFINED = "not defined (n = 0)"
+NOT_MEASURED = "not measured"
+MINUS = "−"
+
+
+def score(value: float) -> str:
+    """Write a score with three decimals.
+
+    >>> score(0.76449), score(float("nan"))
+    ('0.764', 'not defined (n = 0)')
+    """
+    return NOT_DEFINED if math.isnan(value) else f"{value:.3f}".replace("-", MINUS)
+
+
+def signed(value: float) -> str:
+    """Write a difference with its sign.
+
+    >>> signed(0.0312), signed(-0.2)
+    ('+0.031', '−0.200')
+    """
+    return NOT_DEFINED if math.isnan(value) else f"{value:+.3f}".replace("-", MINUS)
+
+
+def p_value(value: float) -> str:
+    """Write a p-value; what is below a thousandth is said to be so.
+
+    >>> p_value(0.0004), p_value(0.04)
+    ('< 0.001', '0.040')
+    """
+    return "< 0.001" if value < 0.001 else score(value)
+
+
+def count(number: int) -> str:
+    """Write a whole number with thousands apart.
+
+    >>> count(4880967)
+    '4,880,967'
+    """
+    return f"{number:,}"
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Write a number with its noun.
+
+    >>> counted(1, "lesion"), counted(1494, "lesion"), counted(2, "diagnosis", "diagnoses")
+    ('1 lesion', '1,494 lesions', '2 diagnoses')
+    """
+    return f"{count(number)} {noun if number == 1 else plural or noun + 's'}"
+
+
+def rate(learning_rate: float) -> str:
+    """Write a learning rate as short as it goes.
+
+    >>> rate(0.001), rate(1e-5)
+    ('0.001', '1e-5')
+    """
+    return f"{learning_rate:g}".replace("e-0", "e-")
+
+
+def duration(seconds: float) -> str:
+    """Write seconds in the largest two units that apply.
+
+    >>> duration(8.04), duration(75), duration(3725)
+    ('8.0 s', '1 min 15 s', '1 h 02 min')
+    """
+    if math.isnan(seconds):
+        return NOT_MEASURED
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def memory(mib: float | None) -> str:
+    """Write mebibytes; None was not measured.
+
+    >>> memory(1433.2), memory(None)
+    ('1,433 MiB', 'not measured')
+    """
+    return NOT_MEASURED if mib is None or math.isnan(mib) else f"{mib:,.0f} MiB"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Join names as a sentence does.
+
+    >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])
+    ('a', 'a and b', 'a, b and c')
+    """
+    *first, last = list(names) or ["none"]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def spread(values: Iterable[float]) -> str:
+    """Write the mean and, where values differ in their three decimals, the range.
+
+    >>> spread([0.75, 0.77]), spread([0.75])
+    ('0.760 (0.750–0.770)', '0.750')
+    """
+    known = list(values)
+    if not known or any(math.isnan(value) for value in known):
+        return NOT_DEFINED
+    mean = score(math.fsum(known) / len(known))
+    low, high = score(min(known)), score(max(known))
+    return mean if low == high else f"{mean} ({low}–{high})"
