@@ -134,6 +134,20 @@ class Classifier(nn.Module):
                     _freeze_statistics(module)
         self.head.train().requires_grad_(True)
 
+    def state_above(self, boundary: int) -> dict[str, Tensor]:
+        """Return the parameters and buffers above a boundary, by name, as they live."""
+        modules = [module for stage in self.stages[boundary:] for module in stage.modules]
+        above = {
+            id(tensor)
+            for module in (*modules, self.head)
+            for tensor in (*module.parameters(), *module.buffers())
+        }
+        return {
+            name: tensor
+            for name, tensor in (*self.named_parameters(), *self.named_buffers())
+            if id(tensor) in above
+        }
+
     def count_parameters(self) -> int:
         """Count as Keras does: BatchNorm's running mean and variance included."""
         modules = [module for stage in self.stages for module in stage.modules]
@@ -174,7 +188,7 @@ def build_classifier(recipe: Recipe, *, seed: int) -> Classifier:
     )
     classifier = Classifier(recipe, network, head)
     spare_slow_gradients(classifier.network)
-    return classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return classifier.to(memory_format=torch.channels_last)
 
 
 def build_network(name: str, *, seed: int) -> nn.Module:

@@ -6,9 +6,12 @@ resolved here stands in every run's file and in every cache key.
 
 import ctypes
 import platform
+import resource
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import MethodType
 from typing import Literal
 
@@ -64,6 +67,20 @@ def keep_freed_memory() -> None:
     libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30)
 
 
+def private_memory_mib() -> float:
+    """Return this process' own memory in MiB.
+
+    Pages of mapped files, which the system can take back at any time, are left out where it
+    tells them apart (Linux).
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return int(fields["RssAnon"].split()[0]) / 1024
+    usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return usage / 2**20 if sys.platform == "darwin" else usage / 1024
+
+
 def spare_slow_gradients(network: nn.Module) -> None:
     """Compute strided depthwise convolutions in float32 whatever the precision around them.
 
@@ -72,7 +89,7 @@ def spare_slow_gradients(network: nn.Module) -> None:
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d) and module.groups > 1 and module.stride[0] > 1:
-            module.forward = MethodType(_forward_in_float32, module)
+            module.__dict__["forward"] = MethodType(_forward_in_float32, module)
 
 
 def _forward_in_float32(conv: nn.Conv2d, maps: Tensor) -> Tensor:
@@ -118,7 +135,7 @@ def _resolve_precision(precision: str, device: str) -> Precision:
 
 def _has_bfloat16_units(device: str) -> bool:
     if device.startswith("cuda"):
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device != "cpu":
         return False
     capabilities = torch.cpu.get_capabilities()

@@ -7,11 +7,14 @@ stage ("all"), `len(stages)` before the head ("head").
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
 
 from moulage.errors import ConfigError, nearest
+
+_DENSE_PARTS = ("denseblock", "transition")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +25,8 @@ class Stage:
     modules: tuple[nn.Module, ...]
 
     def __call__(self, maps: Tensor) -> Tensor:
-        for module in self.modules:
-            maps = module(maps)
-        return maps
+        outputs: Tensor = reduce(lambda inputs, module: module(inputs), self.modules, maps)
+        return outputs
 
 
 class Whole(nn.Module):
@@ -74,17 +76,23 @@ def boundary_named(name: str, stages: Sequence[Stage]) -> int:
 
 def _efficient_stages(network: nn.Module) -> tuple[Stage, ...]:
     """MobileNetV2 keeps `conv_head` below the pooling; MobileNetV3 has it above, so not here."""
-    stages = [Stage("stem", (network.conv_stem, network.bn1))]
-    for i, group in enumerate(network.blocks.children()):
+    stages = [_stage("stem", network, "conv_stem", "bn1")]
+    for i, group in enumerate(network.get_submodule("blocks").children()):
         stages += [Stage(f"blocks.{i}.{j}", (block,)) for j, block in enumerate(group.children())]
     if hasattr(network, "bn2"):
-        stages.append(Stage("final", (network.conv_head, network.bn2)))
+        stages.append(_stage("final", network, "conv_head", "bn2"))
     return tuple(stages)
 
 
 def _dense_stages(network: nn.Module) -> tuple[Stage, ...]:
-    parts = dict(network.features.named_children())
-    stem = tuple(parts.pop(name) for name in list(parts)[:3])
-    stages = [Stage("stem", stem)]
-    stages += [Stage(name, (part,)) for name, part in parts.items() if name != "norm5"]
-    return (*stages, Stage("final", (parts["norm5"],)))
+    features = network.get_submodule("features")
+    blocks = [name for name, _ in features.named_children() if name.startswith(_DENSE_PARTS)]
+    return (
+        _stage("stem", features, "conv0", "norm0", "pool0"),
+        *(_stage(name, features, name) for name in blocks),
+        _stage("final", features, "norm5"),
+    )
+
+
+def _stage(name: str, network: nn.Module, *modules: str) -> Stage:
+    return Stage(name, tuple(network.get_submodule(module) for module in modules))

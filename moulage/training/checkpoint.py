@@ -1,0 +1,112 @@
+"""The state of a training that may be killed at any moment, and its file.
+
+In:  where the run stands and every tensor that the next step reads.
+Out: one safetensors file, written whole or not at all; reading it back gives the same bits.
+Why not torch.save: a pickle can run code.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from moulage.store import write_bytes
+
+Tensors = dict[str, Tensor]
+_PLAIN = (
+    "phase",
+    "epoch",
+    "step",
+    "best_loss",
+    "best_phase",
+    "stale",
+    "sums",
+    "history",
+    "seconds",
+    "memory_mib",
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """Where a run stands: the next step to take is (phase, epoch, step).
+
+    best_loss: lowest validation loss of all phases; best_phase: where it was found; stale:
+    epochs since. sums: of this epoch's row (loss, right decisions, images). seconds and
+    memory_mib: a number a phase. best, average: tensors above the phase's boundary; both are
+    empty where the phase's start is still the best, or nothing is averaged.
+    """
+
+    phase: int = 0
+    epoch: int = 0
+    step: int = 0
+    best_loss: float = float("inf")
+    best_phase: int = -1
+    stale: int = 0
+    sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
+    history: list[dict[str, Any]] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    memory_mib: list[float] = field(default_factory=list)
+    live: Tensors = field(default_factory=dict)
+    best: Tensors = field(default_factory=dict)
+    average: Tensors = field(default_factory=dict)
+    optimizer: Tensors = field(default_factory=dict)
+
+    def begin_phase(self, index: int) -> None:
+        """Stand before the first step of a phase."""
+        self.phase, self.epoch, self.step, self.stale = index, 0, 0, 0
+        self.sums = [0.0, 0.0, 0.0]
+        self.live, self.best, self.average, self.optimizer = {}, {}, {}, {}
+        if len(self.seconds) == index:
+            self.seconds.append(0.0)
+            self.memory_mib.append(0.0)
+
+
+def write_state(state: State, path: Path) -> None:
+    """Write the state; raises RunError where the disk is full, with the old file intact."""
+    groups = {
+        "live": state.live,
+        "best": state.best,
+        "average": state.average,
+        "optimizer": state.optimizer,
+    }
+    tensors = {
+        f"{group}/{name}": tensor.detach().cpu().contiguous()
+        for group, named in groups.items()
+        for name, tensor in named.items()
+    }
+    plain = {name: getattr(state, name) for name in _PLAIN}
+    write_bytes(path, save(tensors, metadata={"state": json.dumps(plain)}))
+
+
+def read_state(path: Path) -> State:
+    """Read what `write_state` wrote."""
+    with safe_open(path, framework="pt") as file:
+        state = State(**json.loads(file.metadata()["state"]))
+        for key in file.keys():  # noqa: SIM118 - the handle is no dict
+            group, name = key.split("/", 1)
+            getattr(state, group)[name] = file.get_tensor(key)
+    return state
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:
+    """Return an optimizer's memory, a tensor a name."""
+    return {
+        f"{index}/{name}": value
+        for index, values in optimizer.state_dict()["state"].items()
+        for name, value in values.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Tensors) -> None:
+    """Put back what `optimizer_tensors` returned."""
+    memory: dict[int, Tensors] = {}
+    for key, value in tensors.items():
+        index, name = key.split("/", 1)
+        memory.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": memory})

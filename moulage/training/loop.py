@@ -1,0 +1,395 @@
+"""The one training loop: run_phases → run_phase → run_epoch → train_step.
+
+In:  a job (classifier, labels, rows, treatment, augmentation, seed) and phases in order.
+Out: the classifier holds the best weights of all phases; the state holds the history.
+Knows nothing of files of images, study files or pages. There is no `if fine_tuning`: a phase's
+boundary decides what is read from disk and what is trained.
+"""
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from moulage.errors import RunError
+from moulage.evaluation import confusion
+from moulage.evaluation.decisions import decide
+from moulage.networks.classifier import Classifier
+from moulage.networks.machine import Machine, private_memory_mib
+from moulage.seeding import seed_of
+from moulage.store import write_bytes
+from moulage.training.augmentation import Augmentation, mix
+from moulage.training.batches import Place, Source, order_of_epoch
+from moulage.training.checkpoint import (
+    State,
+    optimizer_tensors,
+    read_state,
+    restore_optimizer,
+    write_state,
+)
+from moulage.training.imbalance import Treatment
+from moulage.training.optimizers import build_optimizer, scheduled_rate
+from moulage.training.phases import Phase
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT = "checkpoint.safetensors"
+_CHECKPOINT_EVERY_S = 60.0
+_EVALUATION_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Job:
+    """Everything a training needs, opened into plain parts.
+
+    labels (N,) int64, a row an image of the source; train_rows, validation_rows: rows of it;
+    prior (K,) float64 of the training rows. source_at: makes the source of a boundary from the
+    classifier's present weights. on_phase_end: called with (index, phase, state) while the
+    classifier holds the best weights. progress: called with (what, done, total).
+    """
+
+    classifier: Classifier
+    labels: NDArray[np.int64]
+    train_rows: NDArray[np.int64]
+    validation_rows: NDArray[np.int64]
+    prior: NDArray[np.float64]
+    treatment: Treatment
+    augmentation: Augmentation
+    seed: int
+    machine: Machine
+    folder: Path
+    source_at: Callable[[int], Source]
+    on_phase_end: Callable[[int, Phase, State, Source], None]
+    progress: Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Step:
+    """What one phase's steps share."""
+
+    job: Job
+    phase: Phase
+    boundary: int
+    source: Source
+    optimizer: torch.optim.Optimizer
+    live: dict[str, Tensor]
+    n_steps: int
+
+
+def run_phases(job: Job, phases: tuple[Phase, ...]) -> State:
+    """Train every phase that is not yet done, each from the best weights so far."""
+    state = _resume(job)
+    with _interrupt_at_steps() as interrupted:
+        for index in range(state.phase, len(phases)):
+            run_phase(job, phases[index], state, interrupted)
+            state.begin_phase(index + 1)
+            _keep_start(job, state)
+    return state
+
+
+def run_phase(job: Job, phase: Phase, state: State, interrupted: Callable[[], bool]) -> None:
+    """Train what lies above one boundary and leave the best weights in the classifier."""
+    started = time.monotonic() - state.seconds[state.phase]
+    step = _prepare(job, phase, state)
+    while state.epoch < phase.epochs and not (phase.patience and state.stale >= phase.patience):
+        run_epoch(step, state, started, interrupted)
+    if state.best:
+        _load(step.live, state.best)
+    job.on_phase_end(state.phase, phase, state, step.source)
+
+
+def run_epoch(step: Step, state: State, started: float, interrupted: Callable[[], bool]) -> None:
+    """Take an epoch's remaining steps, measure on validation, keep the state."""
+    job, phase = step.job, step.phase
+    place = Place(seed=job.seed, phase=state.phase, epoch=state.epoch)
+    batches = order_of_epoch(job.train_rows, phase.batch, place)
+    kept = epoch_started = time.monotonic()
+    job.classifier.train_above(step.boundary, phase.batchnorm)
+    while state.step < len(batches):
+        train_step(step, state, batches[state.step], place)
+        state.step += 1
+        state.seconds[state.phase] = time.monotonic() - started
+        job.progress(f"{phase.name} {state.epoch + 1}/{phase.epochs}", state.step, len(batches))
+        if interrupted() or time.monotonic() - kept > _CHECKPOINT_EVERY_S:
+            _keep(step, state)
+            kept = time.monotonic()
+        if interrupted():
+            raise KeyboardInterrupt
+    _finish_epoch(step, state, time.monotonic() - epoch_started)
+    state.seconds[state.phase] = time.monotonic() - started
+    _keep(step, state)
+
+
+def train_step(step: Step, state: State, rows: NDArray[np.int64], place: Place) -> None:
+    """Take one step: read, mix, forward, backward, update, average."""
+    job, phase = step.job, step.phase
+    rate = _set_rate(step, state)
+    torch.manual_seed(seed_of("dropout", place.seed, place.phase, place.epoch, state.step))
+    maps = step.source.drawn(rows, place)
+    targets = _targets(job, phase, rows).to(maps.device)
+    if step.boundary == 0:
+        rng = place.generator("mix", state.step)
+        maps, targets = mix(maps, targets, augmentation=job.augmentation, rng=rng)
+    with job.machine.computing():
+        scores = job.classifier(maps, step.boundary)
+    prior = torch.from_numpy(job.prior).to(scores)
+    loss = job.treatment.loss(scores, targets, prior)
+    _refuse_divergence(loss, phase, state, rate)
+    step.optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    if phase.clip_norm:
+        torch.nn.utils.clip_grad_norm_(job.classifier.parameters(), phase.clip_norm)
+    step.optimizer.step()
+    _average(step, state)
+    natural = scores.detach() + job.classifier.prior_shift
+    n_right = int((natural.argmax(1) == targets.argmax(1)).sum())
+    state.sums = [
+        total + more
+        for total, more in zip(
+            state.sums, (loss.item() * len(rows), n_right, len(rows)), strict=True
+        )
+    ]
+
+
+def logits_of(
+    classifier: Classifier,
+    source: Source,
+    boundary: int,
+    rows: NDArray[np.int64],
+    *,
+    machine: Machine,
+    progress: Callable[[int, int], None] | None = None,
+) -> NDArray[np.float32]:
+    """Return logits (n, K) float32 at the natural prior, in evaluation mode, unaugmented."""
+    classifier.eval()
+    blocks = []
+    for start in range(0, len(rows), _EVALUATION_BATCH):
+        maps = source.plain(rows[start : start + _EVALUATION_BATCH])
+        with torch.inference_mode(), machine.computing():
+            blocks.append(classifier.logits(maps, boundary).cpu())
+        if progress is not None:
+            progress(min(start + _EVALUATION_BATCH, len(rows)), len(rows))
+    return np.asarray(torch.cat(blocks).numpy())
+
+
+def _resume(job: Job) -> State:
+    """Read the checkpoint, if there is one, and the weights that its phase started from."""
+    path = job.folder / CHECKPOINT
+    if not path.is_file():
+        state = State()
+        state.begin_phase(0)
+        return state
+    state = read_state(path)
+    if state.phase > 0:
+        job.classifier.load_state_dict(load_file(_start_file(job, state.phase)))
+    logger.info("goes on at phase %d, epoch %d, step %d", state.phase, state.epoch, state.step)
+    return state
+
+
+def _prepare(job: Job, phase: Phase, state: State) -> Step:
+    """Read or compute what lies below the boundary, and put the state into the modules."""
+    classifier = job.classifier
+    boundary = classifier.boundary(phase.train_from)
+    source = job.source_at(boundary)
+    classifier.train_above(boundary, phase.batchnorm)
+    optimizer = build_optimizer(
+        classifier,
+        kind=phase.optimizer,
+        learning_rate=phase.learning_rate,
+        weight_decay=phase.weight_decay,
+    )
+    live = classifier.state_above(boundary)
+    if state.live:
+        _load(live, state.live)
+        restore_optimizer(optimizer, state.optimizer)
+    elif phase.average:
+        state.average = _copy(live)
+    n_batches = len(order_of_epoch(job.train_rows, phase.batch, Place(seed=0, phase=0, epoch=0)))
+    return Step(
+        job=job,
+        phase=phase,
+        boundary=boundary,
+        source=source,
+        optimizer=optimizer,
+        live=live,
+        n_steps=n_batches * phase.epochs,
+    )
+
+
+def _finish_epoch(step: Step, state: State, seconds: float) -> None:
+    """Measure the averaged weights on validation, keep them if best, write the row."""
+    with _averaged(step, state):
+        row = _measure(step)
+        is_best = row["validation_loss"] < state.best_loss
+        if is_best:
+            state.best_loss, state.best_phase = row["validation_loss"], state.phase
+            state.best = _copy(step.live)
+    loss, n_right, n_images = state.sums
+    state.history.append(
+        {
+            "phase": step.phase.name,
+            "epoch": state.epoch + 1,
+            "train_loss": loss / n_images,
+            "train_accuracy": n_right / n_images,
+            **row,
+            "learning_rate": step.optimizer.param_groups[0]["lr"],
+            "seconds": seconds,
+        }
+    )
+    state.memory_mib[state.phase] = max(state.memory_mib[state.phase], private_memory_mib())
+    state.epoch, state.step, state.sums = state.epoch + 1, 0, [0.0, 0.0, 0.0]
+    state.stale = 0 if is_best else state.stale + 1
+    logger.info(
+        "%s %d/%d: train loss %.3f, validation loss %.3f, accuracy %.3f (natural), balanced "
+        "accuracy %.3f (balanced)%s",
+        step.phase.name,
+        state.epoch,
+        step.phase.epochs,
+        loss / n_images,
+        row["validation_loss"],
+        row["validation_accuracy"],
+        row["validation_balanced_accuracy"],
+        ", best so far" if is_best else "",
+    )
+
+
+def _measure(step: Step) -> dict[str, float]:
+    """Return validation loss and scores: plain cross-entropy at the natural prior."""
+    job = step.job
+    rows = job.validation_rows
+    logits = logits_of(job.classifier, step.source, step.boundary, rows, machine=job.machine)
+    labels = job.labels[rows]
+    losses = torch.nn.functional.cross_entropy(
+        torch.from_numpy(logits).double(), torch.from_numpy(labels)
+    )
+    natural, balanced = (
+        confusion.confusion_matrix(
+            labels=labels,
+            decisions=decide(logits=logits, prior=job.prior, rule=rule),
+            n_classes=len(job.prior),
+        )
+        for rule in ("natural", "balanced")
+    )
+    return {
+        "validation_loss": float(losses),
+        "validation_accuracy": float(confusion.accuracy(natural)),
+        "validation_balanced_accuracy": float(confusion.balanced_accuracy(balanced)),
+    }
+
+
+def _targets(job: Job, phase: Phase, rows: NDArray[np.int64]) -> Tensor:
+    n_classes = len(job.prior)
+    labels = torch.from_numpy(job.labels[rows])
+    hard = torch.nn.functional.one_hot(labels, n_classes).float()
+    return hard * (1 - phase.label_smoothing) + phase.label_smoothing / n_classes
+
+
+def _set_rate(step: Step, state: State) -> float:
+    phase = step.phase
+    n_batches = step.n_steps // phase.epochs
+    rate = scheduled_rate(
+        state.epoch * n_batches + state.step,
+        step.n_steps,
+        kind=phase.schedule,
+        peak=phase.learning_rate,
+        warmup=phase.warmup,
+    )
+    for group in step.optimizer.param_groups:
+        group["lr"] = rate
+    return rate
+
+
+def _refuse_divergence(loss: Tensor, phase: Phase, state: State, rate: float) -> None:
+    if not torch.isfinite(loss):
+        raise RunError(
+            f"The training loss must be finite; got {loss.item()} in phase `{phase.name}`, epoch "
+            f"{state.epoch + 1}, step {state.step + 1}, at a learning rate of {rate:.2g}. Lower "
+            "`learning_rate` or set `clip_norm = 1.0`; the best weights so far are kept."
+        )
+
+
+def _average(step: Step, state: State) -> None:
+    """Move the average towards the live weights; it starts fast, so early epochs count less."""
+    if not step.phase.average:
+        return
+    done = state.epoch * (step.n_steps // step.phase.epochs) + state.step
+    decay = min(step.phase.average, (1 + done) / (10 + done))
+    with torch.no_grad():
+        for name, tensor in step.live.items():
+            if tensor.is_floating_point():
+                state.average[name].lerp_(tensor, 1 - decay)
+            else:
+                state.average[name].copy_(tensor)
+
+
+@contextmanager
+def _averaged(step: Step, state: State) -> Iterator[None]:
+    """Put the average in the live weights' place for as long as the body runs."""
+    if not state.average:
+        yield
+        return
+    kept = _copy(step.live)
+    _load(step.live, state.average)
+    try:
+        yield
+    finally:
+        _load(step.live, kept)
+
+
+def _keep(step: Step, state: State) -> None:
+    state.live = step.live
+    state.optimizer = optimizer_tensors(step.optimizer)
+    write_state(state, step.job.folder / CHECKPOINT)
+
+
+def _keep_start(job: Job, state: State) -> None:
+    """Write the weights that the next phase starts from, then the state that names it."""
+    content = {name: t.contiguous() for name, t in job.classifier.state_dict().items()}
+    write_bytes(_start_file(job, state.phase), save(content))
+    write_state(state, job.folder / CHECKPOINT)
+    _start_file(job, state.phase - 1).unlink(missing_ok=True)
+
+
+def _start_file(job: Job, phase: int) -> Path:
+    return job.folder / f"start-{phase}.safetensors"
+
+
+def _copy(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in tensors.items()}
+
+
+def _load(live: dict[str, Tensor], tensors: dict[str, Tensor]) -> None:
+    with torch.no_grad():
+        for name, tensor in live.items():
+            tensor.copy_(tensors[name])
+
+
+@contextmanager
+def _interrupt_at_steps() -> Iterator[Callable[[], bool]]:
+    """Let the first Ctrl-C wait for the step's end, so that the state is whole when kept."""
+    asked: list[int] = []
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: bool(asked)
+    finally:
+        signal.signal(signal.SIGINT, before)
