@@ -46,18 +46,16 @@ _REGIONS = {"head": "the new head alone", "all": "every layer"}
 
 
 def lead(run: RunRecord, test: Results) -> str:
-    """Say in one sentence what was learned and how well."""
+    """Say in a sentence or two what was learned and how well."""
     n_classes = words.counted(len(run.catalogue.diagnoses), "diagnosis", "diagnoses")
-    said = (
-        f"{run.experiment.backbone}, pretrained and taught to tell {n_classes} of "
-        f"{run.catalogue.name} apart"
-    )
+    said = f"{run.experiment.backbone}, taught on {run.catalogue.name} to tell {n_classes} apart."
     if not test.n_images:
-        return f"{said}; no image was set aside to test it."
+        return f"{said} No image was set aside to test it."
     return (
-        f"{said}: tested on {words.counted(test.n_images, 'photograph')} of "
-        f"{words.counted(test.n_lesions, 'lesion')}, it names the right diagnosis in a share of "
-        f"{words.score(test.accuracy)}."
+        f"{said} On {words.counted(test.n_images, 'test photograph')} of "
+        f"{words.counted(test.n_lesions, 'lesion')} its accuracy is {words.score(test.accuracy)} "
+        f"under the natural rule, its balanced accuracy {words.score(test.balanced_accuracy)} "
+        "under the balanced rule."
     )
 
 
@@ -125,8 +123,8 @@ def _data(run: RunRecord) -> str:
         f"{run.catalogue.name} holds {words.counted(len(frame), 'photograph')} of "
         f"{words.counted(n_lesions, 'lesion')} with "
         f"{words.counted(len(run.catalogue.diagnoses), 'diagnosis', 'diagnoses')}, from "
-        f"{sizes.index[-1]} ({words.count(int(sizes.iloc[-1]))}) to {sizes.index[0]} "
-        f"({words.count(int(sizes.iloc[0]))}). They were split "
+        f"{words.count(int(sizes.iloc[-1]))} of {sizes.index[-1]} to "
+        f"{words.count(int(sizes.iloc[0]))} of {sizes.index[0]}. They were split "
         f"{_SPLITS.get(run.split_kind, run.split_kind)} (seed {run.split_seed}): "
         f"{words.listed(_part_sizes(run))}."
     )

@@ -14,12 +14,12 @@ from moulage.pages.document import render
 from moulage.pages.figures.confusion import draw_confusion
 from moulage.pages.figures.curves import draw_curves
 from moulage.pages.mistakes import Mistake, data_uri, worst_mistakes
-from moulage.pages.records import PhaseRecord, RunRecord
+from moulage.pages.records import PhaseRecord, RunRecord, Score
 from moulage.pages.results import RULES, PageRule, Results, results_of
 from moulage.pages.tables import Cell, Column, Table
 from moulage.split import PARTS, Part
 
-NAN = float("nan")
+UNMEASURED = tables.measured(words.NOT_MEASURED, None)
 NO_RULE = "none needed"
 
 
@@ -28,8 +28,9 @@ class Tile:
     """One headline number: what it is, its value, what stands beside it."""
 
     name: str
+    rule: str
     value: Cell
-    beside: tuple[str, ...]
+    beside: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,7 @@ def report_page(run: RunRecord) -> str:
         leak=leak_sentence(leak),
         tiles=_tiles(run, test),
         split_table=composition_table(run.catalogue, run.split),
-        phase_table=phase_table(run.experiment.phases),
+        phase_tables=_phase_tables(run),
         curves=_curves(run),
         score_table=_score_table(run),
         definitions=prose.DEFINITIONS,
@@ -77,27 +78,35 @@ def report_page(run: RunRecord) -> str:
     )
 
 
-def phase_table(phases: tuple[PhaseRecord, ...]) -> Table:
-    """Return what each phase trained, cost and reached."""
+def _phase_tables(run: RunRecord) -> tuple[Table, Table]:
+    phases = run.experiment.phases
     parts = [part for part in PARTS if any(part in phase.scores for phase in phases)]
-    scores = [Column(name=name, group=part) for part in parts for name in ("accuracy", "loss")]
-    columns = (
-        Column(name="phase", is_number=False),
-        Column(name="trained from", is_number=False),
-        *(Column(name=name) for name in ("epochs", "learning rate", "trainable", "total")),
-        *(Column(name=name) for name in ("time", "peak memory")),
-        *scores,
+    cost = Table(
+        caption="What each phase trained, and what it cost.",
+        columns=(
+            Column(name="phase", is_number=False),
+            Column(name="trained from", is_number=False),
+            Column(name="epochs"),
+            Column(name="learning rate"),
+            Column(name="trainable", group="parameters"),
+            Column(name="total", group="parameters"),
+            Column(name="time"),
+            Column(name="peak memory"),
+        ),
+        rows=tuple(_cost_row(phase) for phase in phases),
     )
-    return Table(
-        caption="Each phase, with its scores at its end (accuracy under the natural rule; "
-        "cross-entropy in nats).",
-        columns=columns,
-        rows=tuple(_phase_row(phase, parts) for phase in phases),
+    scores = Table(
+        caption="Where each phase ended: accuracy under the natural rule, loss in nats.",
+        columns=(
+            Column(name="phase", is_number=False),
+            *(Column(name=name, group=part) for part in parts for name in ("accuracy", "loss")),
+        ),
+        rows=tuple(_score_row(phase, parts) for phase in phases),
     )
+    return cost, scores
 
 
-def _phase_row(phase: PhaseRecord, parts: list[Part]) -> tuple[Cell, ...]:
-    reached = [phase.scores.get(part) for part in parts]
+def _cost_row(phase: PhaseRecord) -> tuple[Cell, ...]:
     return (
         tables.text(phase.name),
         tables.text(phase.train_from),
@@ -107,36 +116,42 @@ def _phase_row(phase: PhaseRecord, parts: list[Part]) -> tuple[Cell, ...]:
         tables.count(phase.n_total),
         tables.measured(words.duration(phase.seconds), phase.seconds),
         tables.measured(words.memory(phase.peak_memory_mib), phase.peak_memory_mib),
-        *(
-            tables.score(value)
-            for score in reached
-            for value in ((score.accuracy, score.loss) if score else (NAN, NAN))
-        ),
     )
+
+
+def _score_row(phase: PhaseRecord, parts: list[Part]) -> tuple[Cell, ...]:
+    cells = [cell for part in parts for cell in _reached(phase.scores.get(part))]
+    return (tables.text(phase.name), *cells)
+
+
+def _reached(score: Score | None) -> tuple[Cell, Cell]:
+    """Return accuracy and loss; a part may not have been looked at when the phase ended."""
+    if score is None:
+        return UNMEASURED, UNMEASURED
+    return tables.score(score.accuracy), tables.score(score.loss)
 
 
 def _tiles(run: RunRecord, test: Results) -> tuple[Tile, ...]:
     validation = results_of(run.predictions, "validation")
     numbers = (
-        ("Accuracy, natural rule", test.accuracy, validation.accuracy),
+        ("Accuracy", "natural rule", test.accuracy, validation.accuracy),
         (
-            "Balanced accuracy, balanced rule",
+            "Balanced accuracy",
+            "balanced rule",
             test.balanced_accuracy,
             validation.balanced_accuracy,
         ),
-        ("Macro AUROC, no rule", test.auroc, validation.auroc),
-        ("Log loss, with temperature", test.log_loss, validation.log_loss),
+        ("Macro AUROC", "needs no rule", test.auroc, validation.auroc),
+        ("Log loss", "after temperature", test.log_loss, validation.log_loss),
     )
     return tuple(
         Tile(
             name=name,
+            rule=rule,
             value=tables.score(value),
-            beside=(
-                f"test, n = {words.count(test.n_images)}",
-                f"validation {words.score(beside)}",
-            ),
+            beside=f"test, n = {words.count(test.n_images)} · validation {words.score(beside)}",
         )
-        for name, value, beside in numbers
+        for name, rule, value, beside in numbers
     )
 
 
@@ -171,15 +186,19 @@ def _score_table(run: RunRecord) -> Table:
         )
         for name, rule, values in _scores(results)
     ]
-    sizes = [words.counted(result.n_images, "image") for result in results]
     return Table(
         caption="Scores of the kept weights.",
         columns=(
             Column(name="score", is_number=False),
             Column(name="decision rule", is_number=False),
-            *(Column(name=part, group=n) for part, n in zip(parts, sizes, strict=True)),
+            *(Column(name=part) for part in parts),
         ),
         rows=tuple(rows),
+        sums=(
+            tables.text("n images"),
+            tables.text(""),
+            *(tables.count(result.n_images) for result in results),
+        ),
     )
 
 

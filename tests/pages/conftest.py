@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from moulage.catalogue import Catalogue, Diagnosis
+from moulage.evaluation.calibration import fit_temperature
 from moulage.pages.records import (
     ExperimentRecord,
     InputRecord,
@@ -69,6 +70,7 @@ def make_predictions(
     prior = np.bincount(trained, minlength=7) / len(trained)
     logits = np.log(prior) + rng.normal(0, 1.2, (len(labels), 7))
     logits[np.arange(len(labels)), labels] += skill
+    held = split.parts == "validation"
     return Predictions(
         image_ids=split.image_ids,
         lesion_ids=split.lesion_ids,
@@ -77,7 +79,7 @@ def make_predictions(
         logits=logits.astype(np.float32),
         diagnoses=catalogue.codes,
         prior=prior,
-        temperature=1.234,
+        temperature=fit_temperature(labels=labels[held], logits=logits[held]),
         split_digest=split.digest,
         classifier_digest="0123456789abcdef0123456789abcdef",
     )

@@ -16,7 +16,7 @@ from moulage.pages import words
 from moulage.pages.figures.svg import ACCENT, INK, MUTED, as_svg, drawing
 
 _CELL_INCHES = 0.56
-_MARGIN_INCHES = 0.9
+_BESIDE_INCHES, _ABOVE_INCHES = 1.35, 0.62
 _DEEPEST = 0.62  # text in ink stays legible on the accent up to here, light and dark
 
 
@@ -24,9 +24,9 @@ def draw_confusion(
     counts: NDArray[np.int64], diagnoses: Sequence[str], *, name: str, title: str
 ) -> Markup:
     """Draw `counts (K, K)`; a cell's shade is its share of its row, a row sums to 1."""
-    side = _CELL_INCHES * len(diagnoses) + _MARGIN_INCHES
+    side = _CELL_INCHES * max(len(diagnoses), 4)
     shares = row_shares(counts)
-    with drawing(width=max(side, 3.4), height=max(side, 3.4) - 0.1) as (figure, axes):
+    with drawing(width=side + _BESIDE_INCHES, height=side + _ABOVE_INCHES) as (figure, axes):
         _draw_cells(axes, counts, shares)
         _draw_axes(axes, diagnoses, counts.sum(axis=1))
         return as_svg(figure, name=name, title=title, description=describe(counts, diagnoses))
@@ -61,7 +61,9 @@ def _draw_cells(axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float6
         corner = (column - 0.47, row - 0.47)
         axes.add_patch(Rectangle(corner, 0.94, 0.94, facecolor=ACCENT, alpha=shade, linewidth=0))
         ink = INK if n else MUTED
-        axes.text(column, row - 0.13, words.count(int(n)), ha="center", va="center", color=ink)
+        axes.text(
+            column, row - 0.13 * bool(n), words.count(int(n)), ha="center", va="center", color=ink
+        )
         if n:
             axes.text(
                 column,
@@ -97,8 +99,7 @@ def _is_long(diagnoses: Sequence[str]) -> bool:
 
 
 def _draw_sums(axes: Axes, sums: NDArray[np.int64]) -> None:
-    right = axes.secondary_yaxis("right")
-    right.set_yticks(range(len(sums)), [words.count(int(n)) for n in sums])
-    right.tick_params(length=0, labelcolor=MUTED, labelsize=8)
-    right.spines["right"].set_visible(False)
-    right.set_ylabel("n images", fontsize=8)
+    right = len(sums) - 0.35
+    for row, n in enumerate(sums):
+        axes.text(right, row, words.count(int(n)), va="center", color=MUTED, fontsize=8.5)
+    axes.text(right, -0.62, "n", va="bottom", color=MUTED)
