@@ -180,9 +180,10 @@ def _order(
 def _behind(
     held: NDArray[np.int64], *, counts: NDArray[np.int64], shares: NDArray[np.float64]
 ) -> list[tuple[float, float]]:
-    """Say how far each hand lies behind its share: in this group's diagnoses, then in images."""
-    due = np.outer(shares, held.sum(axis=0) + counts) - held  # (hands, K)
-    own = (due * (counts > 0)).sum(axis=1)
+    """Say how far each hand lies behind: in shares of this group's diagnoses, then in images."""
+    dealt = held.sum(axis=0) + counts
+    due = np.outer(shares, dealt) - held  # (hands, K)
+    own = (due[:, counts > 0] / dealt[counts > 0]).sum(axis=1)
     return [
         (round(float(a), _DECIMALS), round(float(b), _DECIMALS))
         for a, b in zip(own, due.sum(axis=1), strict=True)

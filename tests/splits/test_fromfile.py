@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from moulage.catalogue import COLUMNS, Catalogue, Diagnosis
+from moulage.errors import DataError
+from moulage.splits.fromfile import split_from_file
+
+
+@pytest.fixture
+def catalogue() -> Catalogue:
+    frame = pd.DataFrame(
+        {
+            "image_id": ["a", "b", "c"],
+            "lesion_id": ["x", "x", "y"],
+            "diagnosis": ["nv", "nv", "mel"],
+        }
+    ).reindex(columns=list(COLUMNS))
+    diagnoses = tuple(Diagnosis(code=code, name=code, colour="#000000") for code in ("mel", "nv"))
+    return Catalogue(frame=frame, diagnoses=diagnoses, root=Path())
+
+
+def written(folder: Path, *rows: str) -> Path:
+    path = folder / "split.csv"
+    path.write_text("\n".join(["image_id,lesion_id,part", *rows]) + "\n")
+    return path
+
+
+def test_rows_come_in_the_order_of_the_catalogue(tmp_path: Path, catalogue: Catalogue) -> None:
+    path = written(tmp_path, "c,y,test", "b,x,train", "a,x,train")
+    split = split_from_file(path, catalogue=catalogue)
+    assert split.image_ids.tolist() == ["a", "b", "c"]
+    assert split.parts.tolist() == ["train", "train", "test"]
+
+
+def test_a_leak_is_read_as_it_stands(tmp_path: Path, catalogue: Catalogue) -> None:
+    path = written(tmp_path, "c,y,test", "b,x,train", "c,y,train", "a,x,train")
+    split = split_from_file(path, catalogue=catalogue)
+    assert split.image_ids.tolist() == ["a", "b", "c", "c"]
+    assert split.parts.tolist() == ["train", "train", "train", "test"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (("a,x,train", "b,x,train", "d,z,test", "c,y,test"), r"1 others \(d\)"),
+        (("a,x,train",), r"got 2 without one \(b, c\)"),
+        (("a,x,train", "b,x,train", "c,y,test", "c,y,test"), r"1 repeated \(c \(test\)\)"),
+        (("a,x,train", "b,w,train", "c,y,test"), r"got 1 others \(b\)"),
+        (("a,x,train", "b,x,train", "c,y,tset"), "A part must be one of"),
+        (("a,x,train", "b,x,train", "c,y,"), "A part must be one of"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused(
+    tmp_path: Path, catalogue: Catalogue, rows: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        split_from_file(written(tmp_path, *rows), catalogue=catalogue)
