@@ -1,0 +1,179 @@
+"""Find every fault of a catalogue and tell them in one message.
+
+In:  a catalogue, its ages perhaps still as written.   Out: faults; an error that lists them all.
+Knows nothing of pixels: whether a file can be decoded is seen when it is.
+Why: faults told one at a time cost a run each.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from moulage.catalogue import Catalogue
+from moulage.data.paths import judge_paths
+from moulage.errors import DataError, examples
+
+OLDEST = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One rule that a catalogue breaks: the rule, what breaks it, the cure."""
+
+    rule: str
+    got: str
+    names: tuple[str, ...]
+    cure: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.rule}; got {len(self.names)} {self.got} ({examples(self.names)}). {self.cure}"
+        )
+
+
+def check_catalogue(catalogue: Catalogue, *, one_diagnosis_a_group: bool = True) -> None:
+    """Raise one DataError that counts every fault, names its first three and says the cure.
+
+    Where groups are patients rather than lesions, they may show several diagnoses:
+    pass `one_diagnosis_a_group=False`.
+    """
+    faults = find_faults(catalogue, one_diagnosis_a_group=one_diagnosis_a_group)
+    if len(faults) == 1:
+        raise DataError(f"{faults[0]} [{catalogue.root}]")
+    if faults:
+        listed = "".join(f"\n  {place}. {fault}" for place, fault in enumerate(faults, start=1))
+        raise DataError(
+            f"A catalogue must be free of faults; got {len(faults)} kinds in "
+            f"{catalogue.root}. Mend them all:{listed}"
+        )
+
+
+def find_faults(catalogue: Catalogue, *, one_diagnosis_a_group: bool = True) -> list[Fault]:
+    """Return every kind of fault once, with all its names."""
+    frame = catalogue.frame
+    faults = [
+        *_id_faults(frame),
+        *_diagnosis_faults(frame, catalogue.codes),
+        *_age_faults(frame),
+        *_path_faults(frame, catalogue.root),
+    ]
+    return faults + (_group_faults(frame) if one_diagnosis_a_group else [])
+
+
+def _id_faults(frame: pd.DataFrame) -> list[Fault]:
+    ids = frame["image_id"]
+    no_image_id, no_lesion_id = _is_blank(ids), _is_blank(frame["lesion_id"])
+    twice = ids[~no_image_id & ids.duplicated(keep="first")].unique()
+    return _told(
+        Fault(
+            rule="Every row must have an image id",
+            got="without",
+            names=tuple(f"row {place + 1}" for place in np.flatnonzero(no_image_id)),
+            cure="Fill the column.",
+        ),
+        Fault(
+            rule="Every image must have a lesion id",
+            got="without",
+            names=_names(frame, no_lesion_id),
+            cure="Fill the column, with the image id where a lesion has one photograph.",
+        ),
+        Fault(
+            rule="An image id must stand in one row only",
+            got="that stand in more",
+            names=tuple(map(str, twice)),
+            cure="Delete the repeated rows, or rename files that differ.",
+        ),
+    )
+
+
+def _diagnosis_faults(frame: pd.DataFrame, codes: tuple[str, ...]) -> list[Fault]:
+    blank = _is_blank(frame["diagnosis"])
+    strange = frame.loc[~blank & ~frame["diagnosis"].isin(codes), "diagnosis"]
+    counts = strange.value_counts(sort=False)
+    used = set(frame["diagnosis"].dropna())
+    return _told(
+        Fault(
+            rule="Every image must have a diagnosis",
+            got="without",
+            names=_names(frame, blank),
+            cure="Fill the column, or delete these rows.",
+        ),
+        Fault(
+            rule=f"A diagnosis must be one of {', '.join(codes)}",
+            got="that nobody knows",
+            names=tuple(f"{code!r} in {n} rows" for code, n in counts.items()),
+            cure="Correct them, or name them in `[dataset.classes]`.",
+        ),
+        Fault(
+            rule="Every diagnosis must have an image",
+            got="without",
+            names=tuple(code for code in codes if code not in used),
+            cure="Name only the diagnoses that have images in `[dataset.classes]`.",
+        ),
+    )
+
+
+def _age_faults(frame: pd.DataFrame) -> list[Fault]:
+    years = pd.to_numeric(frame["age"], errors="coerce")
+    is_possible = years.between(0, OLDEST) | _is_blank(frame["age"])
+    return _told(
+        Fault(
+            rule=f"An age must lie in [0, {OLDEST}] years",
+            got="that do not",
+            names=_names(frame, ~is_possible, also="age"),
+            cure="Correct them, or empty the cells.",
+        )
+    )
+
+
+def _path_faults(frame: pd.DataFrame, root: Path) -> list[Fault]:
+    paths = frame["path"].fillna("").astype(str)
+    verdicts = judge_paths(paths.to_numpy(dtype=str), root)
+    return _told(
+        Fault(
+            rule="Every image must have its file",
+            got="without",
+            names=_names(frame, verdicts == "missing"),
+            cure="Unpack or download the rest, or delete these rows from the table.",
+        ),
+        Fault(
+            rule="A path must stay below the data set's folder",
+            got="that leave it",
+            names=_names(frame, verdicts == "outside", also="path"),
+            cure="Copy the files into the folder, or name a folder that holds them all.",
+        ),
+    )
+
+
+def _group_faults(frame: pd.DataFrame) -> list[Fault]:
+    rows = frame.loc[~_is_blank(frame["lesion_id"]) & ~_is_blank(frame["diagnosis"])]
+    pairs = rows[["lesion_id", "diagnosis"]].drop_duplicates()
+    torn = pairs.loc[pairs["lesion_id"].duplicated(), "lesion_id"].unique()
+    return _told(
+        Fault(
+            rule="A lesion must have one diagnosis",
+            got="with several",
+            names=tuple(map(str, torn)),
+            cure="Correct its rows; if the ids are patients', name the column `group`.",
+        )
+    )
+
+
+def _told(*faults: Fault) -> list[Fault]:
+    return [fault for fault in faults if fault.names]
+
+
+def _is_blank(column: "pd.Series[str]") -> "pd.Series[bool]":
+    return column.isna() | (column.astype(str).str.strip() == "")
+
+
+def _names(
+    frame: pd.DataFrame, chosen: "pd.Series[bool] | NDArray[np.bool_]", also: str | None = None
+) -> tuple[str, ...]:
+    rows = frame.loc[np.asarray(chosen, dtype=bool)]
+    if also is None:
+        return tuple(rows["image_id"].astype(str))
+    return tuple(f"{i}: {value}" for i, value in zip(rows["image_id"], rows[also], strict=True))

@@ -1,0 +1,216 @@
+"""Read a data set of any known kind into a checked catalogue.
+
+In:  a path and, where the data set does not speak for itself, what its parts are called.
+Out: a `Dataset`: the catalogue, the kind that was found, what was dropped or filled in.
+Knows nothing of pixels, splits or networks.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from moulage.catalogue import Catalogue, Diagnosis
+from moulage.data import folders, ham10000, isic
+from moulage.data import table as tables
+from moulage.data.checks import check_catalogue
+from moulage.data.classes import Members, plan_regrouping, regroup
+from moulage.data.diagnoses import HAM10000, describe
+from moulage.data.sources import Place, open_place
+from moulage.errors import ConfigError, DataError, nearest
+
+KINDS = ("auto", "ham10000", "isic", "table", "folders")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """A catalogue and how it came about; `n_dropped` counts images left out, by old code."""
+
+    catalogue: Catalogue
+    kind: str
+    notes: tuple[str, ...]
+    n_dropped: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """What a reader of one kind found: rows with ages as written, and the known diagnoses."""
+
+    frame: pd.DataFrame
+    diagnoses: tuple[Diagnosis, ...]
+    notes: list[str] = field(default_factory=list)
+    groups_are_lesions: bool = True
+
+
+def read_dataset(
+    path: Path,
+    *,
+    kind: str = "auto",
+    columns: Mapping[str, str] | None = None,
+    table: str | None = None,
+    images: str | None = None,
+    classes: Mapping[str, Members] | None = None,
+    name: str | None = None,
+) -> Catalogue:
+    """Return the checked catalogue of `open_dataset`, which says more."""
+    return open_dataset(
+        path, kind=kind, columns=columns, table=table, images=images, classes=classes, name=name
+    ).catalogue
+
+
+def open_dataset(
+    path: Path,
+    *,
+    kind: str = "auto",
+    columns: Mapping[str, str] | None = None,
+    table: str | None = None,
+    images: str | None = None,
+    classes: Mapping[str, Members] | None = None,
+    name: str | None = None,
+) -> Dataset:
+    """Read and check a data set.
+
+    path: a folder, a zip or a table file. kind: one of `KINDS`.
+    columns: ours = theirs, for `table`. table: the table's file, relative to the folder.
+    images: the folder, relative to it, that paths in the table start from.
+    classes: `[dataset.classes]`, see `data.classes`. name: what pages call the data set.
+    Raises DataError, which tells all faults at once; ConfigError where an argument is wrong.
+    """
+    place = open_place(Path(path))
+    table = table or _own_name(Path(path))
+    found = _resolve_kind(kind, place, table=table, columns=columns)
+    rows = _READERS[found](place, table, columns or {}, images)
+    frame, diagnoses, n_dropped = _regrouped(rows, classes)
+    raw = Catalogue(
+        frame=frame, diagnoses=diagnoses, root=place.root, name=name or _name(found, Path(path))
+    )
+    check_catalogue(raw, one_diagnosis_a_group=rows.groups_are_lesions)
+    notes = (*rows.notes, *_drop_notes(n_dropped))
+    for note in notes:
+        _log.warning(note)
+    return Dataset(catalogue=_typed(raw), kind=found, notes=notes, n_dropped=n_dropped)
+
+
+def _own_name(path: Path) -> str | None:
+    is_table = path.is_file() and path.suffix.lower() != ".zip"
+    return path.name if is_table else None
+
+
+def _name(kind: str, path: Path) -> str:
+    return "HAM10000" if kind == "ham10000" else path.resolve().stem
+
+
+def _resolve_kind(
+    kind: str, place: Place, *, table: str | None, columns: Mapping[str, str] | None
+) -> str:
+    if kind not in KINDS:
+        raise ConfigError(
+            f"`kind` must be one of {', '.join(KINDS)}; got {kind!r}. {nearest(kind, KINDS)} "
+            "Correct it."
+        )
+    if kind != "auto":
+        return kind
+    if columns:
+        return "table"
+    return _detect(Place(root=place.root, names=(table,)) if table else place)
+
+
+def _detect(place: Place) -> str:
+    """Name the kind by what lies there; the surest sign counts first."""
+    if ham10000.find_table(place):
+        return "ham10000"
+    if isic.find_table(place):
+        return "isic"
+    if folders.has_folders(place):
+        return "folders"
+    if tables.find_table(place):
+        return "table"
+    raise DataError(
+        f"`{place.root}` must be a data set of a known kind; got {len(place.names)} files, "
+        f"{len(place.images())} of them images, but no HAM10000_metadata, no ground truth with "
+        "the columns image, MEL, NV …, no two folders named after diagnoses, and no single "
+        "table. Name the folder that holds them, or say `kind`, `table` and `columns`."
+    )
+
+
+def _read_ham10000(
+    place: Place, table: str | None, columns: Mapping[str, str], images: str | None
+) -> _Rows:
+    found = _required(table or ham10000.find_table(place), "HAM10000_metadata.csv", place)
+    frame = ham10000.read_rows(place, found, images=images)
+    return _Rows(frame=frame, diagnoses=HAM10000)
+
+
+def _read_isic(
+    place: Place, table: str | None, columns: Mapping[str, str], images: str | None
+) -> _Rows:
+    found = _required(table or isic.find_table(place), "table with image, MEL, NV …", place)
+    frame, codes, notes = isic.read_rows(place, found, images=images)
+    return _Rows(frame=frame, diagnoses=describe(codes), notes=notes)
+
+
+def _read_table(
+    place: Place, table: str | None, columns: Mapping[str, str], images: str | None
+) -> _Rows:
+    found = _required(table or tables.find_table(place), "single table", place)
+    frame, notes = tables.read_rows(place, found, columns=columns, images=images)
+    codes = sorted(set(frame["diagnosis"].dropna()) - {""})
+    return _Rows(
+        frame=frame,
+        diagnoses=describe(codes),
+        notes=notes,
+        groups_are_lesions=tables.GROUP not in columns,
+    )
+
+
+def _read_folders(
+    place: Place, table: str | None, columns: Mapping[str, str], images: str | None
+) -> _Rows:
+    frame, codes, notes = folders.read_rows(place, table=table, images=images)
+    return _Rows(frame=frame, diagnoses=describe(codes), notes=notes)
+
+
+_READERS = {
+    "ham10000": _read_ham10000,
+    "isic": _read_isic,
+    "table": _read_table,
+    "folders": _read_folders,
+}
+
+
+def _required(found: str | None, what: str, place: Place) -> str:
+    if found is None or found not in place.names:
+        raise DataError(
+            f"A data set of this kind must have its table; got no {found or what} in "
+            f"{place.root}. Name the file with `table`, relative to the data set's folder."
+        )
+    return found
+
+
+def _regrouped(
+    rows: _Rows, classes: Mapping[str, Members] | None
+) -> tuple[pd.DataFrame, tuple[Diagnosis, ...], dict[str, int]]:
+    if not classes:
+        return rows.frame, rows.diagnoses, {}
+    shown = set(rows.frame["diagnosis"].dropna()) - {""}
+    plan = plan_regrouping(classes, known=rows.diagnoses, shown=shown)
+    frame, n_dropped = regroup(rows.frame, plan)
+    return frame, plan.diagnoses, n_dropped
+
+
+def _drop_notes(n_dropped: Mapping[str, int]) -> list[str]:
+    if not n_dropped:
+        return []
+    counts = ", ".join(f"{code} {n}" for code, n in n_dropped.items())
+    return [f"{sum(n_dropped.values())} images were left out, as asked: {counts}."]
+
+
+def _typed(raw: Catalogue) -> Catalogue:
+    """Ages become numbers, which the checks have allowed."""
+    ages = pd.to_numeric(raw.frame["age"], errors="coerce").astype(float)
+    return Catalogue(
+        frame=raw.frame.assign(age=ages), diagnoses=raw.diagnoses, root=raw.root, name=raw.name
+    )

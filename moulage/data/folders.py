@@ -1,0 +1,90 @@
+"""Read a folder that holds one folder a diagnosis.
+
+In:  a place with `melanoma/a.jpg`, `nevus/b.jpg` …, perhaps zipped, and perhaps a table of groups.
+Out: the catalogue's rows, codes, notes.   Knows nothing of pixels.
+"""
+
+import posixpath
+from collections.abc import Iterable
+
+import pandas as pd
+
+from moulage.catalogue import COLUMNS
+from moulage.data.groups import fill_groups
+from moulage.data.sources import Place, read_table, stem_of
+from moulage.data.table import ALIASES
+from moulage.errors import DataError, examples
+
+
+def has_folders(place: Place) -> bool:
+    """Say whether the images lie in at least two folders beside each other, and only there."""
+    names = place.images()
+    folders = {_folder_of(name, _base(names)) for name in names}
+    return len(folders) > 1 and "" not in folders
+
+
+def read_rows(
+    place: Place, *, table: str | None = None, images: str | None = None
+) -> tuple[pd.DataFrame, tuple[str, ...], list[str]]:
+    """Return the rows, the codes in the alphabet's order, and notes on what was filled in.
+
+    `table` may name a CSV with image_id and lesion_id (or group), and age, sex and the rest.
+    """
+    names = place.images(images)
+    base = _base(names)
+    folders = [_folder_of(name, base) for name in names]
+    _check_folders(names, folders, place)
+    frame = pd.DataFrame(
+        {"image_id": [stem_of(name) for name in names], "path": names, "diagnosis": folders}
+    )
+    codes = sorted({*folders, *_loose_folders(place, base)})
+    frame, notes = fill_groups(_with_table(frame, place, table))
+    return frame[list(COLUMNS)], tuple(codes), notes
+
+
+def _base(names: Iterable[str]) -> str:
+    """Return the folder that holds the diagnoses' folders."""
+    folders = {posixpath.dirname(name) for name in names}
+    if len(folders) < 2:
+        return posixpath.dirname(next(iter(folders), ""))
+    return posixpath.commonpath(folders)
+
+
+def _folder_of(name: str, base: str) -> str:
+    """Return the folder below `base` that holds an image: "" if none; a zip of its own counts."""
+    first, _, rest = posixpath.relpath(name, base or ".").partition("/")
+    return first.removesuffix("!").removesuffix(".zip") if rest else ""
+
+
+def _check_folders(names: list[str], folders: list[str], place: Place) -> None:
+    stray = [name for name, folder in zip(names, folders, strict=True) if not folder]
+    if stray or not names:
+        got = f"{len(stray)} outside ({examples(stray)})" if names else "no images"
+        raise DataError(
+            f"Every image must lie in a folder named after its diagnosis; got {got} in "
+            f"{place.root}. Move them, or name a table of diagnoses."
+        )
+
+
+def _loose_folders(place: Place, base: str) -> list[str]:
+    """Folders beside the others, empty ones too: an empty diagnosis is a fault to be told."""
+    folder = place.root / base
+    if not folder.is_dir():
+        return []
+    return [one.name for one in folder.iterdir() if one.is_dir() and not one.name.startswith(".")]
+
+
+def _with_table(frame: pd.DataFrame, place: Place, table: str | None) -> pd.DataFrame:
+    """Add what a table says of the images by their ids; the folder alone says the diagnosis."""
+    if table is None:
+        return frame.reindex(columns=list(COLUMNS))
+    said = read_table(place.root, table).rename(columns=ALIASES)
+    if "image_id" not in said.columns:
+        raise DataError(
+            f"A table beside folders must have a column image_id; got {', '.join(said.columns)} "
+            f"in {table}. Rename the column that holds the files' names without ending."
+        )
+    said = said.assign(image_id=said["image_id"].map(lambda i: stem_of(str(i))))
+    ours = [name for name in COLUMNS if name in said.columns and name not in frame.columns]
+    joined = frame.merge(said[["image_id", *ours]], on="image_id", how="left")
+    return joined.reindex(columns=list(COLUMNS))

@@ -1,0 +1,216 @@
+"""Find and read the files of a data set, loose below its root or inside zips there.
+
+In:  a folder, a zip or a table file.   Out: a `Place`, its root and the names of all its files;
+their bytes. A name is relative to the root, with forward slashes; a zip's member reads
+`part_1.zip!/ISIC_0024306.jpg`.
+Knows nothing of what the files mean.
+Why: the original downloads are zips of gigabytes, which need not be unpacked to be read.
+"""
+
+import io
+import os
+import threading
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Self
+
+import pandas as pd
+
+from moulage.catalogue import MEMBER
+from moulage.errors import DataError
+
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+TABLE_ENDINGS = (".csv", ".tsv", ".tab", ".parquet")
+MASK_SUFFIX = "_segmentation"
+_HEADER_BYTES = 1 << 16
+_ZIP_FAULTS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a data set lies: `names` of all files below `root`, loose ones before zipped ones."""
+
+    root: Path
+    names: tuple[str, ...]
+
+    def images(self, below: str | None = None) -> list[str]:
+        """Return the names of photographs, not of lesion masks, perhaps below one folder."""
+        return [
+            name
+            for name in self.names
+            if is_image(name)
+            and not stem_of(name).endswith(MASK_SUFFIX)
+            and (below is None or name.startswith((f"{below.rstrip('/')}/", below + MEMBER)))
+        ]
+
+    def tables(self) -> list[str]:
+        """Return the names of files that may hold a table."""
+        return [name for name in self.names if name.lower().endswith(TABLE_ENDINGS)]
+
+
+def open_place(path: Path) -> Place:
+    """List a folder, one zip, or the folder of one table file."""
+    if not path.exists():
+        raise DataError(
+            f"`path` must be a folder, a zip or a table that exists; got {path}. Correct the path."
+        )
+    if path.is_dir():
+        return Place(root=path.resolve(), names=tuple(_list_folder(path.resolve())))
+    root = path.parent.resolve()
+    if zipfile.is_zipfile(path):
+        return Place(root=root, names=tuple(_list_zip(root, path.name)))
+    return Place(root=root, names=tuple(_list_folder(root)))
+
+
+def is_image(name: str) -> bool:
+    """Say whether a name ends as the names of readable images do."""
+    return name.lower().endswith(IMAGE_ENDINGS)
+
+
+def stem_of(name: str) -> str:
+    """Return a file's name without its folders and its ending.
+
+    >>> stem_of("part_1.zip!/images/ISIC_0024306.jpg")
+    'ISIC_0024306'
+    """
+    return name.rpartition("/")[2].rpartition(".")[0] or name.rpartition("/")[2]
+
+
+def by_stem(names: Iterable[str]) -> dict[str, str]:
+    """Return stem → name; of several files with one stem the first counts."""
+    found: dict[str, str] = {}
+    for name in names:
+        found.setdefault(stem_of(name), name)
+    return found
+
+
+class Sources:
+    """Reads files below a root; zips stay open in between. Threads may share it."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._zips: dict[str, zipfile.ZipFile] = {}
+        self._opening = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for archive in self._zips.values():
+            archive.close()
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes; raises OSError, also where a zip is damaged or lacks it."""
+        archive, inside, member = name.partition(MEMBER)
+        if not inside:
+            return (self._root / name).read_bytes()
+        try:
+            return self._zip(archive).read(member)
+        except KeyError as error:
+            raise FileNotFoundError(f"no {member} in {archive}") from error
+        except _ZIP_FAULTS as error:
+            raise OSError(f"{archive} is damaged: {error}") from error
+
+    def head(self, name: str) -> bytes:
+        """Return a file's first 64 KiB."""
+        archive, inside, member = name.partition(MEMBER)
+        if inside:
+            with self._zip(archive).open(member) as file:
+                return file.read(_HEADER_BYTES)
+        with (self._root / name).open("rb") as file:
+            return file.read(_HEADER_BYTES)
+
+    def stamp(self, name: str) -> tuple[int, int]:
+        """Return what changes when a file does: size and time, or a zip member's size and CRC."""
+        archive, inside, member = name.partition(MEMBER)
+        if not inside:
+            status = (self._root / name).stat()
+            return status.st_size, status.st_mtime_ns
+        info = self._zip(archive).getinfo(member)
+        return info.file_size, info.CRC
+
+    def _zip(self, archive: str) -> zipfile.ZipFile:
+        with self._opening:
+            if archive not in self._zips:
+                self._zips[archive] = zipfile.ZipFile(self._root / archive)
+            return self._zips[archive]
+
+
+def read_table(root: Path, name: str) -> pd.DataFrame:
+    """Read CSV (comma, tab or semicolon) as text, or Parquet as it is; empty cells are NaN."""
+    with Sources(root) as sources:
+        content = sources.read(name)
+    try:
+        if name.lower().endswith(".parquet"):
+            return pd.read_parquet(io.BytesIO(content))
+        return _parse_text(content)
+    except (ValueError, OSError) as error:  # pandas' and pyarrow's faults are of these two kinds
+        raise DataError(
+            f"`{name}` must be a table in UTF-8; got '{error}' in {root}. Export it again as CSV."
+        ) from error
+
+
+def header_of(root: Path, name: str) -> tuple[str, ...]:
+    """Return the column names of a text table, or nothing where there are none."""
+    with Sources(root) as sources:
+        line = sources.head(name).partition(b"\n")[0]
+    text = line.decode("utf-8-sig", errors="replace").strip()
+    return tuple(cell.strip().strip('"') for cell in text.split(_separator(text)))
+
+
+def _parse_text(content: bytes) -> pd.DataFrame:
+    text = content.decode("utf-8-sig")
+    separator = _separator(text.partition("\n")[0])
+    frame = pd.read_csv(
+        io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, na_values=[""]
+    )
+    return frame.rename(columns=str.strip)
+
+
+def _separator(header: str) -> str:
+    return max(",\t;", key=header.count)
+
+
+def _list_folder(root: Path) -> Iterator[str]:
+    loose = sorted(_walk(root))
+    archives = [name for name in loose if name.lower().endswith(".zip")]
+    yield from (name for name in loose if name not in set(archives))
+    for archive in archives:
+        yield from _list_zip(root, archive)
+
+
+def _walk(root: Path) -> Iterator[str]:
+    """Follow links, once each: what leaves the root is reported later, not overlooked here."""
+    seen: set[str] = set()
+    for folder, below, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        below[:] = [] if real in seen else [name for name in below if not name.startswith(".")]
+        if real in seen:
+            continue
+        seen.add(real)
+        relative = PurePosixPath(Path(folder).relative_to(root).as_posix())
+        yield from (str(relative / name) for name in files if not name.startswith("."))
+
+
+def _list_zip(root: Path, archive: str) -> list[str]:
+    try:
+        with zipfile.ZipFile(root / archive) as opened:
+            members = sorted(opened.namelist())
+    except (OSError, *_ZIP_FAULTS) as error:
+        raise DataError(
+            f"`{archive}` must be a whole zip; got '{error}' in {root}. Download it again."
+        ) from error
+    return [archive + MEMBER + member for member in members if _is_shown(member)]
+
+
+def _is_shown(member: str) -> bool:
+    parts = member.split("/")
+    return bool(parts[-1]) and not any(part.startswith((".", "__MACOSX")) for part in parts)
