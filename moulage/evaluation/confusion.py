@@ -92,7 +92,7 @@ def matthews(matrices: Matrices) -> NDArray[np.float64]:
     spread_truth = total**2 - (truth**2).sum(axis=-1)
     spread_decided = total**2 - (decided**2).sum(axis=-1)
     covariance = right * total - (truth * decided).sum(axis=-1)
-    scale = np.sqrt(spread_truth) * np.sqrt(spread_decided)
+    scale = np.sqrt(spread_truth * spread_decided)
     return np.where((spread_decided == 0) & (spread_truth > 0), 0.0, ratio(covariance, scale))
 
 
