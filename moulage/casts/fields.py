@@ -8,7 +8,7 @@ Why: sizes are relative, so one seed gives one picture at every resolution.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, hypot
+from math import ceil, hypot, pi
 
 import cv2
 import numpy as np
@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 Map = NDArray[np.float32]
 
-_OVERSAMPLING = 1.2
+_OVERSAMPLING = 1.1
 _SHIFT = 4  # drawing coordinates carry 4 binary digits below the pixel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Canvas:
-    """A square plane large enough to cut a turned photograph from it.
+    """A square plane around the lesion's centre.
 
     xs, ys (S, S) float32: the place of each pixel, centre at 0. extent: the side's length.
     Lengths are in units of the photograph's shorter side; unit_px is that unit in pixels.
@@ -40,13 +40,29 @@ class Canvas:
 
 
 def canvas_for(size: tuple[int, int]) -> Canvas:
-    """Return the canvas of photographs of `size` (width, height) in pixels."""
-    width, height = size
-    extent = hypot(width, height) / min(size)
-    side_px = ceil(_OVERSAMPLING * hypot(width, height))
+    """Return a canvas that a turned photograph of `size` (width, height) pixels fits on."""
+    extent = hypot(*size) / min(size)
+    return _canvas(extent, unit_px=_OVERSAMPLING * min(size))
+
+
+def window(canvas: Canvas, half: float) -> Canvas:
+    """Return the middle of a canvas: all that lies within `half` units of its centre."""
+    return _canvas(min(2 * half, canvas.extent), unit_px=canvas.unit_px)
+
+
+def paste(canvas: Canvas, part: Map, *, outside: float = 0.0) -> Map:
+    """Return a map of the canvas (S, S) with the map of a window in its middle."""
+    margin = (canvas.side_px - len(part)) // 2
+    whole = np.full(canvas.xs.shape, outside, dtype=np.float32)
+    whole[margin : margin + len(part), margin : margin + len(part)] = part
+    return whole
+
+
+def _canvas(extent: float, unit_px: float) -> Canvas:
+    side_px = round(extent * unit_px)
     line: Map = np.linspace(-0.5, 0.5, side_px, dtype=np.float32) * np.float32(extent)
     xs: Map = np.tile(line, (side_px, 1))
-    return Canvas(xs=xs, ys=np.ascontiguousarray(xs.T), extent=extent, unit_px=side_px / extent)
+    return Canvas(xs=xs, ys=np.ascontiguousarray(xs.T), extent=extent, unit_px=unit_px)
 
 
 def smoothstep(values: Map, lo: float, hi: float) -> Map:
@@ -80,13 +96,15 @@ def honeycomb(canvas: Canvas, rng: np.random.Generator, *, period: float, disord
         grid + np.float32(0.8 * disorder * period) * clouds(canvas, rng, scale=4 * period)
         for grid in (canvas.xs, canvas.ys)
     )
-    wave = 2 * np.pi / (period * np.sqrt(0.75))
-    first, phase_x, phase_y = rng.random(3) * (np.pi, period, period)
+    wave = 2 * pi / (period * 0.75**0.5)
+    turn, phase_x, phase_y = rng.random(3).tolist()
     total = np.zeros_like(xs)
-    for angle in first + np.array([0, 2, 4]) * np.pi / 3:
-        along = (xs + phase_x) * np.cos(angle) + (ys + phase_y) * np.sin(angle)
-        total += np.cos(np.float32(wave) * along.astype(np.float32))
-    return np.asarray((total + 1.5) / 4.5, dtype=np.float32)
+    for third in range(3):
+        angle = pi * (turn + 2 * third / 3)
+        along = np.float32(wave * np.cos(angle)) * xs + np.float32(wave * np.sin(angle)) * ys
+        phase = 2 * pi * (phase_x * np.cos(angle) + phase_y * np.sin(angle))
+        total += np.cos(along + np.float32(phase))
+    return np.asarray((total + np.float32(1.5)) / np.float32(4.5), dtype=np.float32)
 
 
 def places_within(
@@ -147,7 +165,7 @@ def tree(
     depth: int = 2,
 ) -> list[tuple[NDArray[np.float64], int]]:
     """Return a branching vessel as (path, order) pairs; order 0 is the trunk."""
-    trunk = wander(rng, start=start, heading=heading, length=length, bend=0.22)
+    trunk = wander(rng, start=start, heading=heading, length=length, bend=0.30)
     found = [(trunk, 0)]
     if depth == 0:
         return found

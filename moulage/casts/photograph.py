@@ -29,7 +29,7 @@ def photograph(scene: Scene, *, size: tuple[int, int], rng: np.random.Generator)
     seen = cv2.warpAffine(scene.reflectance, frame, size, **flags)
     depth = cv2.warpAffine(scene.depth, frame, size, **flags)
     lit = _light(seen, rng)
-    focused = cv2.GaussianBlur(lit, (0, 0), 0.3 + min(size) / 150 * rng.uniform(0, 0.4))
+    focused = cv2.GaussianBlur(lit, (0, 0), 0.25 + min(size) / 150 * rng.uniform(0, 0.35))
     grain = rng.normal(0, 0.006, (size[1], size[0], 1)).astype(np.float32)
     pixels = np.clip(np.rint((focused + grain) * 255), 0, 255).astype(np.uint8)
     return Photograph(pixels=pixels, mask=np.asarray(depth > 0))
@@ -50,7 +50,7 @@ def _frame(scene: Scene, size: tuple[int, int], rng: np.random.Generator) -> NDA
 def _light(seen: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """Exposure, white balance, contrast, and light that falls off across the picture."""
     height, width = seen.shape[:2]
-    exposure = np.exp(rng.normal(0, 0.07) + rng.normal(0, 0.025, 3)).astype(np.float32)
+    exposure = np.exp(rng.normal(0.05, 0.07) + rng.normal(0, 0.025, 3)).astype(np.float32)
     gamma = np.float32(np.exp(rng.normal(0, 0.08)))
     xs, ys = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
     slope = rng.normal(0, 0.03, 2)

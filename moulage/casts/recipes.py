@@ -14,8 +14,10 @@ import numpy as np
 # other is OVERLAP times a Beta(1, 2) draw: 0 gives textbook lesions, 1 hopeless ones.
 OVERLAP = 0.8
 # Spread of each sign's strength around its recipe, of sizes and pigments around theirs.
-SIGN_SPREAD = 0.22
+SIGN_SPREAD = 0.30
 PIGMENT_SPREAD = 0.30
+# A sign weaker than this is not painted.
+FAINTEST = 0.06
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +64,8 @@ class Recipe:
 
 RECIPES: Mapping[str, Recipe] = {
     "nv": Recipe(
-        radius=0.26, irregularity=0.05, softness=0.14, melanin=0.55, blood=0.10,
-        network=0.75, disorder=0.30, globules=0.30, dark_centre=0.40,
+        radius=0.26, irregularity=0.05, softness=0.14, melanin=0.66, blood=0.10,
+        network=0.75, disorder=0.50, globules=0.30, dark_centre=0.40,
     ),
     "mel": Recipe(
         radius=0.31, elongation=0.25, irregularity=0.15, softness=0.08, melanin=0.70,
@@ -127,4 +129,4 @@ def _spread(name: str, value: float, rng: np.random.Generator) -> float:
         return value * float(np.exp(0.25 * draw))
     if name in _PIGMENTS:
         return value * float(np.exp(PIGMENT_SPREAD * draw))
-    return float(np.clip(value + SIGN_SPREAD * draw, 0, 1))
+    return float(np.clip(value + SIGN_SPREAD * (0.2 + value) * draw, 0, 1))

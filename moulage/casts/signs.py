@@ -71,21 +71,21 @@ def sector(site: Site, rng: np.random.Generator, *, width: float) -> Map:
 
 def patches(site: Site, rng: np.random.Generator, *, scale: float, share: float) -> Map:
     """Return soft patches `scale` radii wide that cover about `share` of the canvas."""
-    noise = fields.clouds(site.canvas, rng, scale=scale * site.radius)
+    noise = fields.clouds(site.canvas, rng, scale=scale * site.radius, octaves=4)
     edge = float(np.quantile(noise[::4, ::4], 1 - share))
-    return smoothstep(noise, edge - 0.15, edge + 0.35)
+    return smoothstep(noise, edge - 0.5, edge + 0.8)
 
 
 def paint_network(site: Site, strength: float) -> None:
     """A brown mesh; holes are as pale as the ground."""
     rng = site.rng("network")
     cells = fields.honeycomb(
-        site.canvas, rng, period=rng.uniform(0.030, 0.045), disorder=site.disorder
+        site.canvas, rng, period=rng.uniform(0.024, 0.035), disorder=min(site.disorder, 1)
     )
-    mesh = smoothstep(cells, 0.55, 0.10)
-    extent = smoothstep(fields.clouds(site.canvas, rng, scale=0.5 * site.radius), -1.4, 0.2)
-    site.layers.melanin[:] += 0.75 * strength * site.body * extent * mesh
-    site.layers.melanin[:] *= 1 - 0.35 * strength * site.body * extent * (1 - mesh)
+    mesh = smoothstep(cells, 0.65, 0.05)
+    extent = smoothstep(fields.clouds(site.canvas, rng, scale=0.4 * site.radius, octaves=3), -1, 1)
+    site.layers.melanin[:] += 0.60 * strength * site.body * extent * mesh
+    site.layers.melanin[:] *= 1 - 0.30 * strength * extent * (1 - mesh)
 
 
 def paint_globules(site: Site, strength: float) -> None:
@@ -114,27 +114,28 @@ def paint_streaks(site: Site, strength: float) -> None:
     """Radial lines that run over the border on one side."""
     rng = site.rng("streaks")
     starts = fields.places_within(
-        site.canvas, rng, within=site.ring(0.02, 0.16), n=round(50 * strength)
+        site.canvas, rng, within=site.ring(0.04, 0.20), n=round(80 * strength)
     )
     middle = rng.uniform(-np.pi, np.pi)
     angles = np.arctan2(starts[:, 1], starts[:, 0])
     near = np.cos(angles - middle) > 0.1
     paths = [
         fields.wander(
-            rng, start=start, heading=angle, length=site.radius * rng.uniform(0.15, 0.32), bend=0.06
+            rng, start=start, heading=angle, length=site.radius * rng.uniform(0.12, 0.34), bend=0.10
         )
         for start, angle in zip(starts[near], angles[near], strict=True)
     ]
-    ink = fields.lines(site.canvas, paths, [0.014] * len(paths))
-    site.layers.melanin[:] += 1.3 * strength * fields.blur(ink, site.canvas, 0.004)
+    tapering = [*paths, *(path[:7] for path in paths)]
+    ink = fields.lines(site.canvas, tapering, [0.007] * len(paths) + [0.014] * len(paths))
+    site.layers.melanin[:] += 1.1 * strength * fields.blur(ink, site.canvas, 0.004)
 
 
 def paint_veil(site: Site, strength: float) -> None:
     """A blue-white haze over pigment that lies deep."""
     rng = site.rng("veil")
     where = patches(site, rng, scale=0.7, share=0.30) * smoothstep(site.depth, 0.10, 0.35)
-    site.layers.deep[:] += 0.8 * strength * where
-    site.layers.haze[:] += 0.55 * strength * where
+    site.layers.deep[:] += 0.7 * strength * where
+    site.layers.haze[:] += 0.45 * strength * where
 
 
 def paint_regression(site: Site, strength: float) -> None:
@@ -164,9 +165,9 @@ def paint_plugs(site: Site, strength: float) -> None:
 def paint_furrows(site: Site, strength: float) -> None:
     """Fissures and ridges, like the surface of a brain."""
     rng = site.rng("furrows")
-    noise = fields.clouds(site.canvas, rng, scale=0.065, octaves=1)
-    grooves = smoothstep(np.abs(noise), 0.30, 0.0) * smoothstep(site.depth, 0.0, 0.15)
-    site.layers.melanin[:] += 0.6 * strength * grooves
+    noise = fields.clouds(site.canvas, rng, scale=rng.uniform(0.05, 0.08), octaves=2)
+    grooves = smoothstep(np.abs(noise), 0.75, 0.0) * smoothstep(site.depth, 0.0, 0.15)
+    site.layers.melanin[:] += 0.40 * strength * grooves
     site.layers.keratin[:] += 0.18 * strength * site.body * (1 - grooves)
 
 
@@ -182,16 +183,16 @@ def paint_wax(site: Site, strength: float) -> None:
 def paint_vessels(site: Site, strength: float) -> None:
     """Sharp arborising vessels: bright red trunks that branch ever finer."""
     rng = site.rng("vessels")
-    n_trees = 1 + round(4 * strength)
+    n_trees = 1 + round(3 * strength)
     starts = fields.places_within(site.canvas, rng, within=site.ring(-0.10, 0.30), n=n_trees)
     limbs = []
     for start in starts:
         inward = np.arctan2(-start[1], -start[0]) + rng.normal(0, 0.5)
-        length = site.radius * rng.uniform(0.8, 1.5)
+        length = site.radius * rng.uniform(0.7, 1.4)
         limbs += fields.tree(rng, start=start, heading=inward, length=length)
-    widths = [0.017 * 0.62**order for _, order in limbs]
+    widths = [0.0085 * 0.6**order for _, order in limbs]
     ink = fields.lines(site.canvas, [path for path, _ in limbs], widths)
-    site.layers.blood[:] += 1.1 * strength * fields.blur(ink, site.canvas, 0.003)
+    site.layers.blood[:] += 1.2 * strength * fields.blur(ink, site.canvas, 0.0025)
 
 
 def paint_nests(site: Site, strength: float) -> None:
@@ -239,18 +240,19 @@ def paint_scale(site: Site, strength: float) -> None:
     rng = site.rng("scale")
     flakes = fields.clouds(site.canvas, rng, scale=0.035, octaves=2)
     where = patches(site, rng, scale=0.45, share=0.45) * site.body
-    crust = where * smoothstep(flakes, 0.5, 1.3)
-    site.layers.white[:] += 0.65 * strength * crust
+    crust = where * smoothstep(flakes, 0.3, 1.8)
+    site.layers.white[:] += 0.60 * strength * crust
     site.layers.keratin[:] += 0.25 * strength * where
 
 
 def paint_strawberry(site: Site, strength: float) -> None:
     """A red net around pale follicles, like the skin of a strawberry."""
     rng = site.rng("strawberry")
-    cells = fields.honeycomb(site.canvas, rng, period=0.062, disorder=0.6)
-    pores = smoothstep(cells, 0.62, 0.85)
-    site.layers.blood[:] += 0.42 * strength * site.body * (1 - pores)
-    site.layers.white[:] += 0.35 * strength * site.body * pores
+    cells = fields.honeycomb(site.canvas, rng, period=0.046, disorder=0.8)
+    pores = smoothstep(cells, 0.60, 1.0)
+    extent = smoothstep(fields.clouds(site.canvas, rng, scale=0.6 * site.radius, octaves=3), -1, 1)
+    site.layers.blood[:] += 0.40 * strength * site.body * (1 - pores) * (0.5 + 0.5 * extent)
+    site.layers.white[:] += 0.30 * strength * site.body * pores * extent
 
 
 def paint_scar(site: Site, strength: float) -> None:
@@ -274,14 +276,14 @@ def paint_halo(site: Site, strength: float) -> None:
 def paint_lacunes(site: Site, strength: float) -> None:
     """Sharply bounded red, purple and blue lagoons with pale walls between them."""
     rng = site.rng("lacunes")
-    period = rng.uniform(0.25, 0.55) * site.radius + 0.03
-    cells = fields.honeycomb(site.canvas, rng, period=period, disorder=0.65)
+    period = rng.uniform(0.22, 0.50) * site.radius + 0.03
+    cells = fields.honeycomb(site.canvas, rng, period=period, disorder=0.42)
     inside = smoothstep(site.depth, 0.0, 0.10)
-    lagoons = smoothstep(cells, 0.16, 0.42) * inside
-    blue = patches(site, rng, scale=0.6, share=rng.uniform(0.05, 0.6))
-    site.layers.blood[:] += 1.1 * strength * lagoons
-    site.layers.deep[:] += 0.9 * strength * lagoons * blue
-    site.layers.haze[:] += 0.18 * strength * inside * (1 - lagoons)
+    lagoons = smoothstep(cells, 0.10, 0.40) * inside
+    blue = patches(site, rng, scale=0.7, share=rng.uniform(0.02, 0.5))
+    site.layers.blood[:] += strength * (0.35 * inside + 0.75 * lagoons)
+    site.layers.deep[:] += 0.8 * strength * lagoons * blue
+    site.layers.haze[:] += 0.12 * strength * inside * (1 - lagoons)
 
 
 PAINTERS: Mapping[str, Callable[[Site, float], None]] = {
