@@ -4,9 +4,11 @@ In:  a record and what its predictions say.   Out: plain English, a paragraph a 
 Knows nothing of HTML.
 """
 
+from collections.abc import Iterable
+
 from moulage.pages import words
 from moulage.pages.composition import parts_of
-from moulage.pages.records import PhaseRecord, RunRecord
+from moulage.pages.records import PhaseRecord, RunRecord, StudyRecord
 from moulage.pages.results import Results
 
 DEFINITIONS = (
@@ -97,7 +99,6 @@ def hidden_layers(hidden: tuple[int, ...]) -> str:
 def facts(run: RunRecord) -> tuple[tuple[str, str, bool], ...]:
     """Return (name, value, is a code) of everything needed to make the run again."""
     machine, experiment = run.machine, run.experiment
-    versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
     return (
         ("created", run.created, False),
         ("data set", f"{run.catalogue.name}. {run.licence}", False),
@@ -111,8 +112,51 @@ def facts(run: RunRecord) -> tuple[tuple[str, str, bool], ...]:
         ("looks at the test part", run.ledger, False),
         ("device", f"{machine.device}, {words.counted(machine.threads, 'thread')}", False),
         ("precision", machine.precision, False),
-        ("versions", versions, False),
+        ("versions", _versions(run), False),
     )
+
+
+def study_summary(study: StudyRecord, *, n_experiments: int) -> str:
+    """Say how much was run, on what, and what was not."""
+    names = words.listed(dict.fromkeys(run.catalogue.name for run in study.runs))
+    said = (
+        f"{words.counted(n_experiments, 'experiment')} on {names}, "
+        f"{words.counted(len(study.runs), 'run')} on "
+        f"{words.counted(len({run.split.digest for run in study.runs}), 'split')}."
+    )
+    if not study.runs:
+        said = "No experiment was run."
+    n_missing = len(study.not_run)
+    if n_missing:
+        said += (
+            f" {words.counted(n_missing, 'experiment')} could not be run; the reasons stand below."
+        )
+    return said
+
+
+def study_facts(study: StudyRecord) -> tuple[tuple[str, str, bool], ...]:
+    """Return (name, value, is a code) of what the runs share or differ in."""
+    runs = study.runs
+    return (
+        ("created", _once(run.created for run in runs), False),
+        ("data set", _once(f"{run.catalogue.name}. {run.licence}" for run in runs), False),
+        ("catalogue digest", _once(run.catalogue.digest for run in runs), True),
+        ("split", _once(f"{run.split_kind}, seed {run.split_seed}" for run in runs), False),
+        ("split digest", _once(run.split.digest for run in runs), True),
+        ("input", _once(f"{_input(run)}; {run.inputs.scaling}" for run in runs), False),
+        ("weights", _once(run.experiment.weights for run in runs), False),
+        ("looks at the test part", _once(run.ledger for run in runs), False),
+        ("precision", _once(run.machine.precision for run in runs), False),
+        ("versions", _once(_versions(run) for run in runs), False),
+    )
+
+
+def _once(values: Iterable[str]) -> str:
+    return " · ".join(dict.fromkeys(values)) or "none"
+
+
+def _versions(run: RunRecord) -> str:
+    return ", ".join(f"{name} {version}" for name, version in run.machine.versions.items())
 
 
 def _data(run: RunRecord) -> str:

@@ -6,11 +6,9 @@ Knows nothing of run folders; every number comes from `results`, `composition` o
 
 from dataclasses import dataclass
 
-from markupsafe import Markup
-
 from moulage.pages import prose, tables, words
 from moulage.pages.composition import composition_table, leak_of, leak_sentence
-from moulage.pages.document import render
+from moulage.pages.document import Drawing, render
 from moulage.pages.figures.confusion import draw_confusion
 from moulage.pages.figures.curves import draw_curves
 from moulage.pages.mistakes import Mistake, data_uri, worst_mistakes
@@ -31,14 +29,6 @@ class Tile:
     rule: str
     value: Cell
     beside: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawing:
-    """A figure and the sentence below it."""
-
-    svg: Markup
-    caption: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,15 +66,16 @@ def score(value: float) -> Cell:
     return Cell(text=words.score(value), sort=None if missing else value, is_missing=missing)
 
 
-def scores(values: list[float]) -> Cell:
-    """Return a cell with the mean of several runs and, below it, their range."""
-    if not values or any(math.isnan(value) for value in values):
-        return score(math.nan)
-    mean = math.fsum(values) / len(values)
-    low, high = words.score(min(values)), words.score(max(values))
-    return Cell(text=words.score(mean), sort=mean, note="" if low == high else f"{low}–{high}")
+def spread(*, mean: float, low: float, high: float) -> Cell:
+    """Return a cell with a mean and, where the range shows in three decimals, the range."""
+    if math.isnan(mean):
+        return score(mean)
+    ends = (words.score(low), words.score(high))
+    note = "" if ends[0] == ends[1] else "–".join(ends)
+    return Cell(text=words.score(mean), sort=mean, note=note)
 
 
 def measured(said: str, value: float | None) -> Cell:
     """Return a cell whose words stand for a number that may not have been measured."""
-    return Cell(text=said, sort=value, is_missing=value is None)
+    missing = value is None or math.isnan(value)
+    return Cell(text=said, sort=None if missing else value, is_missing=missing)

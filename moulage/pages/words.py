@@ -100,17 +100,3 @@ def listed(names: Iterable[str]) -> str:
     """
     *first, last = list(names) or ["none"]
     return f"{', '.join(first)} and {last}" if first else last
-
-
-def spread(values: Iterable[float]) -> str:
-    """Write the mean and, where values differ in their three decimals, the range.
-
-    >>> spread([0.75, 0.77]), spread([0.75])
-    ('0.760 (0.750–0.770)', '0.750')
-    """
-    known = list(values)
-    if not known or any(math.isnan(value) for value in known):
-        return NOT_DEFINED
-    mean = score(math.fsum(known) / len(known))
-    low, high = score(min(known)), score(max(known))
-    return mean if low == high else f"{mean} ({low}–{high})"

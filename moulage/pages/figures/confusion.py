@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from moulage.pages import words
 from moulage.pages.figures.svg import ACCENT, INK, MUTED, as_svg, drawing
 
-_CELL_INCHES = 0.56
-_BESIDE_INCHES, _ABOVE_INCHES = 1.35, 0.62
+_CELL_INCHES = 0.5
+_BESIDE_INCHES, _ABOVE_INCHES = 1.25, 0.62
 _DEEPEST = 0.62  # text in ink stays legible on the accent up to here, light and dark
 
 
@@ -72,7 +72,7 @@ def _draw_cells(axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float6
                 ha="center",
                 va="center",
                 color=ink,
-                fontsize=7.5,
+                fontsize=8,
             )
 
 
