@@ -6,6 +6,7 @@ Why: what the page prints and what the file holds are the same numbers.
 """
 
 import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
@@ -26,6 +27,7 @@ _SPREAD = (
     "seconds",
     "peak_memory_mib",
 )
+_WHOLE = ("epochs", "n_trainable", "n_total", "n_runs")
 COLUMNS = (
     *("experiment", "phase", "backbone", "hidden", "regularisation", "imbalance"),
     *("train_from", "epochs", "learning_rate", "n_trainable", "n_total", "n_runs"),
@@ -42,7 +44,8 @@ def comparison_table(study: StudyRecord) -> pd.DataFrame:
     """
     rows = [row for runs in experiments_of(study).values() for row in _experiment_rows(runs)]
     rows += [_baseline_row(name, each) for name, each in study.baselines.items()]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    return frame.astype(dict.fromkeys(_WHOLE, "Int64"))
 
 
 def experiments_of(study: StudyRecord) -> dict[str, tuple[RunRecord, ...]]:
@@ -151,6 +154,6 @@ def _spreads(scores: Mapping[str, list[float]]) -> dict[str, float]:
     spread: dict[str, float] = {}
     for name, values in scores.items():
         if values and not any(math.isnan(value) for value in values):
-            spread[name] = math.fsum(values) / len(values)
+            spread[name] = statistics.mean(values)  # exact, so never outside the range
             spread[f"{name}_low"], spread[f"{name}_high"] = min(values), max(values)
     return spread

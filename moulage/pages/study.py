@@ -115,7 +115,7 @@ def _recipe_table(frame: pd.DataFrame) -> Table:
         _recipe_row(str(name), group) for name, group in phases.groupby("experiment", sort=False)
     ]
     return Table(
-        caption="What was compared. Trainable parameters: at the first phase, and at the last.",
+        caption="What was compared; parameters trained in the first phase and in the last.",
         columns=(
             Column(name="experiment", is_number=False),
             Column(name="architecture", is_number=False),
@@ -123,9 +123,9 @@ def _recipe_table(frame: pd.DataFrame) -> Table:
             Column(name="regularisation", is_number=False),
             Column(name="imbalance", is_number=False),
             Column(name="epochs"),
-            Column(name="first", group="trainable parameters"),
-            Column(name="last", group="trainable parameters"),
-            Column(name="total parameters"),
+            Column(name="first", group="parameters"),
+            Column(name="last", group="parameters"),
+            Column(name="total", group="parameters"),
         ),
         rows=tuple(rows),
     )

@@ -1,5 +1,7 @@
 """A small study that looks like a real one: synthetic predictions, two phases, thumbnails."""
 
+from collections.abc import Callable
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,8 @@ from moulage.pages.records import (
     Score,
     StudyRecord,
 )
+from moulage.pages.report import report_page
+from moulage.pages.study import study_page
 from moulage.predictions import Predictions
 from moulage.split import Split
 
@@ -217,3 +221,62 @@ def study() -> StudyRecord:
         not_run=(NotRun(name="exp3", reason="No weights for densenet201 were found."),),
         baselines={name: tuple(run.baselines[name] for run in runs[:3]) for name in names},
     )
+
+
+@pytest.fixture(scope="session")
+def report(run: RunRecord) -> str:
+    return report_page(run)
+
+
+@pytest.fixture(scope="session")
+def comparison(study: StudyRecord) -> str:
+    return study_page(study)
+
+
+class TableReader(HTMLParser):
+    """Collect the texts of every table, by caption; refuses tags that do not match."""
+
+    VOID = frozenset(("meta", "br", "img", "use", "path", "hr"))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tables: dict[str, list[list[str]]] = {}
+        self.rows: list[list[str]] = []
+        self.caption = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in self.VOID:
+            return
+        self.open.append(tag)
+        if tag == "table":
+            self.rows, self.caption = [], ""
+        elif tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self.VOID:
+            return
+        assert self.open.pop() == tag
+        if tag == "table":
+            self.tables[self.caption] = self.rows
+
+    def handle_data(self, data: str) -> None:
+        if "caption" in self.open:
+            self.caption += data.strip()
+        elif "small" not in self.open and ("td" in self.open or "th" in self.open):
+            self.rows[-1][-1] += data.strip()
+
+
+@pytest.fixture(scope="session")
+def tables_of() -> Callable[[str], dict[str, list[list[str]]]]:
+    def read(html: str) -> dict[str, list[list[str]]]:
+        reader = TableReader()
+        reader.feed(html)
+        reader.close()
+        assert not reader.open
+        return reader.tables
+
+    return read

@@ -41,7 +41,7 @@ def draw_curves(
     """
     with drawing(**_SIZE) as (figure, axes):
         for history in histories:
-            _draw_lines(axes, history, measure)
+            _draw_lines(axes, history, measure, is_one=len(histories) == 1)
         longest = max(histories, key=len)
         _draw_phases(axes, longest)
         axes.set_xlabel("epoch")
@@ -93,7 +93,7 @@ def _values(history: pd.DataFrame, column: str) -> NDArray[np.float64]:
     return history[column].to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def _draw_lines(axes: Axes, history: pd.DataFrame, measure: Measure) -> None:
+def _draw_lines(axes: Axes, history: pd.DataFrame, measure: Measure, *, is_one: bool) -> None:
     epochs = np.arange(1, len(history) + 1)
     is_short = len(history) < 3
     for part, colour, dashes in (("train", MUTED, (0, (4, 2))), ("validation", ACCENT, "-")):
@@ -102,6 +102,7 @@ def _draw_lines(axes: Axes, history: pd.DataFrame, measure: Measure) -> None:
             _values(history, f"{part}_{measure}"),
             color=colour,
             linestyle=dashes,
+            linewidth=1.8 if is_one else 1.2,
             marker="o" if is_short else "",
             label=part,
         )

@@ -89,6 +89,7 @@ def _themed(svg: str) -> str:
     """Hand colours and fonts to the page, and drop what a browser does not read."""
     for colour, variable in _VARIABLES.items():
         svg = svg.replace(colour, f"var({variable})")
-    svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", svg)
+    svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", svg)  # where all is one size
+    svg = re.sub(r"font-family: [^;\"]*;? ?", "", svg)
     svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
     return re.sub(r"\n\s*", "\n", svg)
