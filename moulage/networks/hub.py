@@ -8,22 +8,24 @@ by another process.
 """
 
 import hashlib
-import http.client
 import os
 import re
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.message import Message
+from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse, IncompleteRead
 from pathlib import Path
 from typing import IO, Any
 
-from moulage.errors import ConfigError, RunError
+from moulage.errors import ConfigError, MoulageError, RunError
 
 try:
     import fcntl
-except ImportError:  # Windows refuses to rename a file that another process holds open
+except ImportError:  # Windows: nothing to hold a folder with
     fcntl = None  # type: ignore[assignment]
 
 Progress = Callable[[int, int], None]
@@ -31,6 +33,7 @@ PUBLIC = "https://huggingface.co"
 _TIMEOUT_S = 10
 _BLOCK_BYTES = 1 << 18
 _MOST_STALLS = 3
+_PAUSE_S = 1.0
 
 
 def is_offline() -> bool:
@@ -50,24 +53,30 @@ def address_of(hub_id: str, endpoint: str | None = None) -> str:
     return f"{base}/{hub_id}/resolve/main/model.safetensors"
 
 
-def download(address: str, to: Path, *, progress: Progress | None = None) -> str:
+def download(
+    address: str,
+    to: Path,
+    *,
+    check: Callable[[Path], object] | None = None,
+    progress: Progress | None = None,
+) -> str:
     """Bring one file to `to` and return its sha256; what is there already of it is kept.
 
-    Until it is whole and has the digest that the hub states, it lies beside as `<name>.part`.
-    progress: called with bytes here and bytes in all.
+    Until it is whole, has the digest that the hub states and passes `check`, which raises, it
+    lies beside as `<name>.part`. progress: called with bytes here and bytes in all.
     """
+    was_here = to.is_file()
     partial = to.with_name(f"{to.name}.part")
-    with _alone(partial) as file:
-        if not partial.exists():  # while we waited for the lock, another process finished it
+    with _alone(to.parent):
+        if to.is_file() and not was_here:  # another process brought it while we waited
             return digest_of_file(to)
-        stated = _receive(address, file, progress)
-        digest = digest_of_file(partial)
-        if stated not in (None, digest):
+        with _opened(partial) as file:
+            stated = _receive(address, file, progress)
+        try:
+            digest = _checked(partial, stated, check)
+        except MoulageError:
             partial.unlink()
-            raise RunError(
-                f"`{to.name}` must have the digest that the hub states, {stated}; got {digest}. "
-                "What came was deleted: run the same command again."
-            )
+            raise
         partial.replace(to)
     return digest
 
@@ -92,17 +101,41 @@ class _FirstAnswer(urllib.request.HTTPRedirectHandler):
 
 
 @contextmanager
-def _alone(partial: Path) -> Iterator[IO[bytes]]:
-    """Open the unfinished file at its end; another process that fetches it waits."""
+def _alone(folder: Path) -> Iterator[None]:
+    """Make a folder and hold it; another process that fetches into it waits."""
     try:
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        file = partial.open("ab")
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _opened(partial: Path) -> IO[bytes]:
+    """Open an unfinished file at its end."""
+    try:
+        return partial.open("ab")
     except OSError as error:
         raise _unwritable(partial, error) from error
-    with file:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield file
+
+
+def _checked(partial: Path, stated: str | None, check: Callable[[Path], object] | None) -> str:
+    digest = digest_of_file(partial)
+    if stated not in (None, digest):
+        raise RunError(
+            f"`{partial.stem}` must have the digest that the hub states, {stated}; got {digest}. "
+            "What came was deleted: run the same command again."
+        )
+    if check is not None:
+        check(partial)
+    return digest
 
 
 def _receive(address: str, file: IO[bytes], progress: Progress | None) -> str | None:
@@ -110,10 +143,11 @@ def _receive(address: str, file: IO[bytes], progress: Progress | None) -> str | 
     n_stalls = 0
     while n_stalls < _MOST_STALLS:
         n_before = file.tell()
-        is_whole, stated = _append(address, file, progress)
-        if is_whole:
+        answer, stated = _ask(address, n_before)
+        if answer is not None and _append(answer, file, progress):
             return stated
         n_stalls = 0 if file.tell() > n_before else n_stalls + 1
+        time.sleep(n_stalls * _PAUSE_S)
     raise RunError(
         f"The connection to {address} must last until the file is whole; it broke off at "
         f"{file.tell():,} bytes {_MOST_STALLS} times. What came is kept: run the same command "
@@ -121,70 +155,79 @@ def _receive(address: str, file: IO[bytes], progress: Progress | None) -> str | 
     )
 
 
-def _append(address: str, file: IO[bytes], progress: Progress | None) -> tuple[bool, str | None]:
-    """Ask once for what is missing; return whether the file is whole now, and its digest."""
+def _ask(address: str, n_here: int) -> tuple[HTTPResponse | None, str | None]:
+    """Ask for what is missing; return the answer, None where none came, and the file's digest."""
     first = _FirstAnswer()
-    request = urllib.request.Request(address)
-    if file.tell():
-        request.add_header("Range", f"bytes={file.tell()}-")
+    request = urllib.request.Request(address, headers={"User-Agent": "moulage"})
+    if n_here:
+        request.add_header("Range", f"bytes={n_here}-")
     try:
-        with urllib.request.build_opener(first).open(request, timeout=_TIMEOUT_S) as answer:
-            n_bytes = _prepare(answer, file)
-            _copy(answer, file, n_bytes, progress)
-            is_whole = n_bytes is None or file.tell() == n_bytes
-            return is_whole, _stated_digest(first.headers or answer.headers)
+        answer = urllib.request.build_opener(first).open(request, timeout=_TIMEOUT_S)
     except urllib.error.HTTPError as error:
-        if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        if error.code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise _refusal(address, error) from error
-        return _settle(file, error.headers), _stated_digest(first.headers or error.headers)
+        answer = error  # it has no further bytes: whole, or not this file at all
     except urllib.error.URLError as error:
         raise RunError(
             f"The hub must be reachable; got '{error.reason}' from {address}. Check the "
             "connection, or name a mirror in HF_ENDPOINT."
         ) from error
+    except (OSError, HTTPException):  # cut off before the first word
+        return None, None
+    return answer, _stated_digest(first.headers or answer.headers)
 
 
-def _prepare(answer: http.client.HTTPResponse, file: IO[bytes]) -> int | None:
-    """Return how long the whole file is; a server that begins anew makes us do so too."""
-    if answer.status == http.HTTPStatus.PARTIAL_CONTENT:
-        return _total_of(answer.headers)
-    file.truncate(0)
-    length = answer.headers.get("Content-Length")
-    return int(length) if length else None
+def _append(answer: HTTPResponse, file: IO[bytes], progress: Progress | None) -> bool:
+    """Write what comes until it ends or breaks; return whether the file is whole now."""
+    with answer:
+        n_bytes = _length(answer)
+        if answer.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            return _settle(file, n_bytes)
+        if answer.status != HTTPStatus.PARTIAL_CONTENT:
+            _empty(file)
+        while block := _read(answer):
+            _write(file, block)
+            if progress is not None:
+                progress(file.tell(), n_bytes or file.tell())
+    return n_bytes is None or file.tell() == n_bytes
 
 
-def _copy(
-    answer: http.client.HTTPResponse,
-    file: IO[bytes],
-    n_bytes: int | None,
-    progress: Progress | None,
-) -> None:
-    """Append what comes until it ends or breaks; a full disk raises."""
-    while block := _read(answer):
-        try:
-            file.write(block)
-            file.flush()
-        except OSError as error:
-            raise _unwritable(Path(file.name), error) from error
-        if progress is not None:
-            progress(file.tell(), n_bytes or file.tell())
+def _settle(file: IO[bytes], n_bytes: int | None) -> bool:
+    """Judge a file to which the hub has nothing to add: it is whole, or another file's start."""
+    is_whole = file.tell() == n_bytes
+    if not is_whole:
+        _empty(file)
+    return is_whole
 
 
-def _read(answer: http.client.HTTPResponse) -> bytes:
+def _empty(file: IO[bytes]) -> None:
+    file.seek(0)
+    file.truncate()
+
+
+def _read(answer: HTTPResponse) -> bytes:
     try:
         return answer.read(_BLOCK_BYTES)
-    except http.client.IncompleteRead as broken:
+    except IncompleteRead as broken:
         return broken.partial
-    except (OSError, http.client.HTTPException):  # timed out or reset: asked again from here
+    except (OSError, HTTPException):  # timed out or reset: asked again from here
         return b""
 
 
-def _settle(file: IO[bytes], headers: Message) -> bool:
-    """Judge a file of which the hub has no further bytes: whole, or not this file at all."""
-    if _total_of(headers) == file.tell():
-        return True
-    file.truncate(0)
-    return False
+def _write(file: IO[bytes], block: bytes) -> None:
+    try:
+        file.write(block)
+        file.flush()
+    except OSError as error:
+        raise _unwritable(Path(file.name), error) from error
+
+
+def _length(answer: HTTPResponse) -> int | None:
+    """Return the bytes of the whole file, or None where the server does not say."""
+    if answer.status == HTTPStatus.OK:
+        length = answer.headers.get("Content-Length", "")
+        return int(length) if length.isdigit() else None
+    return _total_of(answer.headers)
 
 
 def _total_of(headers: Message) -> int | None:
@@ -201,7 +244,7 @@ def _stated_digest(headers: Message) -> str | None:
 
 
 def _refusal(address: str, error: urllib.error.HTTPError) -> RunError:
-    if error.code == http.HTTPStatus.NOT_FOUND:
+    if error.code == HTTPStatus.NOT_FOUND:
         cure = "Check the backbone's name with `moulage backbones`, or HF_ENDPOINT."
     else:
         cure = "Try again later, or name a mirror in HF_ENDPOINT."

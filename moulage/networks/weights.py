@@ -2,8 +2,8 @@
 
 In:  a backbone and a choice ("imagenet", "starter", "random", a path).   Out: a file, and a
 network that holds it.
-Only safetensors are read: a pickle can run code.
-Why strict: a network with one tensor left at random gives numbers that look like any other's.
+Looked up in this order: the folder MOULAGE_WEIGHTS, what was fetched before, timm's cache of
+the hub, the hub.
 """
 
 import json
@@ -13,28 +13,28 @@ from pathlib import Path
 from typing import Any
 
 import huggingface_hub
-import safetensors
-import timm
-import torch
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
 from moulage import store
-from moulage.errors import ConfigError, DataError, RunError, examples, nearest
+from moulage.errors import (
+    ConfigError,
+    DataError,
+    MissingWeightsError,
+    RunError,
+    nearest,
+)
 from moulage.networks import hub
 from moulage.networks.registry import Backbone, Scaling
+from moulage.networks.tensors import ONLY_SAFETENSORS, read_fitting, read_header
 
 CHOICES = ("imagenet", "starter", "random")
 DIGESTS = "digests.json"
 STARTER = Path(__file__).parent / "starter"
 _SUFFIX = ".safetensors"
+_OTHER_FORMATS = frozenset({".pth", ".pt", ".bin", ".ckpt", ".pkl", ".tar", ".h5", ".keras"})
 _NO_WEIGHTS = (
     "run `moulage weights fetch --to DIR` on a machine with internet and set MOULAGE_WEIGHTS to "
     'that folder, or choose weights = "starter" or "random"'
-)
-_ONLY_SAFETENSORS = (
-    "Only safetensors are read, since a pickle can run code: where you trust it, convert it with "
-    "`safetensors.torch.save_file(torch.load(PATH, weights_only=True), 'weights.safetensors')`"
 )
 
 
@@ -69,13 +69,31 @@ def local_weights(backbone: Backbone) -> WeightsFile | None:
     for folder, source in _folders():
         for name in file_names(backbone):
             if (folder / name).is_file():
-                return _described(folder / name, source, backbone)
+                return described(folder / name, source, backbone)
     cached = backbone.hub_id and huggingface_hub.try_to_load_from_cache(
         backbone.hub_id, "model.safetensors"
     )
     if isinstance(cached, str):
-        return _described(Path(cached), "timm's cache of the hub", backbone)
+        return described(Path(cached), "timm's cache of the hub", backbone)
     return None
+
+
+def described(path: Path, source: str, backbone: Backbone) -> WeightsFile:
+    """Return the record of a file; raises where its header speaks of another architecture."""
+    said = read_header(path).words
+    architecture = backbone.name.partition(".")[0]
+    if said.get("architecture", architecture).partition(".")[0] != architecture:
+        raise ConfigError(
+            f"The weights in `{path}` must be made for {architecture}; got weights of "
+            f"{said['architecture']}. Name that backbone, or another file."
+        )
+    return WeightsFile(
+        path=path,
+        source=source,
+        scaling=_scaling(said, path),
+        licence=said.get("license", said.get("licence", backbone.licence)),
+        digest=hub.digest_of_file(path),
+    )
 
 
 def file_names(backbone: Backbone) -> tuple[str, ...]:
@@ -95,22 +113,16 @@ def file_names(backbone: Backbone) -> tuple[str, ...]:
 
 def starter_architecture() -> str:
     """Return timm's name of the network whose weights are shipped with moulage."""
-    return str(_header(_starter_path())[0].get("architecture", ""))
+    return str(read_header(_starter_path()).words.get("architecture", ""))
 
 
 def load_weights(network: nn.Module, file: WeightsFile) -> None:
     """Fill a network with a file's tensors, cast to the network's types.
 
-    Every tensor of the network must be there with its shape, save BatchNorm's step counters.
-    The file may hold the layers of the original classifier too; any other tensor is refused.
+    Every tensor must be there with its shape, finite, and the file be the one that was listed.
     """
     check_digest(file)
-    check_fit(network, file.path)
-    tensors = load_file(file.path)
-    wanted = network.state_dict()
-    fitting = {name: tensor for name, tensor in tensors.items() if name in wanted}
-    _check_values(fitting, wanted, file.path)
-    network.load_state_dict(fitting, strict=False)
+    network.load_state_dict(read_fitting(network, file.path), strict=False)
 
 
 def check_digest(file: WeightsFile) -> None:
@@ -139,25 +151,6 @@ def digests_of(folder: Path) -> dict[str, dict[str, Any]]:
         ) from error
 
 
-def check_fit(network: nn.Module, path: Path) -> None:
-    """Raise unless a file's names and shapes are those of a network; only its header is read."""
-    shapes = _header(path)[1]
-    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    missing = [name for name in wanted if name not in shapes and not _is_counter(name)]
-    if missing:
-        raise _misfit(path, f"hold every tensor of {_title(network)}", "no", missing)
-    wrong = [
-        f"{name} {shapes[name]} for {shape}"
-        for name, shape in wanted.items()
-        if name in shapes and shapes[name] != shape
-    ]
-    if wrong:
-        raise _misfit(path, f"have the shapes of {_title(network)}", "", wrong)
-    strangers = set(shapes) - set(wanted)
-    if strangers and (unknown := sorted(strangers - _original_names(network))):
-        raise _misfit(path, f"hold tensors of {_title(network)} alone", "also", unknown)
-
-
 def _folders() -> list[tuple[Path, str]]:
     own = [(store.cache_folder() / "weights", "fetched from the hub before")]
     named = os.environ.get("MOULAGE_WEIGHTS")
@@ -165,7 +158,7 @@ def _folders() -> list[tuple[Path, str]]:
         return own
     folder = Path(named).expanduser()
     if not folder.is_dir():
-        raise RunError(
+        raise MissingWeightsError(
             f"MOULAGE_WEIGHTS must name a folder; got '{named}'. Correct or unset it, or make "
             "the folder with `moulage weights fetch --to DIR`."
         )
@@ -174,27 +167,27 @@ def _folders() -> list[tuple[Path, str]]:
 
 def _from_hub(backbone: Backbone) -> WeightsFile:
     if not backbone.hub_id:
-        raise RunError(
+        raise MissingWeightsError(
             f"{backbone.title} must have weights on the hub; got none published. "
             'Choose weights = "random" or a .safetensors file of your own.'
         )
     if hub.is_offline():
-        raise RunError(
+        raise MissingWeightsError(
             f"The weights of {backbone.title} must be on this machine where the network is "
             f"forbidden; got none. Do one of two things: {_NO_WEIGHTS}."
         )
     path = store.cache_folder() / "weights" / file_names(backbone)[0]
     try:
-        hub.download(hub.address_of(backbone.hub_id), path)
+        hub.download(hub.address_of(backbone.hub_id), path, check=read_header)
     except RunError as error:
-        raise RunError(f"{error} Without the network: {_NO_WEIGHTS}.") from error
-    return _described(path, "the hub", backbone)
+        raise MissingWeightsError(f"{error} Without the network: {_NO_WEIGHTS}.") from error
+    return described(path, "the hub", backbone)
 
 
 def _starter_path() -> Path:
     found = sorted(STARTER.glob(f"*{_SUFFIX}"))
     if not found:
-        raise RunError(
+        raise MissingWeightsError(
             f"The starter's weights must lie in the package; got none in {STARTER}. "
             "Install moulage again."
         )
@@ -208,60 +201,24 @@ def _starter(backbone: Backbone) -> WeightsFile:
             f'weights = "starter" must go with backbone = "{architecture}"; got '
             f"{backbone.name!r}. Name that backbone, or choose other weights."
         )
-    return _described(_starter_path(), "shipped with moulage", backbone)
+    return described(_starter_path(), "shipped with moulage", backbone)
 
 
 def _chosen(backbone: Backbone, choice: str) -> WeightsFile:
     path = Path(choice).expanduser()
     if path.suffix == _SUFFIX and path.is_file():
-        return _described(path, "a file of your own", backbone)
+        return described(path, "a file of your own", backbone)
     if path.suffix == _SUFFIX:
-        raise RunError(f"`weights` must name a file that exists; got '{choice}'. Correct the path.")
-    if path.suffix or path.is_file():
+        raise MissingWeightsError(
+            f"`weights` must name a file that exists; got '{choice}'. Correct the path."
+        )
+    if path.suffix.lower() in _OTHER_FORMATS or path.is_file():
         raise ConfigError(
-            f"`weights` must be a .safetensors file; got '{choice}'. {_ONLY_SAFETENSORS}."
+            f"`weights` must be a .safetensors file; got '{choice}'. {ONLY_SAFETENSORS}."
         )
     raise ConfigError(
         f"`weights` must be {', '.join(CHOICES)} or the path of a .safetensors file; got "
         f"{choice!r}. {nearest(choice, CHOICES)} Choose one of them."
-    )
-
-
-def _described(path: Path, source: str, backbone: Backbone) -> WeightsFile:
-    said, _ = _header(path)
-    architecture = backbone.name.partition(".")[0]
-    if said.get("architecture", architecture).partition(".")[0] != architecture:
-        raise ConfigError(
-            f"The weights in `{path}` must be made for {architecture}; got weights of "
-            f"{said['architecture']}. Name that backbone, or another file."
-        )
-    return WeightsFile(
-        path=path,
-        source=source,
-        scaling=_scaling(said, path),
-        licence=said.get("license", said.get("licence", backbone.licence)),
-        digest=hub.digest_of_file(path),
-    )
-
-
-def _header(path: Path) -> tuple[dict[str, str], dict[str, tuple[int, ...]]]:
-    """Return what a file says of itself, and the shape of each tensor."""
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            return dict(file.metadata() or {}), shapes
-    except (OSError, safetensors.SafetensorError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> DataError:
-    with path.open("rb") as file:
-        is_pickle = file.read(2).startswith((b"PK", b"\x80"))
-    if is_pickle:
-        return DataError(f"`{path}` must hold safetensors; got a pickle. {_ONLY_SAFETENSORS}.")
-    return DataError(
-        f"`{path}` must be a whole safetensors file; got {path.stat().st_size:,} bytes, of which "
-        f"its reader says '{error}'. Copy or fetch it again."
     )
 
 
@@ -283,47 +240,3 @@ def _triple(words: str) -> tuple[float, float, float] | None:
     except ValueError:
         return None
     return red, green, blue
-
-
-def _is_counter(name: str) -> bool:
-    return name.endswith("num_batches_tracked")
-
-
-def _title(network: nn.Module) -> str:
-    return str(_architecture(network) or type(network).__name__)
-
-
-def _architecture(network: nn.Module) -> str:
-    return str((getattr(network, "pretrained_cfg", None) or {}).get("architecture", ""))
-
-
-def _original_names(network: nn.Module) -> set[str]:
-    """Return the tensors of the network as published, with its classifier."""
-    if not _architecture(network):
-        return set()
-    with torch.device("meta"):
-        original = timm.create_model(_architecture(network))
-    return set(original.state_dict())
-
-
-def _misfit(path: Path, rule: str, word: str, names: list[str]) -> DataError:
-    return DataError(
-        f"`{path.name}` must {rule}; got {word}{' ' if word else ''}{examples(names)} in "
-        f"{path.parent}. Choose the weights of this very backbone."
-    )
-
-
-def _check_values(tensors: dict[str, Tensor], wanted: dict[str, Tensor], path: Path) -> None:
-    """Refuse quantised numbers, which would be taken at face value, and numbers that are none."""
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() != wanted[name].is_floating_point():
-            raise _bad_values(path, name, f"numbers of type {tensor.dtype}")
-        if not tensor.isfinite().all():
-            raise _bad_values(path, name, "NaN or infinite numbers")
-
-
-def _bad_values(path: Path, name: str, found: str) -> DataError:
-    return DataError(
-        f"`{name}` must hold finite floating-point numbers; got {found} in {path}. "
-        "Choose another file."
-    )
