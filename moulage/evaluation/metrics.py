@@ -39,7 +39,8 @@ PER_DIAGNOSIS = ("recall", "precision", "f1", "auroc", "average_precision")
 class Scored:
     """Predictions made ready to be weighted: decided, ranked, scored image by image.
 
-    labels, decisions (N,) int64; log_losses, briers (N,) float64; rankings, one a diagnosis.
+    labels, decisions (N,) int64; log_losses, briers (N,) float64; scores (N, K), what images
+    are ranked by; rankings, one a diagnosis.
     """
 
     rule: Rule
@@ -48,6 +49,7 @@ class Scored:
     decisions: NDArray[np.int64]
     log_losses: NDArray[np.float64]
     briers: NDArray[np.float64]
+    scores: NDArray[np.float64]
     rankings: tuple[Ranking, ...]
 
 
@@ -135,10 +137,14 @@ def score(
         decisions=decide_all(predictions, rule=rule, costs=costs),
         log_losses=log_losses(labels=labels, logits=logits),
         briers=brier_scores(labels=labels, logits=logits),
-        rankings=tuple(
-            rank(positives=labels == k, scores=probabilities[:, k]) for k in range(n_classes)
-        ),
+        scores=probabilities,
+        rankings=rank_each(labels=labels, scores=probabilities),
     )
+
+
+def rank_each(*, labels: NDArray[np.int64], scores: NDArray[np.float64]) -> tuple[Ranking, ...]:
+    """Rank the images for each diagnosis against the rest by `scores (N, K)`."""
+    return tuple(rank(positives=labels == k, scores=column) for k, column in enumerate(scores.T))
 
 
 def decide_all(

@@ -1,0 +1,220 @@
+"""Compare two classifiers on the same lesions, so that a sceptic agrees.
+
+In:  two Contenders: predictions of the same images under a named rule, a run a seed or split.
+Out: a Difference a metric: value, interval, p value, verdict in words.
+Knows nothing of studies or pages.
+Why: two accuracies differ by luck of the lesions. Both classifiers are measured on the same drawn
+lesions; runs of several seeds are averaged, and what seeds make of it stands apart, in `spread`.
+"""
+
+import math
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from moulage.errors import DataError
+from moulage.evaluation.decisions import Rule
+from moulage.evaluation.exact import DeLong, McNemar, delong, holm, mcnemar
+from moulage.evaluation.intervals import (
+    LEVEL,
+    N_REPLICATES,
+    Interval,
+    Lesions,
+    draw_lesions,
+    mean_replicates,
+    mean_values,
+    percentile_interval,
+)
+from moulage.evaluation.lesions import by_lesion
+from moulage.evaluation.metrics import OVERALL, Scored, decide_all, score
+from moulage.evaluation.permutation import permutation_p_values
+from moulage.evaluation.thresholds import is_any_of, score_of
+from moulage.predictions import Predictions
+
+LOWER_IS_BETTER = frozenset({"log_loss", "brier"})
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Contender:
+    """A recipe under a decision rule, with its predictions of one part, a run a seed or split."""
+
+    name: str
+    runs: tuple[Predictions, ...]
+    rule: Rule = "natural"
+    costs: NDArray[np.float64] | None = None
+
+    def scored(self) -> tuple[Scored, ...]:
+        """Return each run decided and ranked."""
+        return tuple(score(run, rule=self.rule, costs=self.costs) for run in self.runs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """First minus second in one metric, the mean over runs.
+
+    p_value: by permutation of lesions. p_family: the same after Holm's correction.
+    """
+
+    metric: str
+    first: str
+    second: str
+    interval: Interval
+    p_value: float
+    p_family: float
+    n_lesions: int
+
+    @property
+    def verdict(self) -> str:
+        """Say of the first "better", "worse" or "no difference shown on 1,494 lesions"."""
+        if math.isnan(self.p_family):
+            return "not defined"
+        if self.p_family >= SIGNIFICANT:
+            return f"no difference shown on {self.n_lesions:,} lesions"
+        is_higher = self.interval.value > 0
+        return "better" if is_higher != (self.metric in LOWER_IS_BETTER) else "worse"
+
+
+def compare(
+    first: Contender,
+    second: Contender,
+    *,
+    rng: np.random.Generator,
+    metrics: Sequence[str] = OVERALL,
+    n_replicates: int = N_REPLICATES,
+    level: float = LEVEL,
+) -> tuple[Difference, ...]:
+    """Return the difference in each metric; `correct_family` comes after the last comparison.
+
+    Run i of one is paired with run i of the other: they must hold the same images and labels,
+    in any order. Raises DataError where they do not.
+    """
+    second = _align(second, onto=first)
+    lesions = Lesions.of(first.runs)
+    ours, theirs = first.scored(), second.scored()
+    intervals = _difference_intervals(
+        ours,
+        theirs,
+        lesions=lesions,
+        weights=draw_lesions(lesions.n_lesions, n_replicates=n_replicates, rng=rng),
+        level=level,
+    )
+    p_values = permutation_p_values(
+        ours, theirs, lesions=lesions, n_permutations=n_replicates, rng=rng
+    )
+    return tuple(
+        Difference(
+            metric=name,
+            first=first.name,
+            second=second.name,
+            interval=intervals[name],
+            p_value=p_values[name],
+            p_family=p_values[name],
+            n_lesions=lesions.n_lesions,
+        )
+        for name in metrics
+    )
+
+
+def correct_family(differences: Iterable[Difference]) -> tuple[Difference, ...]:
+    """Return the differences with `p_family` corrected for all of them [holm1979].
+
+    The family is what is passed: one metric over all pairs, as a rule.
+    """
+    family = tuple(differences)
+    corrected = holm([difference.p_value for difference in family])
+    return tuple(
+        replace(difference, p_family=p_value)
+        for difference, p_value in zip(family, corrected, strict=True)
+    )
+
+
+def mcnemar_on_lesions(first: Contender, second: Contender) -> tuple[McNemar, ...]:
+    """Return the exact test on lesions (mean logit), one a run."""
+    second = _align(second, onto=first)
+    return tuple(
+        mcnemar(
+            first_right=_is_right(one, rule=first.rule, costs=first.costs),
+            second_right=_is_right(other, rule=second.rule, costs=second.costs),
+        )
+        for one, other in _lesion_pairs(first, second)
+    )
+
+
+def delong_on_lesions(
+    first: Contender, second: Contender, *, codes: Collection[str]
+) -> tuple[DeLong, ...]:
+    """Return the test of "is it one of these diagnoses?" on lesions, one a run."""
+    second = _align(second, onto=first)
+    return tuple(
+        delong(
+            positives=is_any_of(one, codes),
+            first=score_of(one, codes),
+            second=score_of(other, codes),
+        )
+        for one, other in _lesion_pairs(first, second)
+    )
+
+
+def _difference_intervals(
+    ours: Sequence[Scored],
+    theirs: Sequence[Scored],
+    *,
+    lesions: Lesions,
+    weights: NDArray[np.float64],
+    level: float,
+) -> dict[str, Interval]:
+    values, other_values = mean_values(ours), mean_values(theirs)
+    drawn = mean_replicates(ours, lesions=lesions, weights=weights)
+    other_drawn = mean_replicates(theirs, lesions=lesions, weights=weights)
+    return {
+        name: percentile_interval(
+            value=values[name] - other_values[name],
+            replicates=drawn[name] - other_drawn[name],
+            level=level,
+        )
+        for name in values
+    }
+
+
+def _align(contender: Contender, *, onto: Contender) -> Contender:
+    """Return the contender with each run's rows in the order of the other's."""
+    if len(contender.runs) != len(onto.runs):
+        raise DataError(
+            f"Two contenders must have as many runs; got {len(onto.runs)} of {onto.name} and "
+            f"{len(contender.runs)} of {contender.name}. Compare the seeds that both have."
+        )
+    pairs = zip(contender.runs, onto.runs, strict=True)
+    return replace(contender, runs=tuple(_align_run(run, onto=other) for run, other in pairs))
+
+
+def _align_run(run: Predictions, *, onto: Predictions) -> Predictions:
+    ours, theirs = pd.Index(run.image_ids), pd.Index(onto.image_ids)
+    if len(run) == len(onto) and ours.is_unique and theirs.isin(ours).all():
+        aligned = run.take(np.asarray(ours.get_indexer(theirs), dtype=np.int64))
+        if aligned.diagnoses == onto.diagnoses and _equal_truth(aligned, onto):
+            return aligned
+    raise DataError(
+        "Two classifiers must be compared on the same images, lesions, diagnoses and labels; got "
+        f"{len(run)} and {len(onto)} images, {len(theirs.intersection(ours))} of them shared. "
+        "Train both on one split."
+    )
+
+
+def _equal_truth(one: Predictions, other: Predictions) -> bool:
+    same_lesions = np.array_equal(one.lesion_ids, other.lesion_ids)
+    return same_lesions and np.array_equal(one.labels, other.labels)
+
+
+def _lesion_pairs(first: Contender, second: Contender) -> Iterable[tuple[Predictions, Predictions]]:
+    for one, other in zip(first.runs, second.runs, strict=True):
+        yield by_lesion(one), by_lesion(other)
+
+
+def _is_right(
+    lesions: Predictions, *, rule: Rule, costs: NDArray[np.float64] | None
+) -> NDArray[np.bool_]:
+    return np.asarray(decide_all(lesions, rule=rule, costs=costs) == lesions.labels)

@@ -1,0 +1,80 @@
+"""Several runs of one recipe: what is luck of the seed, and what is luck of the lesions.
+
+In:  a Contender of one or more runs.   Out: a Spread a metric.
+Knows nothing of what differs between runs: seeds, splits or folds.
+Why: three seeds on one test part share its lesions, so their agreement says nothing of other
+lesions; and a wide interval over lesions says nothing of other seeds. They are told apart.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from moulage.evaluation.comparison import Contender
+from moulage.evaluation.intervals import (
+    LEVEL,
+    N_REPLICATES,
+    Interval,
+    Lesions,
+    draw_lesions,
+    mean_replicates,
+    percentile_interval,
+    unless_constant,
+)
+from moulage.evaluation.metrics import OVERALL, weighted_metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """One metric over runs.
+
+    values: one a run. interval: of their mean, from drawing lesions again while the runs stay;
+    between_lesions: the standard error behind it. between_runs: standard deviation of
+    `values`, NaN for one run.
+    """
+
+    metric: str
+    values: tuple[float, ...]
+    interval: Interval
+    between_lesions: float
+    between_runs: float
+
+
+def spread(
+    contender: Contender,
+    *,
+    rng: np.random.Generator,
+    metrics: Sequence[str] = OVERALL,
+    n_replicates: int = N_REPLICATES,
+    level: float = LEVEL,
+) -> dict[str, Spread]:
+    """Return the spread of each metric; the lesions of all runs are drawn together."""
+    scored, lesions = contender.scored(), Lesions.of(contender.runs)
+    drawn = mean_replicates(
+        scored,
+        lesions=lesions,
+        weights=draw_lesions(lesions.n_lesions, n_replicates=n_replicates, rng=rng),
+    )
+    tables = [weighted_metrics(run, weights=np.ones((len(run.labels), 1))) for run in scored]
+    return {
+        name: _spread(
+            name, values=[float(table[name][0]) for table in tables], drawn=drawn[name], level=level
+        )
+        for name in metrics
+    }
+
+
+def _spread(
+    name: str, *, values: Sequence[float], drawn: np.typing.NDArray[np.float64], level: float
+) -> Spread:
+    interval = percentile_interval(value=float(np.mean(values)), replicates=drawn, level=level)
+    defined = drawn[~np.isnan(drawn)]
+    return Spread(
+        metric=name,
+        values=tuple(values),
+        interval=unless_constant(interval),
+        between_lesions=float(defined.std(ddof=1)) if len(defined) > 1 else math.nan,
+        between_runs=float(np.std(values, ddof=1)) if len(values) > 1 else math.nan,
+    )
