@@ -1,0 +1,243 @@
+"""The page of a run says what independent counting and scikit-learn say, in one file."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.metrics import (
+    confusion_matrix,
+    log_loss,
+    precision_recall_fscore_support,
+    recall_score,
+    roc_auc_score,
+)
+
+from moulage.catalogue import Diagnosis
+from moulage.pages.records import PhaseRecord, RunRecord
+from moulage.pages.report import report_page
+from moulage.split import Split
+
+Tables = dict[str, list[list[str]]]
+Reader = Callable[[str], Tables]
+
+
+@pytest.fixture(scope="module")
+def tables(report: str, tables_of: Reader) -> Tables:
+    return tables_of(report)
+
+
+def rows_of(table: list[list[str]]) -> dict[str, list[str]]:
+    """Index rows by their first cell."""
+    return {row[0]: row[1:] for row in table}
+
+
+def mean_recall(labels: NDArray[np.int64], decisions: NDArray[np.int64]) -> float:
+    """Return balanced accuracy over the diagnoses present."""
+    return float(recall_score(labels, decisions, labels=np.unique(labels), average="macro"))
+
+
+def test_scores_are_those_of_scikit_learn(run: RunRecord, tables: Tables) -> None:
+    table = tables["Scores of the kept weights."]
+    columns = {part: table[0].index(part) for part in ("train", "validation", "test")}
+    found = {(row[0], row[1]): row for row in table}
+    for part, column in columns.items():
+        rows = run.predictions.of(part)  # type: ignore[arg-type]
+        natural = rows.logits.argmax(axis=1)
+        balanced = (rows.logits - np.log(rows.prior)).argmax(axis=1)
+        probabilities = rows.probabilities()
+        expected = {
+            ("accuracy", "natural"): np.mean(natural == rows.labels),
+            ("accuracy", "balanced"): np.mean(balanced == rows.labels),
+            ("balanced accuracy", "natural"): mean_recall(rows.labels, natural),
+            ("balanced accuracy", "balanced"): mean_recall(rows.labels, balanced),
+            ("log loss after temperature", "none needed"): log_loss(
+                rows.labels, probabilities, labels=range(7)
+            ),
+            ("log loss before temperature", "none needed"): log_loss(
+                rows.labels, replace(rows, temperature=1.0).probabilities(), labels=range(7)
+            ),
+        }
+        for key, value in expected.items():
+            assert found[key][column] == f"{value:.3f}", (key, part)
+        assert found["n images", ""][column] == f"{len(rows):,}"
+
+
+def test_macro_auroc_is_the_mean_over_the_diagnoses(run: RunRecord, tables: Tables) -> None:
+    test = run.predictions.of("test")
+    areas = [roc_auc_score(test.labels == k, test.probabilities()[:, k]) for k in range(7)]
+    table = tables["Scores of the kept weights."]
+    assert rows_of(table)["macro AUROC"][table[0].index("test") - 1] == f"{np.mean(areas):.3f}"
+    each = rows_of(tables["Each diagnosis against all others, on the test part."])
+    shown = [each[code][1] for code in run.catalogue.codes]
+    assert shown == [f"{area:.3f}" for area in areas]
+
+
+@pytest.mark.parametrize("rule", ["natural", "balanced"])
+def test_each_diagnosis_is_that_of_scikit_learn(run: RunRecord, tables: Tables, rule: str) -> None:
+    test = run.predictions.of("test")
+    shift = np.log(test.prior) if rule == "balanced" else 0
+    decided = (test.logits - shift).argmax(axis=1)
+    columns = precision_recall_fscore_support(
+        test.labels, decided, labels=range(7), zero_division=np.nan
+    )
+    each = rows_of(tables["Each diagnosis against all others, on the test part."])
+    first = 2 if rule == "natural" else 5
+    for k, code in enumerate(run.catalogue.codes):
+        scores = [columns[i][k] for i in range(3)]
+        said = ["not defined (n = 0)" if np.isnan(score) else f"{score:.3f}" for score in scores]
+        assert each[code][0] == f"{columns[3][k]:,}"
+        assert each[code][first : first + 3] == said
+
+
+@pytest.mark.parametrize("rule", ["natural", "balanced"])
+def test_confusion_counts_stand_in_a_table_too(run: RunRecord, tables: Tables, rule: str) -> None:
+    test = run.predictions.of("test")
+    shift = np.log(test.prior) if rule == "balanced" else 0
+    counts = confusion_matrix(test.labels, (test.logits - shift).argmax(axis=1), labels=range(7))
+    shown = tables[f"The counts as a table, {rule} rule: rows truth, columns prediction."]
+    numbers = [[int(cell.replace(",", "")) for cell in row[1:-1]] for row in shown[2:]]
+    np.testing.assert_array_equal(numbers, counts)
+
+
+def test_the_split_is_counted(run: RunRecord, tables: Tables) -> None:
+    table = rows_of(tables["Images and lesions in each part, by diagnosis."])
+    frame = run.catalogue.frame.assign(part=run.split.parts)
+    for code in run.catalogue.codes:
+        rows = frame[frame["diagnosis"] == code]
+        expected = [
+            f"{part[column].nunique():,}"
+            for part in [rows[rows["part"] == p] for p in ("train", "validation", "test")] + [rows]
+            for column in ("image_id", "lesion_id")
+        ]
+        assert table[code] == expected
+
+
+def test_baselines_stand_beside_the_run(run: RunRecord, tables: Tables) -> None:
+    table = rows_of(tables["This run and what is simpler, on the test part."])
+    for name, predictions in {run.name: run.predictions, **run.baselines}.items():
+        test = predictions.of("test")
+        assert table[name][0] == f"{np.mean(test.logits.argmax(axis=1) == test.labels):.3f}"
+
+
+def test_phases_say_what_they_trained_and_cost(tables: Tables) -> None:
+    cost = rows_of(tables["What each phase trained, and what it cost."])
+    assert cost["frozen"] == [
+        *("head", "10", "0.001", "2,622,727", "4,880,967", "1 min 23 s", "1,210 MiB")
+    ]
+    assert cost["fine-tuning"][-2:] == ["20 min 34 s", "not measured"]
+    scores = rows_of(
+        tables["Where each phase ended: accuracy under the natural rule, loss in nats."]
+    )
+    assert scores["fine-tuning"] == ["0.861", "0.410", "0.771", "0.650", "0.766", "0.664"]
+
+
+def test_the_page_is_one_file_without_network(report: str) -> None:
+    addresses = set(re.findall(r"https?://[^\s\"'<>)]+", report))
+    assert {address.split("/")[2] for address in addresses} <= {"www.w3.org"}
+    assert not re.findall(r"<(?:link|iframe|object|embed)\b|@import|\bsrc=\"(?!data:)", report)
+    assert set(re.findall(r"<script[^>]*>", report)) == {"<script>"}
+
+
+def test_every_figure_has_a_label_and_every_picture_words(report: str) -> None:
+    drawings = re.findall(r"<svg[^>]*>", report)
+    assert len(drawings) == 4
+    assert all('role="img"' in drawing and "aria-label=" in drawing for drawing in drawings)
+    pictures = re.findall(r"<img[^>]*>", report)
+    assert len(pictures) == 10
+    assert all(re.search(r'alt="[^"]+"', picture) for picture in pictures)
+
+
+def test_no_id_stands_twice_and_every_link_leads_somewhere(report: str) -> None:
+    ids = re.findall(r'\bid="([^"]+)"', report)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'href="#([^"]+)"', report)) <= set(ids)
+
+
+def test_digests_seed_versions_and_the_warning_are_told(run: RunRecord, report: str) -> None:
+    for said in (run.split.digest, run.catalogue.digest, run.predictions.classifier_digest):
+        assert said in report
+    assert "torch 2.6.0" in report
+    assert run.ledger in report
+    assert report.count("Not a medical device.") == 2
+
+
+def test_a_leak_is_the_first_note(run: RunRecord) -> None:
+    tested = run.split.rows_of("test")
+    rows = np.concatenate([np.arange(len(run.split)), tested])
+    parts = np.concatenate([run.split.parts, np.full(len(tested), "train")])
+    leaky = Split(
+        image_ids=run.split.image_ids[rows], lesion_ids=run.split.lesion_ids[rows], parts=parts
+    )
+    page = report_page(replace(run, split=leaky, split_kind="leaky", notes=("Stopped early.",)))
+    first, second = re.findall(r'role="note"><strong>Note.</strong> ([^<]+)', page)
+    assert f"{len(tested):,} of {len(tested):,} test images (1.000)" in first
+    assert second == "Stopped early."
+
+
+def test_names_from_the_data_are_text_and_nothing_else(run: RunRecord) -> None:
+    evil = "<script>alert(1)</script>"
+    kinds = (Diagnosis(code=evil, name=evil, colour=evil), *run.catalogue.diagnoses[1:])
+    frame = run.catalogue.frame.replace({"diagnosis": {"akiec": evil}})
+    catalogue = replace(run.catalogue, frame=frame, diagnoses=kinds, name=evil)
+    codes = (evil, *run.predictions.diagnoses[1:])
+    page = report_page(
+        replace(
+            run,
+            name=evil,
+            notes=(evil,),
+            catalogue=catalogue,
+            predictions=replace(run.predictions, diagnoses=codes),
+            baselines={},
+        )
+    )
+    assert evil not in page
+    assert page.count("<script>") == 1
+
+
+def test_a_run_without_test_part_epochs_or_pictures_has_a_page(
+    run: RunRecord, tables_of: Reader
+) -> None:
+    rows = np.flatnonzero(run.split.parts != "test")
+    split = Split(
+        image_ids=run.split.image_ids[rows],
+        lesion_ids=run.split.lesion_ids[rows],
+        parts=run.split.parts[rows],
+    )
+    bare = replace(
+        run,
+        split=split,
+        predictions=run.predictions.take(rows),
+        history=run.history.iloc[:0],
+        experiment=replace(run.experiment, phases=()),
+        baselines={},
+        thumbnails={},
+    )
+    page = report_page(bare)
+    each = rows_of(tables_of(page)["Each diagnosis against all others, on the test part."])
+    assert each["nv"] == ["0", *["not defined (n = 0)"] * 7]
+    assert "No image was set aside to test it." in page
+    assert "No epoch was recorded" in page
+    assert ">nan<" not in page
+
+
+def test_a_mistake_without_a_thumbnail_says_so(run: RunRecord) -> None:
+    assert report_page(replace(run, thumbnails={})).count("no picture kept") == 10
+
+
+def test_a_part_that_a_phase_did_not_look_at_was_not_measured(
+    run: RunRecord, tables_of: Reader
+) -> None:
+    first, last = run.experiment.phases
+    blind: PhaseRecord = replace(first, scores={"train": first.scores["train"]})
+    page = report_page(replace(run, experiment=replace(run.experiment, phases=(blind, last))))
+    scores = tables_of(page)[
+        "Where each phase ended: accuracy under the natural rule, loss in nats."
+    ]
+    assert rows_of(scores)["frozen"] == ["0.803", "0.550", *["not measured"] * 4]
+
+
+def test_the_same_record_gives_the_same_bytes(run: RunRecord, report: str) -> None:
+    assert report_page(run) == report
