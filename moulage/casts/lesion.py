@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from moulage.casts import fields
 from moulage.casts.fields import Canvas, Map, canvas_for, smoothstep
 from moulage.casts.recipes import FAINTEST, Recipe, draw_recipe
-from moulage.casts.signs import PAINTERS, Layers, Site, blank_layers, sector
+from moulage.casts.signs import PAINTERS
+from moulage.casts.site import Layers, Site, blank_layers, sector
 from moulage.seeding import generator
 
 # Absorption of a unit of pigment in red, green and blue.
@@ -73,7 +74,7 @@ def outline(canvas: Canvas, recipe: Recipe, rng: np.random.Generator) -> Map:
     distance: Map = np.asarray(np.hypot(xs, ys) / border, dtype=np.float32)
     fray = fields.clouds(canvas, rng, scale=0.45 * recipe.radius, octaves=3)
     swings = np.float32(0.8 * recipe.irregularity) * fray * smoothstep(distance, 0.1, 0.8)
-    edge = np.maximum(np.abs(canvas.xs), np.abs(canvas.ys)) / np.float32(canvas.extent / 2)
+    edge: Map = np.maximum(np.abs(canvas.xs), np.abs(canvas.ys)) * np.float32(2 / canvas.extent)
     return np.asarray(1 - distance + swings - 2 * smoothstep(edge, 0.85, 1.0), dtype=np.float32)
 
 

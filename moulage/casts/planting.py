@@ -116,6 +116,11 @@ class Tube:
         passes = (self.radius + self.softness - away) / (2 * self.softness)
         return np.asarray(np.clip(passes, 0, 1), dtype=np.float32)
 
+    def hides(self, pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Return where more than half the light is lost, (H, W)."""
+        height, width = pixels.shape[:2]
+        return self.light((height, width)) < 0.5
+
 
 def draw_tube(rng: np.random.Generator) -> Tube:
     """Return an opening that leaves dark corners or a dark frame."""
