@@ -3,9 +3,11 @@
     MoulageError
     ├── ConfigError    (ValueError)  change the study file or the argument
     ├── DataError      (ValueError)  mend the data set
-    │   └── LeakageError             make another split
+    │   ├── LeakageError             make another split
+    │   └── ImageError               replace one file; `cause` says what is wrong with it
     ├── ShapeError     (ValueError)  pass an array of the stated shape
-    └── RunError       (OSError)     free space, fetch weights, or start the run afresh
+    └── RunError       (OSError)     free space, or start the run afresh
+        └── MissingWeightsError      fetch weights, or choose others
 
 A message reads `<what> must be <rule>; got <value> [in <where>]. <Cure in the imperative>.`
 """
@@ -30,12 +32,24 @@ class LeakageError(DataError):
     """Two parts of a split share a group."""
 
 
+class ImageError(DataError):
+    """One file cannot be read as an image; `cause` is a word or two for lists of such files."""
+
+    def __init__(self, cause: str, message: str) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
 class ShapeError(MoulageError, ValueError):
     """An array has another shape, type or range than the one stated."""
 
 
 class RunError(MoulageError, OSError):
     """The machine refuses: no space, no weights, a folder that belongs to something else."""
+
+
+class MissingWeightsError(RunError):
+    """Pretrained weights are neither on this machine nor to be had from the hub."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

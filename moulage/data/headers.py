@@ -1,0 +1,173 @@
+"""Read what an image file says of itself before it is decoded: format, size, turn, wholeness.
+
+In:  a file's bytes.   Out: a frozen record, or an `ImageError` that names the cause.
+Knows nothing of decoders.
+Why: a decoder reserves memory for whatever size a header claims, and says of a broken file only
+that it is broken.
+"""
+
+import re
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from moulage.errors import ImageError
+
+Format = Literal["JPEG", "PNG", "TIFF", "BMP", "WebP"]
+
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_SCAN, _END, _SIZES = 0xDA, 0xD9, frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+_WIDTH, _HEIGHT, _COLOURS, _TURN = 256, 257, 262, 274
+_CMYK = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """height, width as stored; turn: the EXIF orientation in [1, 8], 1 where none is told.
+
+    `turn` is told of PNG and WebP only: the decoder turns the others by itself.
+    """
+
+    format: Format
+    height: int
+    width: int
+    turn: int = 1
+    is_cmyk: bool = False
+
+
+def read_header(content: bytes) -> Header:
+    """Return the header; raises ImageError with the cause "empty", "not an image", "truncated"."""
+    if not content:
+        raise ImageError("empty", "An image file must hold an image; got zero bytes. Replace it.")
+    for signature, read in _READERS.items():
+        if content.startswith(signature):
+            return _read(read, content)
+    raise ImageError(
+        "not an image",
+        "An image must be JPEG, PNG, TIFF, BMP or WebP; got none of these by its first bytes. "
+        "Convert the file or remove it.",
+    )
+
+
+def truncated(what: str) -> ImageError:
+    """Return the error of a file that ends too early."""
+    return ImageError(
+        "truncated", f"An image file must be whole; got {what}. Download or copy it again."
+    )
+
+
+def _read(read: Callable[[bytes], Header], content: bytes) -> Header:
+    try:
+        return read(content)
+    except (struct.error, IndexError) as error:
+        raise truncated("one that ends within its header") from error
+
+
+def _read_jpeg(content: bytes) -> Header:
+    header: Header | None = None
+    for marker, place in _jpeg_segments(content):
+        if marker in _SIZES and header is None:
+            height, width = struct.unpack_from(">HH", content, place + 3)
+            header = Header(format="JPEG", height=height, width=width)
+        if marker == _END and header is not None:
+            return header
+    raise truncated("a JPEG without its end marker")
+
+
+def _jpeg_segments(content: bytes) -> Iterator[tuple[int, int]]:
+    """Yield (marker, place of its length); image data are skipped over, thumbnails too."""
+    place = 2
+    while match := _MARKER_IN_SCAN.search(content, place):
+        marker, place = content[match.start() + 1], match.end()
+        yield marker, place
+        if marker != _END and marker != 0x01:  # these two have no length
+            place += struct.unpack_from(">H", content, place)[0]
+
+
+def _read_png(content: bytes) -> Header:
+    chunks = dict(_png_chunks(content))
+    if b"IEND" not in chunks:
+        raise truncated("a PNG without its end")
+    width, height = struct.unpack(">II", chunks[b"IHDR"][:8])
+    turn = _tiff_tags(chunks.get(b"eXIf", b"")).get(_TURN, 1)
+    return Header(format="PNG", height=height, width=width, turn=turn)
+
+
+def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    place = len(_PNG_SIGNATURE)
+    while place + 12 <= len(content):
+        size, name = struct.unpack_from(">I4s", content, place)
+        if place + 12 + size <= len(content):
+            yield name, b"" if name == b"IDAT" else content[place + 8 : place + 8 + size]
+        place += 12 + size
+
+
+def _read_tiff(content: bytes) -> Header:
+    tags = _tiff_tags(content)
+    return Header(
+        format="TIFF",
+        height=tags.get(_HEIGHT, 0),
+        width=tags.get(_WIDTH, 0),
+        is_cmyk=tags.get(_COLOURS) == _CMYK,
+    )
+
+
+def _tiff_tags(content: bytes) -> Mapping[int, int]:
+    """Return the whole-number tags of the first image; an EXIF block is built the same way."""
+    if len(content) < 8:
+        return {}
+    order = "<" if content[:2] == b"II" else ">"
+    start = struct.unpack_from(f"{order}I", content, 4)[0]
+    n_tags = struct.unpack_from(f"{order}H", content, start)[0]
+    tags: dict[int, int] = {}
+    for place in range(start + 2, start + 2 + 12 * n_tags, 12):
+        tag, kind = struct.unpack_from(f"{order}HH", content, place)
+        if kind in (3, 4):  # 16 or 32 bits
+            form = f"{order}{'H' if kind == 3 else 'I'}"
+            tags[tag] = struct.unpack_from(form, content, place + 8)[0]
+    return tags
+
+
+def _read_bmp(content: bytes) -> Header:
+    size, width, height = struct.unpack_from("<I12xii", content, 2)
+    if size > len(content):
+        raise truncated(f"a BMP of {len(content)} bytes that announces {size}")
+    return Header(format="BMP", height=abs(height), width=abs(width))
+
+
+def _read_webp(content: bytes) -> Header:
+    size, form = struct.unpack_from("<I4x4s", content, 4)
+    if size + 8 > len(content):
+        raise truncated(f"a WebP of {len(content)} bytes that announces {size + 8}")
+    if form == b"VP8X":
+        width, height = (1 + int.from_bytes(content[i : i + 3], "little") for i in (24, 27))
+        return Header(format="WebP", height=height, width=width, turn=_webp_turn(content))
+    if form == b"VP8L":
+        bits = struct.unpack_from("<I", content, 21)[0]
+        width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    else:
+        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", content, 26))
+    return Header(format="WebP", height=height, width=width)
+
+
+def _webp_turn(content: bytes) -> int:
+    place = 12
+    while place + 8 <= len(content):
+        name, size = struct.unpack_from("<4sI", content, place)
+        if name == b"EXIF":
+            exif = content[place + 8 : place + 8 + size].removeprefix(b"Exif\0\0")
+            return _tiff_tags(exif).get(_TURN, 1)
+        place += 8 + size + size % 2
+    return 1
+
+
+_READERS = {
+    b"\xff\xd8\xff": _read_jpeg,
+    _PNG_SIGNATURE: _read_png,
+    b"II*\0": _read_tiff,
+    b"MM\0*": _read_tiff,
+    b"BM": _read_bmp,
+    b"RIFF": _read_webp,
+}

@@ -1,0 +1,168 @@
+"""Keep a catalogue's images, decoded once, as one array of squares in the cache.
+
+In:  a catalogue, a size, a resize rule.   Out: `Pixels`, a memory map with a row an image.
+Knows nothing of diagnoses or networks.
+Why: an epoch must not pay for decoding. A batch is held in memory, rows are written in order,
+and the folder is published whole: a killed build is never read.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from moulage import store
+from moulage.catalogue import Catalogue
+from moulage.data.decoding import N_THREADS, Batch, Unreadable, decode_batches
+from moulage.data.images import Resize
+from moulage.data.sources import Sources
+from moulage.errors import DataError, examples
+
+Progress = Callable[[int, int], None]
+
+_KIND = "pixels"
+_ARRAY, _BROKEN = "pixels.npy", "unreadable.json"
+_DECODER = 1  # raise it when the same file would become other pixels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pixels:
+    """The decoded images of a catalogue.
+
+    array: (N, H, W, 3) uint8 in [0, 255], RGB, a read-only memory map. image_ids (N,) str and
+    rows (N,) int64: the catalogue's rows that remain; `catalogue.take(pixels.rows)` matches the
+    array row by row. skipped: the others and why. key: what is computed from these is keyed by it.
+    """
+
+    array: NDArray[np.uint8]
+    key: str
+    image_ids: NDArray[np.str_]
+    rows: NDArray[np.int64]
+    skipped: tuple[Unreadable, ...] = ()
+
+
+def build_pixels(
+    catalogue: Catalogue,
+    *,
+    size_px: int,
+    resize: Resize,
+    threads: int = N_THREADS,
+    unreadable: Literal["refuse", "skip"] = "refuse",
+    verify: bool = False,
+    progress: Progress | None = None,
+) -> Pixels:
+    """Return the catalogue's pixels, from the cache or decoded now.
+
+    A source is known by path, size and time, or a zip member's CRC; `verify` hashes all bytes.
+    unreadable: "refuse" raises a DataError that counts causes, "skip" leaves such images out.
+    progress: called with (done, all) after each batch that is decoded.
+    """
+    key = _key(catalogue, size_px=size_px, resize=resize, verify=verify)
+    folder = store.find(_KIND, key)
+    if folder is None:
+        _build(catalogue, key, resize=resize, threads=threads, progress=progress)
+        folder = store.find(_KIND, key)
+    assert folder is not None, "what was just published is found"
+    skipped = _read_broken(folder / _BROKEN)
+    if skipped and (unreadable == "refuse" or len(skipped) == len(catalogue)):
+        raise _refusal(skipped, catalogue.root)
+    rows = np.delete(np.arange(len(catalogue)), [fault.row for fault in skipped])
+    return Pixels(
+        array=np.load(folder / _ARRAY, mmap_mode="r")[: len(rows)],
+        key=store.digest_of(key),
+        image_ids=catalogue.image_ids[rows],
+        rows=rows,
+        skipped=skipped,
+    )
+
+
+def _key(catalogue: Catalogue, *, size_px: int, resize: Resize, verify: bool) -> dict[str, Any]:
+    paths = catalogue.frame["path"].tolist()
+    know = _digest_of_bytes if verify else _stamp
+    with Sources(catalogue.root) as sources:
+        known = [(path, know(sources, path)) for path in paths]
+    return {
+        "sources": store.digest_of([None if verify else str(catalogue.root), known]),
+        "n_images": len(paths),
+        "size_px": size_px,
+        "resize": resize,
+        "decoder": f"{_DECODER}, OpenCV {cv2.__version__}",
+    }
+
+
+def _stamp(sources: Sources, path: str) -> tuple[int, int] | None:
+    try:
+        return sources.stamp(path)
+    except OSError:  # told when it is decoded
+        return None
+
+
+def _digest_of_bytes(sources: Sources, path: str) -> str | None:
+    try:
+        return hashlib.sha256(sources.read(path)).hexdigest()
+    except OSError:
+        return None
+
+
+def _build(
+    catalogue: Catalogue,
+    key: Mapping[str, Any],
+    *,
+    resize: Resize,
+    threads: int,
+    progress: Progress | None,
+) -> None:
+    """Fill and publish the folder of a key.
+
+    What is broken is published with it: asking again, or asking to skip, decodes nothing twice.
+    """
+    batches = decode_batches(
+        catalogue.frame["path"].tolist(),
+        root=catalogue.root,
+        size_px=key["size_px"],
+        resize=resize,
+        threads=threads,
+    )
+    with store.publish(_KIND, key) as folder:
+        broken = _write(folder / _ARRAY, batches, _shape(key), progress)
+        store.write_json(folder / _BROKEN, [asdict(fault) for fault in broken])
+
+
+def _write(
+    path: Path, batches: Iterator[Batch], shape: tuple[int, ...], progress: Progress | None
+) -> list[Unreadable]:
+    """Write the rows that can be decoded, in order, then an empty one for each that cannot."""
+    broken: list[Unreadable] = []
+    with store.ArrayWriter(path, shape=shape, dtype=np.uint8) as writer:
+        for batch in batches:
+            writer.append(batch.pixels)
+            broken += batch.unreadable
+            if progress:
+                progress(batch.n_seen, shape[0])
+        for _ in broken:
+            writer.append(np.zeros((1, *shape[1:]), dtype=np.uint8))
+    return broken
+
+
+def _shape(key: Mapping[str, Any]) -> tuple[int, ...]:
+    return key["n_images"], key["size_px"], key["size_px"], 3
+
+
+def _read_broken(path: Path) -> tuple[Unreadable, ...]:
+    return tuple(Unreadable(**fields) for fields in json.loads(path.read_text()))
+
+
+def _refusal(broken: tuple[Unreadable, ...], root: Path) -> DataError:
+    counts = ", ".join(f"{cause} {n}" for cause, n in Counter(f.cause for f in broken).items())
+    named = examples(f"{fault.path}: {fault.cause}" for fault in broken)
+    return DataError(
+        f"Every image must be readable; got {len(broken)} that are not ({counts}) in {root} "
+        f'({named}). Replace these files, or skip them with `unreadable = "skip"`.'
+    )
