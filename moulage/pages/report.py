@@ -28,7 +28,7 @@ class Tile:
     name: str
     rule: str
     value: Cell
-    beside: str
+    beside: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +139,7 @@ def _tiles(run: RunRecord, test: Results) -> tuple[Tile, ...]:
             name=name,
             rule=rule,
             value=tables.score(value),
-            beside=f"test, n = {words.count(test.n_images)} · validation {words.score(beside)}",
+            beside=(f"test, n = {words.count(test.n_images)}", f"validation {words.score(beside)}"),
         )
         for name, rule, value, beside in numbers
     )

@@ -5,6 +5,7 @@ Out: one SVG.   Knows nothing of predictions and decision rules.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,20 +17,39 @@ from numpy.typing import NDArray
 from moulage.pages import words
 from moulage.pages.figures.svg import ACCENT, INK, MUTED, as_svg, drawing
 
-_CELL_INCHES = 0.5
-_BESIDE_INCHES, _ABOVE_INCHES = 1.25, 0.62
+_LETTER_INCHES = 0.083
+_LONG = 6  # letters of a code that no longer fit above a cell
 _DEEPEST = 0.62  # text in ink stays legible on the accent up to here, light and dark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """Inches that one cell and the names around the cells take."""
+
+    cell: float
+    left: float
+    right: float
+    above: float
+
+    def size(self, n_classes: int) -> tuple[float, float]:
+        """Return width and height of the whole figure."""
+        return self.left + n_classes * self.cell + self.right, self.above + n_classes * self.cell
 
 
 def draw_confusion(
     counts: NDArray[np.int64], diagnoses: Sequence[str], *, name: str, title: str
 ) -> Markup:
     """Draw `counts (K, K)`; a cell's shade is its share of its row, a row sums to 1."""
-    side = _CELL_INCHES * max(len(diagnoses), 4)
-    shares = row_shares(counts)
-    with drawing(width=side + _BESIDE_INCHES, height=side + _ABOVE_INCHES) as (figure, axes):
-        _draw_cells(axes, counts, shares)
-        _draw_axes(axes, diagnoses, counts.sum(axis=1))
+    room = _room(counts, diagnoses)
+    width, height = room.size(len(diagnoses))
+    with drawing(width=width, height=height) as (figure, axes):
+        figure.set_layout_engine("none")
+        axes.set_position(
+            (room.left / width, 0, 1 - (room.left + room.right) / width, 1 - room.above / height)
+        )
+        _draw_cells(axes, counts, row_shares(counts))
+        _draw_axes(axes, diagnoses, room)
+        _draw_sums(axes, counts.sum(axis=1))
         return as_svg(figure, name=name, title=title, description=describe(counts, diagnoses))
 
 
@@ -55,6 +75,19 @@ def describe(counts: NDArray[np.int64], diagnoses: Sequence[str]) -> str:
     )
 
 
+def _room(counts: NDArray[np.int64], diagnoses: Sequence[str]) -> Room:
+    """Names wider than a cell are written aslant, so they take room above and to the right."""
+    letters = max(map(len, diagnoses))
+    digits = len(words.count(int(counts.sum(axis=1).max())))
+    aslant = 0.75 * letters * _LETTER_INCHES if letters > _LONG else 0.0
+    return Room(
+        cell=max(0.5, digits * _LETTER_INCHES + 0.08),
+        left=0.4 + letters * _LETTER_INCHES,
+        right=max(0.2 + digits * _LETTER_INCHES, aslant - 0.1),
+        above=0.5 + aslant,
+    )
+
+
 def _draw_cells(axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
     for (row, column), n in np.ndenumerate(counts):
         share = float(shares[row, column])
@@ -69,34 +102,28 @@ def _draw_cells(axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float6
 
 
 def _write(axes: Axes, x: float, y: float, *, said: str, **style: Any) -> None:
-    """Write inside a cell; the layout need not measure what lies within the axes."""
-    axes.text(x, y, said, ha="center", va="center", **style).set_in_layout(False)
+    axes.text(x, y, said, ha="center", va="center", **style)
 
 
-def _draw_axes(axes: Axes, diagnoses: Sequence[str], sums: NDArray[np.int64]) -> None:
+def _draw_axes(axes: Axes, diagnoses: Sequence[str], room: Room) -> None:
     n_classes = len(diagnoses)
     axes.set_xlim(-0.5, n_classes - 0.5)
     axes.set_ylim(n_classes - 0.5, -0.5)
-    axes.set_aspect("equal")
-    axes.grid(visible=False)
-    axes.tick_params(length=0, labelcolor=INK)
-    axes.set_xticks(range(n_classes), diagnoses, rotation=45 if _is_long(diagnoses) else 0)
-    axes.set_yticks(range(n_classes), diagnoses)
-    axes.xaxis.tick_top()
-    axes.xaxis.set_label_position("top")
-    axes.set_xlabel("prediction")
-    axes.set_ylabel("truth")
-    for side in ("left", "bottom", "top", "right"):
-        axes.spines[side].set_visible(False)
-    _draw_sums(axes, sums)
-
-
-def _is_long(diagnoses: Sequence[str]) -> bool:
-    return max(map(len, diagnoses)) > 6
+    axes.set_axis_off()
+    aslant = max(map(len, diagnoses)) > _LONG
+    slope: dict[str, Any] = {"rotation": 45, "ha": "left"} if aslant else {"ha": "center"}
+    for k, code in enumerate(diagnoses):
+        axes.text(k, -0.6, code, va="bottom", color=INK, rotation_mode="anchor", **slope)
+        axes.text(-0.62, k, code, va="center", ha="right", color=INK)
+    middle = (n_classes - 1) / 2
+    top = -0.5 - (room.above - 0.18) / room.cell
+    beside = -0.5 - (room.left - 0.12) / room.cell
+    axes.text(middle, top, "prediction", ha="center", va="center", color=MUTED)
+    axes.text(beside, middle, "truth", ha="center", va="center", color=MUTED, rotation=90)
 
 
 def _draw_sums(axes: Axes, sums: NDArray[np.int64]) -> None:
     right = len(sums) - 0.35
     for row, n in enumerate(sums):
         axes.text(right, row, words.count(int(n)), va="center", color=MUTED, fontsize=8.5)
-    axes.text(right, -0.62, "n", va="bottom", color=MUTED)
+    axes.text(right, -0.6, "n", va="bottom", color=MUTED)

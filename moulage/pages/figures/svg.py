@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 INK, MUTED, RULE, ACCENT = "#000001", "#000002", "#000003", "#000004"
 _VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", ACCENT: "--accent"}
 POINTS_PER_INCH = 72
+_PHONE = 380  # what a phone shows without shrinking the text too far
 _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "moulage",
@@ -73,10 +74,16 @@ def as_svg(figure: Figure, *, name: str, title: str, description: str) -> Markup
     width, height = figure.get_size_inches() * POINTS_PER_INCH
     opening = (
         f'<svg xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 {width:g} {height:g}" '
-        f'width="{width:g}" height="{height:g}" role="img" '
+        f'width="{width:g}" height="{height:g}" style="{_bounds(width)}" role="img" '
         f"aria-label={quoteattr(f'{title}. {description}')}><title>{escape(title)}</title>"
     )
     return Markup(opening + _themed(_named(inside, name)))
+
+
+def _bounds(width: float) -> str:
+    """Keep text legible: a narrow figure grows to a limit, a wide one scrolls in its frame."""
+    least = f"; min-width: {0.9 * width:.0f}px" if width > _PHONE else ""
+    return f"max-width: {1.5 * width:.0f}px{least}"
 
 
 def _named(svg: str, name: str) -> str:

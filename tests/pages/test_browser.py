@@ -1,0 +1,90 @@
+"""The pages in a real browser: no sideways scrolling, tables that sort, both colour schemes."""
+
+import html as markup
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(BROWSER is None, reason="no Chromium on the path"),
+]
+
+
+def look(page: str, folder: Path, *, width: int, script: str, dark: bool = False) -> str:
+    """Open a page in a frame of `width` pixels, and return what `script` returns there."""
+    holder = f"""<!doctype html><body style="margin:0">
+    <iframe style="border:0;width:{width}px;height:2000px" srcdoc="{markup.escape(page)}"></iframe>
+    <script>
+    addEventListener("load", () => {{
+      const frame = document.querySelector("iframe");
+      const result = ((window, document) => {{ {script} }})(
+        frame.contentWindow, frame.contentDocument);
+      frame.remove();
+      document.body.textContent = "[[" + JSON.stringify(result) + "]]";
+    }});
+    </script>"""
+    path = folder / "holder.html"
+    path.write_text(holder)
+    scheme = f"--blink-settings=preferredColorScheme={0 if dark else 1}"
+    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}/user"]
+    command = [str(BROWSER), *flags, scheme, "--dump-dom", path.as_uri()]
+    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    found = re.search(r"\[\[(.*)\]\]</body>", dom, re.DOTALL)
+    assert found, dom[-500:]
+    return markup.unescape(found.group(1))
+
+
+WIDEST = """
+  const root = document.documentElement;
+  const out = [...document.querySelectorAll("body *")].filter((one) =>
+    !one.closest(".scroll") && !one.closest("svg") && !one.matches(".skip") &&
+    one.getBoundingClientRect().right > root.clientWidth + 1);
+  return [root.scrollWidth - root.clientWidth, out.map((one) => one.tagName)];
+"""
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+@pytest.mark.parametrize("name", ["report", "comparison"])
+def test_nothing_scrolls_sideways_but_tables(
+    request: pytest.FixtureRequest, tmp_path: Path, name: str, width: int
+) -> None:
+    page = request.getfixturevalue(name)
+    assert look(page, tmp_path, width=width, script=WIDEST) == "[0,[]]"
+
+
+def test_a_click_on_a_heading_sorts_numbers_and_keeps_missing_ones_last(
+    report: str, tmp_path: Path
+) -> None:
+    script = """
+      const table = document.querySelector("#diagnoses table");
+      const column = 3, button = table.querySelectorAll(".heads button")[column];
+      const read = () => [...table.tBodies[0].rows].map((row) => row.cells[column].textContent);
+      button.click(); const down = read();
+      button.click(); const up = read();
+      return [down, up, table.querySelectorAll(".heads th")[column].getAttribute("aria-sort")];
+    """
+    down, up, direction = json.loads(look(report, tmp_path, width=1280, script=script))
+    known = [cell for cell in down if "defined" not in cell]
+    missing = down[len(known) :]
+    assert known == sorted(known, key=float, reverse=True)
+    assert up == [*sorted(known, key=float), *missing]
+    assert missing
+    assert direction == "ascending"
+
+
+def test_figures_follow_the_colour_scheme(report: str, tmp_path: Path) -> None:
+    script = """
+      const ink = window.getComputedStyle(document.querySelector("svg text")).fill;
+      const paper = window.getComputedStyle(document.body).backgroundColor;
+      return [ink, paper];
+    """
+    light = look(report, tmp_path, width=1280, script=script)
+    dark = look(report, tmp_path, width=1280, script=script, dark=True)
+    assert light == '["rgb(95, 100, 104)","rgb(253, 252, 250)"]'
+    assert dark == '["rgb(163, 168, 171)","rgb(22, 24, 26)"]'
