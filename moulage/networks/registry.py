@@ -88,6 +88,13 @@ def backbone_named(name: str) -> Backbone:
 
 
 def _from_timm(name: str) -> Backbone:
+    architecture, _, tag = name.partition(".")
+    known = timm.list_pretrained(f"{architecture}.*")
+    if tag and name not in known:
+        raise ConfigError(
+            f"`backbone` must bear a tag that {architecture} has; got {name!r}. "
+            f"Choose one of {', '.join(known) or 'none'}, or leave the tag out."
+        )
     config = timm.get_pretrained_cfg(name) or timm.models.PretrainedCfg()
     return Backbone(
         name=name,

@@ -70,12 +70,8 @@ def local_weights(backbone: Backbone) -> WeightsFile | None:
         for name in file_names(backbone):
             if (folder / name).is_file():
                 return described(folder / name, source, backbone)
-    cached = backbone.hub_id and huggingface_hub.try_to_load_from_cache(
-        backbone.hub_id, "model.safetensors"
-    )
-    if isinstance(cached, str):
-        return described(Path(cached), "timm's cache of the hub", backbone)
-    return None
+    cached = _cached_by_timm(backbone)
+    return cached and described(cached, "timm's cache of the hub", backbone)
 
 
 def described(path: Path, source: str, backbone: Backbone) -> WeightsFile:
@@ -163,6 +159,13 @@ def _folders() -> list[tuple[Path, str]]:
             "the folder with `moulage weights fetch --to DIR`."
         )
     return [(folder, "the folder MOULAGE_WEIGHTS"), *own]
+
+
+def _cached_by_timm(backbone: Backbone) -> Path | None:
+    if not backbone.hub_id:
+        return None
+    path = huggingface_hub.try_to_load_from_cache(backbone.hub_id, "model.safetensors")
+    return Path(path) if isinstance(path, str) else None
 
 
 def _from_hub(backbone: Backbone) -> WeightsFile:
