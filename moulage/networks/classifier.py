@@ -97,6 +97,10 @@ class Classifier(nn.Module):
         self.register_buffer("std", torch.tensor(scaling.std)[:, None, None], persistent=False)
         self.register_buffer("prior_shift", torch.zeros(len(recipe.contract.diagnoses)))
 
+    def set_prior_shift(self, shift: NDArray[np.float64]) -> None:
+        """Set what `logits` adds to the scores, (K,): log natural minus log trained prior."""
+        self.prior_shift.copy_(torch.from_numpy(shift))
+
     def boundary(self, name: str) -> int:
         """Return the index of a boundary: "head", "all" or a stage's name."""
         return boundary_named(name, self.stages)
@@ -153,9 +157,10 @@ class Classifier(nn.Module):
         modules = [module for stage in self.stages for module in stage.modules]
         return sum(_count(module) for module in (*modules, self.head))
 
-    def count_trainable(self) -> int:
-        """Count the parameters that the last `train_above` made trainable."""
-        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+    def count_trainable(self, boundary: int) -> int:
+        """Count the parameters above a boundary, as Keras does: without running statistics."""
+        above = self.state_above(boundary).values()
+        return sum(tensor.numel() for tensor in above if isinstance(tensor, nn.Parameter))
 
     def digest_below(self, boundary: int) -> str:
         """Return a function of everything that shapes the maps at a boundary."""

@@ -7,7 +7,6 @@ stage ("all"), `len(stages)` before the head ("head").
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +24,9 @@ class Stage:
     modules: tuple[nn.Module, ...]
 
     def __call__(self, maps: Tensor) -> Tensor:
-        outputs: Tensor = reduce(lambda inputs, module: module(inputs), self.modules, maps)
-        return outputs
+        for module in self.modules:
+            maps = torch.as_tensor(module(maps))
+        return maps
 
 
 class Whole(nn.Module):

@@ -9,7 +9,9 @@ Knows nothing of images, and never touches validation or test.
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 _ABSENT = 1e-9
@@ -28,12 +30,13 @@ class Treatment:
     kind: TreatmentKind = "none"
     tau: float = 1.0
 
-    def trained_prior(self, prior: Tensor) -> Tensor:
+    def trained_prior(self, prior: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the prior (K,) that the scores lean to once trained."""
         if self.kind == "class_weight":
-            return torch.full_like(prior, 1 / len(prior))
+            return np.full_like(prior, 1 / len(prior))
         if self.kind == "logit_adjustment":
-            return torch.softmax((1 - self.tau) * prior.clamp(min=_ABSENT).log(), dim=0)
+            moved = np.maximum(prior, _ABSENT) ** (1 - self.tau)
+            return np.asarray(moved / moved.sum(), dtype=np.float64)
         return prior
 
     def loss(self, scores: Tensor, targets: Tensor, prior: Tensor) -> Tensor:

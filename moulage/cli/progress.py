@@ -1,0 +1,48 @@
+"""Progress in a terminal as bars that rich draws, elsewhere as plain lines now and then."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Progress = Callable[[str, int, int], None]
+_EVERY_S = 30.0
+
+
+@contextmanager
+def shown_progress() -> Iterator[Progress]:
+    """Yield a function `(what, done, total)` that shows how far each task has come."""
+    if not sys.stderr.isatty():
+        yield _Lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+    from rich.progress import TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    console = Console(stderr=True)
+    with Bars(*columns, TimeRemainingColumn(), console=console, transient=True) as bars:
+        tasks: dict[str, int] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(bars.task_ids[tasks[what]], completed=done, total=total)
+            if done >= total:
+                bars.remove_task(bars.task_ids[tasks.pop(what)])
+
+        yield show
+
+
+class _Lines:
+    """Prints a line when a task has run for a while, so that a log stays readable."""
+
+    def __init__(self) -> None:
+        self._said = time.monotonic()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if time.monotonic() - self._said < _EVERY_S:
+            return
+        self._said = time.monotonic()
+        print(f"{what}: {done:,} of {total:,}", file=sys.stderr)

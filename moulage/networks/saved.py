@@ -1,0 +1,87 @@
+"""Classifiers on disk: `classifier.safetensors` with `classifier.json` beside it.
+
+In:  a classifier and what must be known to use it.   Out: the two files, and back.
+Why two: the weights are read by safetensors alone, which runs no code; the contract beside them
+is checked against their digest, so that neither is ever used with another.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from moulage.errors import RunError
+from moulage.networks.classifier import Classifier, build_classifier, recipe_from
+from moulage.store import write_bytes, write_json
+
+WEIGHTS, CONTRACT = "classifier.safetensors", "classifier.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Saved:
+    """A classifier ready to use: its prior (K,), its temperature, where its weights began."""
+
+    classifier: Classifier
+    prior: NDArray[np.float64]
+    temperature: float
+    weights_source: str = ""
+    licence: str = ""
+
+
+def save_classifier(saved: Saved, folder: Path) -> None:
+    """Write the two files, each whole or not at all; the contract last."""
+    classifier = saved.classifier
+    state = {name: tensor.cpu().contiguous() for name, tensor in classifier.state_dict().items()}
+    write_bytes(folder / WEIGHTS, save(state))
+    content = {
+        "format": 1,
+        "digest": classifier.digest(),
+        "recipe": classifier.recipe.as_dict(),
+        "prior": saved.prior.tolist(),
+        "temperature": saved.temperature,
+        "weights_source": saved.weights_source,
+        "licence": saved.licence,
+    }
+    write_json(folder / CONTRACT, content)
+
+
+def load_classifier(folder: Path) -> Saved:
+    """Read a classifier back; raises RunError where a file is missing, torn or another's."""
+    content = _read_contract(folder / CONTRACT)
+    classifier = build_classifier(recipe_from(content["recipe"]), seed=0)
+    try:
+        classifier.load_state_dict(load_file(folder / WEIGHTS))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise RunError(
+            f"`{folder / WEIGHTS}` must hold the weights of its contract; got: {error}. "
+            "Copy the run folder again, or train it again with `--fresh`."
+        ) from error
+    if classifier.digest() != content["digest"]:
+        raise RunError(
+            f"`{folder / WEIGHTS}` must have the digest {content['digest']} of its contract; got "
+            f"{classifier.digest()}. Copy both files from the same run."
+        )
+    classifier.eval()
+    return Saved(
+        classifier=classifier,
+        prior=np.array(content["prior"], dtype=np.float64),
+        temperature=float(content["temperature"]),
+        weights_source=content["weights_source"],
+        licence=content["licence"],
+    )
+
+
+def _read_contract(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"A run folder must hold a finished classifier; got no readable `{path}`. "
+            "Finish the run: the same `moulage train` command goes on where it stopped."
+        ) from error
+    return content

@@ -1,0 +1,1 @@
+"""Study files opened into plain arguments, run, and kept in folders."""

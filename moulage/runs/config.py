@@ -1,0 +1,296 @@
+"""A study file: one TOML, one study. Unknown keys are errors that name the nearest known one.
+
+In:  the text of a study file, and `key=value` overrides.   Out: frozen pydantic models.
+Only this floor and above see configuration; below, everything takes plain arguments.
+"""
+
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from moulage.errors import ConfigError, nearest
+from moulage.split import Part
+
+Name = str
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class DatasetConfig(_Model):
+    """`[dataset]`: where the images are and what their labels mean."""
+
+    path: Path = Field(description="folder, zip or table; relative to where the command is run")
+    kind: Literal["auto", "ham10000", "isic", "table", "folders"] = Field(
+        "auto", description="layout of the data set; auto looks for the known ones"
+    )
+    table: str | None = Field(None, description="the table's file, below `path`")
+    images: str | None = Field(None, description="the images' folder, below `path`")
+    columns: dict[str, str] = Field(
+        default_factory=dict, description="what a table of yours calls image_id, diagnosis, …"
+    )
+    classes: dict[str, Any] = Field(
+        default_factory=dict, description="diagnoses merged, renamed, kept or dropped"
+    )
+    name: str | None = Field(None, description="what pages call the data set")
+
+
+class SplitConfig(_Model):
+    """`[split]`: how images are assigned to parts."""
+
+    kind: Literal["grouped", "image", "leaky", "file"] = Field(
+        "grouped", description="`image` and `leaky` are dishonest, to show what a leak is worth"
+    )
+    ratios: dict[Part, float] = Field(
+        {"train": 0.6, "validation": 0.2, "test": 0.2},
+        description="share of each part; they are divided by their sum",
+    )
+    seeds: tuple[int, ...] = Field((0,), min_length=1, description="a split each")
+    folds: int = Field(0, ge=0, description="k > 1: grouped cross-validation")
+    file: Path | None = Field(None, description="a CSV of image_id, lesion_id and part")
+
+    @model_validator(mode="after")
+    def _check_file(self) -> "SplitConfig":
+        if (self.kind == "file") != (self.file is not None):
+            raise ValueError('`file` must be given exactly where `kind = "file"`')
+        if self.folds == 1 or (self.folds and self.kind != "grouped"):
+            raise ValueError('`folds` must be 0, or above 1 with `kind = "grouped"`')
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("`seeds` must differ from each other")
+        return self
+
+
+class ImagesConfig(_Model):
+    """`[images]`: what a classifier is fed."""
+
+    size: int = Field(128, ge=16, le=2048, description="side of the square, in pixels")
+    resize: Literal["squash", "crop", "pad"] = Field(
+        "squash", description="whole frame squashed, centre square cropped, or frame padded"
+    )
+    unreadable: Literal["refuse", "skip"] = Field(
+        "refuse", description="what to do with files that cannot be read; skipped ones are listed"
+    )
+
+
+class MachineConfig(_Model):
+    """`[machine]`: 0 and auto are resolved once and kept in the run's file."""
+
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1 or mps")
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    threads: int = Field(0, ge=0, description="0: as many as torch finds")
+
+
+class AugmentationConfig(_Model):
+    """`[experiment.augmentation]`: all but flips and turns act where pixels are trained on."""
+
+    flips: bool = Field(False, description="mirror images, half of the time")
+    turns: bool = Field(False, description="quarter turns, equally likely")
+    rotation: float = Field(0.0, ge=0, le=180, description="degrees, either way")
+    scale: tuple[float, float] = Field(
+        (1.0, 1.0), description="bounds of the crop's side, as a share of the image's side"
+    )
+    shift: float = Field(0.0, ge=0, le=0.5, description="share of the side, either way")
+    brightness: float = Field(0.0, ge=0, lt=1, description="factors in [1 - x, 1 + x]")
+    contrast: float = Field(0.0, ge=0, lt=1, description="factors in [1 - x, 1 + x]")
+    saturation: float = Field(0.0, ge=0, le=1, description="factors in [1 - x, 1 + x]")
+    hue: float = Field(0.0, ge=0, le=0.5, description="share of the colour circle, either way")
+    mixup: float = Field(0.0, ge=0, description="alpha of the Beta distribution; 0 is off")
+    cutmix: float = Field(0.0, ge=0, description="alpha of the Beta distribution; 0 is off")
+
+    @model_validator(mode="after")
+    def _check_scale(self) -> "AugmentationConfig":
+        low, high = self.scale
+        if not 0 < low <= high <= 4:
+            raise ValueError("`scale` must be two rising numbers in (0, 4]")
+        return self
+
+
+class ImbalanceConfig(_Model):
+    """`imbalance = "none"`, or a table with the treatment's numbers."""
+
+    kind: Literal["none", "class_weight", "logit_adjustment"] = "none"
+    tau: float = Field(1.0, gt=0, description="strength of `logit_adjustment`")
+
+
+class PhaseConfig(_Model):
+    """`[[experiment.phases]]`: a phase trains what lies above its boundary."""
+
+    name: Name = Field(pattern=_NAME)
+    train_from: str = Field(description='"head", "all", or a block such as "blocks.5"')
+    epochs: int = Field(10, ge=1)
+    batch: int = Field(128, ge=2, description="images a step")
+    optimizer: Literal["adam", "adamw"] = "adam"
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.0, ge=0, description="never on norms and biases")
+    schedule: Literal["constant", "cosine", "one_cycle"] = "constant"
+    warmup: float = Field(0.0, ge=0, lt=1, description="share of the phase's steps")
+    batchnorm: Literal["update", "fixed"] = Field(
+        "update", description="whether the backbone's BatchNorm statistics follow the data"
+    )
+    clip_norm: float = Field(0.0, ge=0, description="bound on the gradient's norm; 0 is off")
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    average: float = Field(
+        0.0, ge=0, lt=1, description="decay a step of the weights' moving average; 0 is off"
+    )
+    patience: int = Field(0, ge=0, description="epochs without gain before the end; 0 is off")
+
+
+class ExperimentConfig(_Model):
+    """`[[experiment]]`: one classifier's recipe."""
+
+    name: Name = Field(pattern=_NAME)
+    backbone: str = Field(description="timm's name, or the paper's (MobileNetV2)")
+    weights: str = Field("imagenet", description='"imagenet", "starter", "random", or a path')
+    head: Literal["flatten", "pooled"] = "flatten"
+    hidden: tuple[int, ...] = Field((128,), description="nodes of each hidden layer")
+    dropout: float = Field(0.5, ge=0, lt=1, description="before each hidden layer")
+    imbalance: ImbalanceConfig = ImbalanceConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+    phases: tuple[PhaseConfig, ...] = Field(min_length=1)
+    seeds: tuple[int, ...] = Field((0,), min_length=1, description="a run each")
+
+    @field_validator("imbalance", mode="before")
+    @classmethod
+    def _spell_out(cls, value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _check_phases(self) -> "ExperimentConfig":
+        names = [phase.name for phase in self.phases]
+        if len(set(names)) < len(names):
+            raise ValueError("the phases' names must differ from each other")
+        return self
+
+
+class StudyConfig(_Model):
+    """A study file."""
+
+    name: Name = Field("study", pattern=_NAME)
+    description: str = Field("", description="what the study asks, for its page")
+    dataset: DatasetConfig
+    split: SplitConfig = SplitConfig()
+    images: ImagesConfig = ImagesConfig()
+    machine: MachineConfig = MachineConfig()
+    experiments: tuple[ExperimentConfig, ...] = Field(alias="experiment", min_length=1)
+
+    @model_validator(mode="after")
+    def _check_names(self) -> "StudyConfig":
+        names = [experiment.name for experiment in self.experiments]
+        if len(set(names)) < len(names):
+            raise ValueError("the experiments' names must differ from each other")
+        return self
+
+
+def read_study(path: Path, *, changes: Sequence[str] = (), data: Path | None = None) -> StudyConfig:
+    """Read a study file; `changes` are `key=value` with a dotted key (`split.seeds=[0,1]`).
+
+    `experiment.dropout=0.3` changes every experiment, `experiment.NAME.dropout=0.3` one.
+    `[common]` holds what all experiments share.
+    """
+    try:
+        content = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(
+            f"A study must be a file that can be read; got {path} ({error.strerror}). "
+            "`studies/` holds the ready ones."
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} must be TOML; got: {error}. Correct that line.") from error
+    content.setdefault("name", path.stem)
+    if data is not None:
+        content.setdefault("dataset", {})["path"] = str(data)
+    for change in changes:
+        _apply(content, change)
+    return parse_study(content, where=str(path))
+
+
+def parse_study(content: dict[str, Any], *, where: str = "the study") -> StudyConfig:
+    """Check the plain values of a study; raises ConfigError that names each fault."""
+    content = dict(content)
+    common = content.pop("common", {})
+    experiments = content.get("experiment", [])
+    if isinstance(experiments, list) and isinstance(common, dict):
+        content["experiment"] = [{**common, **experiment} for experiment in experiments]
+    try:
+        return StudyConfig.model_validate(content)
+    except ValidationError as error:
+        faults = "; ".join(_faults(error))
+        raise ConfigError(f"{where} must follow the study file's rules: {faults}.") from error
+
+
+def _faults(error: ValidationError) -> Iterator[str]:
+    for fault in error.errors():
+        place = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            known = _keys_at(fault["loc"][:-1])
+            hint = nearest(str(fault["loc"][-1]), known) or f"Known: {', '.join(sorted(known))}"
+            yield f"`{place}` is no known key. {hint.rstrip('.')}"
+        elif fault["type"] == "missing":
+            yield f"`{place}` must be given"
+        else:
+            message = fault["msg"].removeprefix("Value error, ")
+            yield f"`{place or 'study'}`: {message}; got {_short(fault['input'])}"
+
+
+def _keys_at(location: tuple[int | str, ...]) -> list[str]:
+    """Return the known keys of the table at a location of the study file."""
+    model: type[BaseModel] = StudyConfig
+    for part in location:
+        if isinstance(part, int):
+            continue
+        by_alias = {field.alias or name: field for name, field in model.model_fields.items()}
+        model = _model_of(by_alias[part].annotation) or model
+    names = [field.alias or name for name, field in model.model_fields.items()]
+    return [*names, "common"] if model is StudyConfig else names
+
+
+def _model_of(annotation: Any) -> type[BaseModel] | None:
+    candidates = [annotation, *getattr(annotation, "__args__", ())]
+    models = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+    return models[0] if models else None
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _apply(content: dict[str, Any], change: str) -> None:
+    key, equals, text = change.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(
+            f"A change must read key=value; got {change!r}. Write, say, split.seeds=[0,1]."
+        )
+    parts, value = key.strip().split("."), _value(text.strip())
+    if parts[0] == "experiment":
+        named = [e for e in content.get("experiment", []) if e.get("name") == parts[1]]
+        for experiment in named or content.get("experiment", []):
+            _set(experiment, parts[2:] if named else parts[1:], value, change)
+        return
+    _set(content, parts, value, change)
+
+
+def _set(table: dict[str, Any], parts: list[str], value: Any, change: str) -> None:
+    *tables, last = parts or [""]
+    for part in tables:
+        inner = table.setdefault(part, {})
+        if isinstance(inner, list):
+            raise ConfigError(
+                f"A change must name a table's key; got {change!r}, where `{part}` is a list. "
+                "Edit the study file instead."
+            )
+        table = inner
+    table[last] = value
+
+
+def _value(text: str) -> Any:
+    """Read a value as TOML does; what is no TOML value is a string."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

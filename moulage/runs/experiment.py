@@ -1,0 +1,194 @@
+"""One cell of a study, from images to predictions: resolved, built, trained, kept.
+
+In:  a cell, its material, the folder it may write to.   Out: a finished run folder.
+Knows nothing of pages. The same call again goes on where a killed one stopped.
+"""
+
+import logging
+import platform
+import time
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tomli_w
+from numpy.typing import NDArray
+
+from moulage.catalogue import write_catalogue
+from moulage.evaluation.priors import move_prior
+from moulage.networks.activations import Activations, activations_at
+from moulage.networks.classifier import Classifier, InputContract, Recipe, build_classifier
+from moulage.networks.machine import Machine, resolve_machine
+from moulage.networks.registry import backbone_named
+from moulage.networks.weights import WeightsFile, find_weights, load_weights
+from moulage.runs import folder as folders
+from moulage.runs.material import Material, Progress
+from moulage.runs.outcome import PhaseEnd, keep_outcome
+from moulage.runs.study import Cell
+from moulage.split import write_split
+from moulage.store import write_text
+from moulage.training.augmentation import Augmentation
+from moulage.training.batches import ActivationSource, PixelSource, Source, views_of
+from moulage.training.imbalance import Treatment
+from moulage.training.loop import Job, run_phases
+from moulage.training.phases import Phase
+
+logger = logging.getLogger(__name__)
+
+_LIBRARIES = ("moulage", "torch", "timm", "numpy", "opencv-python-headless", "scikit-learn")
+
+
+def run_cell(
+    cell: Cell, material: Material, path: Path, *, fresh: bool, progress: Progress
+) -> folders.RunFolder:
+    """Train and measure one cell, or return it where it is already finished."""
+    run = folders.RunFolder(path=path)
+    resolved = _resolve(cell, material)
+    kept = folders.claim(path, resolved, fresh=fresh)
+    if kept is not None and run.is_finished:
+        logger.info("%s is finished", cell.name)
+        return run
+    machine = _resolve_machine(cell, path, kept)
+    classifier, weights = build(cell, material)
+    classifier.to(machine.device)
+    _begin(path, resolved, machine, material)
+    job = _job_of(cell, material, classifier, machine, path, progress)
+    phases = tuple(Phase(**phase.model_dump()) for phase in cell.experiment.phases)
+    state = run_phases(job, phases)
+    keep_outcome(cell, material, job, weights, state, phases)
+    return run
+
+
+def build(cell: Cell, material: Material) -> tuple[Classifier, WeightsFile | None]:
+    """Build a cell's classifier with its starting weights; RunError where these are missing."""
+    experiment = cell.experiment
+    backbone = backbone_named(experiment.backbone)
+    weights = find_weights(backbone, experiment.weights)
+    scaling = weights.scaling if weights and weights.scaling else backbone.scaling
+    recipe = Recipe(
+        backbone=backbone.name,
+        head=experiment.head,
+        hidden=experiment.hidden,
+        dropout=experiment.dropout,
+        contract=InputContract(
+            size_px=cell.study.images.size,
+            resize=cell.study.images.resize,
+            scaling=scaling,
+            diagnoses=material.catalogue.codes,
+        ),
+    )
+    classifier = build_classifier(recipe, seed=cell.seed)
+    if weights is not None:
+        load_weights(classifier.network, weights)
+    return classifier, weights
+
+
+def _resolve(cell: Cell, material: Material) -> dict[str, Any]:
+    resolved = cell.resolved()
+    resolved["split"]["digest"] = material.split.digest
+    resolved["images"]["digest"] = material.pixels.key
+    return resolved
+
+
+def _resolve_machine(cell: Cell, path: Path, kept: dict[str, Any] | None) -> Machine:
+    """Resolve the machine once; a run that goes on computes as it began."""
+    config = cell.study.machine
+    if kept is None:
+        return resolve_machine(**config.model_dump())
+    folders.refuse_other_versions(path, kept=kept["versions"], present=versions())
+    return resolve_machine(
+        device=kept["device"], precision=kept["precision"], threads=kept["threads"]
+    )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a run's bits depend on."""
+    found = {name: version(name) for name in _LIBRARIES}
+    return {"python": platform.python_version(), **found}
+
+
+def _begin(path: Path, resolved: dict[str, Any], machine: Machine, material: Material) -> None:
+    """Write what the run is before its first step, so that a killed one can be known again."""
+    if (path / folders.STUDY).is_file():
+        return
+    write_catalogue(material.catalogue, path / folders.CATALOGUE)
+    write_split(material.split, path / folders.SPLIT)
+    here = {**asdict(machine), "versions": versions(), "date": time.strftime("%Y-%m-%d")}
+    write_text(path / folders.STUDY, tomli_w.dumps({**resolved, "resolved": here}))
+
+
+def _job_of(
+    cell: Cell,
+    material: Material,
+    classifier: Classifier,
+    machine: Machine,
+    path: Path,
+    progress: Progress,
+) -> Job:
+    experiment = cell.experiment
+    treatment = Treatment(**experiment.imbalance.model_dump())
+    augmentation = Augmentation(**experiment.augmentation.model_dump())
+    prior = material.prior
+    classifier.set_prior_shift(_prior_shift(treatment, prior))
+    sources = _Sources(material, classifier, machine, augmentation, progress)
+    return Job(
+        classifier=classifier,
+        labels=material.catalogue.labels,
+        train_rows=material.of("train"),
+        validation_rows=material.of("validation"),
+        prior=prior,
+        treatment=treatment,
+        augmentation=augmentation,
+        seed=cell.seed,
+        machine=machine,
+        folder=path,
+        source_at=sources.at,
+        on_phase_end=PhaseEnd(material, classifier, machine, path, progress),
+        progress=progress,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """Makes the source of a boundary: the pixels, or activations for every view drawn."""
+
+    material: Material
+    classifier: Classifier
+    machine: Machine
+    augmentation: Augmentation
+    progress: Progress
+
+    def at(self, boundary: int) -> Source:
+        if boundary == 0:
+            return PixelSource(
+                pixels=self.material.pixels.array,
+                image_ids=self.material.catalogue.image_ids,
+                augmentation=self.augmentation,
+                device=self.machine.device,
+            )
+        return ActivationSource(
+            views={view: self._view(boundary, view) for view in views_of(self.augmentation)},
+            image_ids=self.material.catalogue.image_ids,
+            augmentation=self.augmentation,
+            device=self.machine.device,
+        )
+
+    def _view(self, boundary: int, view: int) -> Activations:
+        return activations_at(
+            self.classifier,
+            boundary,
+            pixels=self.material.pixels.array,
+            pixels_key=self.material.pixels.key,
+            machine=self.machine,
+            view=view,
+            progress=lambda done, total: self.progress("activations", done, total),
+        )
+
+
+def _prior_shift(treatment: Treatment, prior: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what puts the natural prior back, (K,)."""
+    zeros = np.zeros((1, len(prior)))
+    shift = move_prior(zeros, trained=treatment.trained_prior(prior), natural=prior)
+    return np.asarray(shift[0], dtype=np.float64)

@@ -1,0 +1,109 @@
+"""Run folders: what a run leaves on disk, found and read again.
+
+In:  a folder.   Out: plain values and the waist's records.
+Knows nothing of networks; listing runs reads small JSON and TOML files only.
+"""
+
+import json
+import shutil
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from moulage.errors import ConfigError, RunError, examples
+from moulage.runs.study import differing_keys
+
+STUDY, METRICS, HISTORY, SPLIT = "study.toml", "metrics.json", "history.csv", "split.csv"
+PREDICTIONS, REPORT, CATALOGUE, LEDGER = (
+    "predictions.parquet",
+    "report.html",
+    "catalogue.parquet",
+    "ledger.json",
+)
+_RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFolder:
+    """One run on disk."""
+
+    path: Path
+
+    @property
+    def is_finished(self) -> bool:
+        """Say whether the run's numbers are all there; they are written last."""
+        return (self.path / METRICS).is_file()
+
+    def study(self) -> dict[str, Any]:
+        """Return the resolved study file."""
+        return tomllib.loads((self.path / STUDY).read_text())
+
+    def metrics(self) -> dict[str, Any]:
+        """Return `metrics.json`."""
+        content: dict[str, Any] = json.loads((self.path / METRICS).read_text())
+        return content
+
+    def predictions_of(self, phase: str) -> Path:
+        """Return where the predictions at a phase's end lie."""
+        return self.path / f"predictions-{phase}.parquet"
+
+
+def find_runs(root: Path) -> list[RunFolder]:
+    """Return the runs below a folder, studies in order of name; a run folder finds itself."""
+    if (root / STUDY).is_file():
+        return [RunFolder(path=root)]
+    return [RunFolder(path=path.parent) for path in sorted(root.glob(f"**/{STUDY}"))]
+
+
+def open_run(path: Path) -> RunFolder:
+    """Return a finished run; raises ConfigError where there is none."""
+    folder = RunFolder(path=path)
+    if folder.is_finished:
+        return folder
+    near = [str(run.path) for run in find_runs(path.parent) if run.is_finished]
+    state = "an unfinished one" if (path / STUDY).is_file() else "none"
+    raise ConfigError(
+        f"`RUN` must be the folder of a finished run; got {state} at {path}. "
+        + (f"Finished runs here: {examples(near)}." if near else "`moulage runs` lists runs.")
+    )
+
+
+def claim(path: Path, resolved: dict[str, Any], *, fresh: bool) -> dict[str, Any] | None:
+    """Return the file of a run that may go on here, or None where nothing stands yet.
+
+    Raises ConfigError, naming the keys, where the folder belongs to another recipe.
+    """
+    if fresh and path.exists():
+        shutil.rmtree(path)
+    if not (path / STUDY).is_file():
+        return None
+    kept = tomllib.loads((path / STUDY).read_text())
+    machine = kept.pop(_RESOLVED, {})
+    changed = [key for key in differing_keys(kept, resolved) if not _is_free(key)]
+    if changed:
+        raise ConfigError(
+            f"A run must go on with the recipe it began with; got other values of "
+            f"{examples(changed, 5)} in {path}. Give the experiment another name, or start over "
+            "with `--fresh`."
+        )
+    return dict(machine)
+
+
+def refuse_other_versions(path: Path, *, kept: dict[str, str], present: dict[str, str]) -> None:
+    """Raise RunError where an unfinished run began under other versions of its libraries."""
+    changed = [
+        f"{name} {kept[name]} (here {present.get(name, 'none')})"
+        for name in kept
+        if kept[name] != present.get(name)
+    ]
+    if changed:
+        raise RunError(
+            f"A run must end under the versions it began with, or its bits differ; got "
+            f"{examples(changed)} in {path}. Install those versions, or start over with `--fresh`."
+        )
+
+
+def _is_free(key: str) -> bool:
+    """Say whether a key may change: where things lie and what they are called."""
+    return key in ("dataset.path", "name", "dataset.name") or key.startswith("machine.")

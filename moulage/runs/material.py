@@ -1,0 +1,127 @@
+"""What a study's cells share: its images as pixels, and the rows of each part.
+
+In:  a study's configuration.   Out: images read once, and a material for each split.
+Knows nothing of networks.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moulage.catalogue import Catalogue
+from moulage.data.dataset import read_dataset
+from moulage.data.pixels import Pixels, build_pixels
+from moulage.evaluation.priors import class_prior
+from moulage.runs.config import StudyConfig
+from moulage.runs.study import Cell
+from moulage.split import Part, Split, positions
+from moulage.splits.folds import split_in_folds
+from moulage.splits.fromfile import split_from_file
+from moulage.splits.grouped import split_by_group
+from moulage.splits.leakage import refuse_leak, split_by_image, split_with_leak
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Material:
+    """What every cell of a study on one split shares: images as pixels, rows by part.
+
+    rows: for each row of the split, its image's row in the pixels and the catalogue.
+    """
+
+    catalogue: Catalogue
+    pixels: Pixels
+    split: Split
+    rows: NDArray[np.int64]
+    notes: tuple[str, ...]
+
+    def of(self, part: Part) -> NDArray[np.int64]:
+        """Return the pixel rows of a part."""
+        return self.rows[self.split.rows_of(part)]
+
+    @property
+    def prior(self) -> NDArray[np.float64]:
+        """The natural prior (K,) of the training part."""
+        return class_prior(self.catalogue.labels[self.of("train")], len(self.catalogue.codes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Images:
+    """A study's images, read once."""
+
+    catalogue: Catalogue
+    pixels: Pixels
+    notes: tuple[str, ...]
+
+
+def read_images(study: StudyConfig, progress: Progress) -> Images:
+    """Read a study's catalogue and decode its images, or map them from the cache."""
+    dataset = study.dataset
+    catalogue = read_dataset(
+        dataset.path,
+        kind=dataset.kind,
+        columns=dataset.columns or None,
+        table=dataset.table,
+        images=dataset.images,
+        classes=dataset.classes or None,
+        name=dataset.name,
+    )
+    pixels = build_pixels(
+        catalogue,
+        size_px=study.images.size,
+        resize=study.images.resize,
+        unreadable=study.images.unreadable,
+        progress=lambda done, total: progress("decoding images", done, total),
+    )
+    return _keep_readable(catalogue, pixels)
+
+
+def prepare(cell: Cell, images: Images) -> Material:
+    """Make a cell's split; raises LeakageError for a leak that the study did not ask for."""
+    split = _split_of(cell, images.catalogue)
+    if cell.study.split.kind not in ("image", "leaky"):
+        refuse_leak(split)
+    return Material(
+        catalogue=images.catalogue,
+        pixels=images.pixels,
+        split=split,
+        rows=positions(split, images.catalogue.image_ids),
+        notes=images.notes,
+    )
+
+
+def _keep_readable(catalogue: Catalogue, pixels: Pixels) -> Images:
+    """Drop the catalogue's rows whose files could not be read, and say so."""
+    if len(pixels.image_ids) == len(catalogue):
+        return Images(catalogue=catalogue, pixels=pixels, notes=())
+    rows = np.flatnonzero(np.isin(catalogue.image_ids, pixels.image_ids))
+    note = f"{len(catalogue) - len(rows)} images could not be read and were left out."
+    return Images(catalogue=catalogue.take(rows), pixels=pixels, notes=(note,))
+
+
+def _split_of(cell: Cell, catalogue: Catalogue) -> Split:
+    config = cell.study.split
+    if config.kind == "file":
+        assert config.file is not None
+        return split_from_file(config.file, catalogue=catalogue)
+    image_ids, lesion_ids, labels = catalogue.image_ids, catalogue.lesion_ids, catalogue.labels
+    if cell.fold is not None:
+        folds = split_in_folds(
+            image_ids=image_ids,
+            lesion_ids=lesion_ids,
+            labels=labels,
+            n_folds=config.folds,
+            seed=cell.split_seed,
+        )
+        return folds[cell.fold]
+    makers = {"grouped": split_by_group, "image": split_by_image, "leaky": split_with_leak}
+    return makers[config.kind](
+        image_ids=image_ids,
+        lesion_ids=lesion_ids,
+        labels=labels,
+        ratios=config.ratios,
+        seed=cell.split_seed,
+    )

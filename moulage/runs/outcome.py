@@ -1,0 +1,162 @@
+"""What a run leaves behind: predictions at each phase's end, then metrics and the classifier.
+
+In:  a trained job and its state.   Out: files in the run folder, `metrics.json` last.
+Knows nothing of how the training went on, or of pages.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from moulage.evaluation.calibration import fit_temperature
+from moulage.evaluation.decisions import Rule
+from moulage.evaluation.metrics import as_json, summary
+from moulage.networks.classifier import Classifier
+from moulage.networks.machine import Machine
+from moulage.networks.saved import Saved, save_classifier
+from moulage.networks.weights import WeightsFile
+from moulage.predictions import Predictions, read_predictions, write_predictions
+from moulage.runs import folder as folders
+from moulage.runs import ledger
+from moulage.runs.material import Material, Progress
+from moulage.runs.study import Cell
+from moulage.split import PARTS, Part, Split
+from moulage.store import digest_of, write_json, write_text
+from moulage.training.batches import Source
+from moulage.training.checkpoint import State
+from moulage.training.loop import CHECKPOINT, Job, logits_of
+from moulage.training.phases import Phase
+
+_RULES: tuple[Rule, ...] = ("natural", "balanced")
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseEnd:
+    """Writes what the best weights so far predict, at the end of each phase."""
+
+    material: Material
+    classifier: Classifier
+    machine: Machine
+    path: Path
+    progress: Progress
+
+    def __call__(self, index: int, phase: Phase, state: State, source: Source) -> None:
+        material = self.material
+        logits = logits_of(
+            self.classifier,
+            source,
+            self.classifier.boundary(phase.train_from),
+            material.rows,
+            machine=self.machine,
+            progress=lambda done, total: self.progress("predicting", done, total),
+        )
+        predictions = Predictions(
+            image_ids=material.split.image_ids,
+            lesion_ids=material.split.lesion_ids,
+            parts=material.split.parts,
+            labels=material.catalogue.labels[material.rows],
+            logits=logits,
+            diagnoses=material.catalogue.codes,
+            prior=material.prior,
+            split_digest=material.split.digest,
+            classifier_digest=self.classifier.digest(),
+        )
+        run = folders.RunFolder(path=self.path)
+        write_predictions(predictions, run.predictions_of(phase.name))
+
+
+def keep_outcome(
+    cell: Cell,
+    material: Material,
+    job: Job,
+    weights: WeightsFile | None,
+    state: State,
+    phases: tuple[Phase, ...],
+) -> None:
+    """Calibrate, measure and keep; `metrics.json` comes last and says that all is there."""
+    path = job.folder
+    run = folders.RunFolder(path=path)
+    at_end = read_predictions(run.predictions_of(phases[-1].name))
+    part, note = _calibration_part(material.split)
+    fitted = at_end.of(part)
+    temperature = fit_temperature(labels=fitted.labels, logits=fitted.logits)
+    final = replace(at_end, temperature=temperature)
+    write_predictions(final, path / folders.PREDICTIONS)
+    saved = Saved(
+        classifier=job.classifier,
+        prior=job.prior,
+        temperature=temperature,
+        weights_source=weights.source if weights else "random",
+        licence=weights.licence if weights else "Apache-2.0",
+    )
+    save_classifier(saved, path)
+    history = pd.DataFrame(state.history)
+    write_text(path / folders.HISTORY, history.to_csv(index=False, lineterminator="\n"))
+    looks = ledger.look(
+        material.split.digest,
+        run=f"{cell.study.name}/{cell.name}",
+        recipe=digest_of(cell.resolved()["experiment"]),
+    )
+    write_json(path / folders.LEDGER, looks)
+    content = _metrics(run, job.classifier, final, state, phases)
+    content["run"] = {
+        "weights_source": saved.weights_source,
+        "licence": saved.licence,
+        "temperature": temperature,
+        "temperature_note": note,
+        "best_phase": phases[state.best_phase].name,
+        "n_looks": len(looks),
+        "notes": list(material.notes),
+    }
+    write_json(path / folders.METRICS, content)
+    (path / CHECKPOINT).unlink(missing_ok=True)
+    for start in path.glob("start-*.safetensors"):
+        start.unlink()
+
+
+def _calibration_part(split: Split) -> tuple[Part, str]:
+    """Return the part that the temperature is fitted on, and the sentence that says so."""
+    if split.has("calibration"):
+        return "calibration", "The temperature was fitted on the calibration part."
+    return "validation", (
+        "The temperature was fitted on the validation part, whose images also chose the epoch."
+    )
+
+
+def _metrics(
+    run: folders.RunFolder,
+    classifier: Classifier,
+    final: Predictions,
+    state: State,
+    phases: tuple[Phase, ...],
+) -> dict[str, Any]:
+    return {
+        "parts": {part: _scores(final.of(part)) for part in _parts(final)},
+        "phases": [
+            {
+                "name": phase.name,
+                "train_from": phase.train_from,
+                "n_trainable": classifier.count_trainable(classifier.boundary(phase.train_from)),
+                "n_total": classifier.count_parameters(),
+                "seconds": state.seconds[index],
+                "peak_memory_mib": state.memory_mib[index],
+                "parts": _phase_scores(run, phase),
+            }
+            for index, phase in enumerate(phases)
+        ],
+    }
+
+
+def _phase_scores(run: folders.RunFolder, phase: Phase) -> dict[str, Any]:
+    predictions = read_predictions(run.predictions_of(phase.name))
+    return {part: _scores(predictions.of(part)) for part in _parts(predictions)}
+
+
+def _scores(predictions: Predictions) -> dict[str, Any]:
+    return {rule: as_json(summary(predictions, rule=rule)) for rule in _RULES}
+
+
+def _parts(predictions: Predictions) -> list[Part]:
+    return [part for part in PARTS if (predictions.parts == part).any()]
