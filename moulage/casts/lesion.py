@@ -21,7 +21,7 @@ from moulage.casts.site import Layers, Site, blank_layers, sector
 from moulage.seeding import generator
 
 # Absorption of a unit of pigment in red, green and blue.
-_MELANIN = np.array([0.42, 0.92, 1.06], dtype=np.float32)
+_MELANIN = np.array([0.45, 0.84, 1.14], dtype=np.float32)
 _BLOOD = np.array([0.33, 1.00, 0.62], dtype=np.float32)
 _DEEP = np.array([1.00, 0.80, 0.42], dtype=np.float32)
 # Reflectance of what lies on top.

@@ -45,7 +45,7 @@ def paint_blotches(site: Site, strength: float) -> None:
     rng = site.rng("blotches")
     side = sector(site, rng, width=0.7)
     where = patches(site, rng, scale=0.55, share=0.30 + 0.2 * strength)
-    site.layers.melanin[:] += 1.9 * strength * where * (0.35 + 0.65 * side) * site.body
+    site.layers.melanin[:] += 2.4 * strength * where * (0.35 + 0.65 * side) * site.body
 
 
 def paint_streaks(site: Site, strength: float) -> None:
