@@ -1,0 +1,146 @@
+import json
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from moulage.errors import ConfigError, DataError
+from moulage.evaluation.intervals import (
+    Lesions,
+    as_json,
+    draw_lesions,
+    intervals,
+    percentile_interval,
+    replicates,
+)
+from moulage.evaluation.metrics import score, summary
+from moulage.predictions import Predictions
+
+Maker = Callable[..., Predictions]
+
+
+def drawn_again(predictions: Predictions, counts: np.ndarray) -> Predictions:
+    """The replicate built by hand: each lesion's rows, as often as it was drawn."""
+    names = np.unique(predictions.lesion_ids)
+    rows = [
+        np.flatnonzero(predictions.lesion_ids == name)
+        for name, count in zip(names, counts, strict=True)
+        for _ in range(int(count))
+    ]
+    return predictions.take(np.concatenate(rows))
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 6, 15, 22])
+def test_a_replicate_is_the_lesions_drawn_again(
+    random_case: Callable[[int], Predictions], number: int
+) -> None:
+    predictions = random_case(number)
+    lesions = Lesions.of((predictions,))
+    weights = draw_lesions(lesions.n_lesions, n_replicates=5, rng=np.random.default_rng(number))
+    measured = replicates(score(predictions), weights=weights, of_image=lesions.of_images[0])
+    for replicate, counts in enumerate(weights.T):
+        expected = summary(drawn_again(predictions, counts)).values
+        values = {name: float(column[replicate]) for name, column in measured.items()}
+        assert values == pytest.approx(dict(expected), rel=1e-9, abs=1e-9, nan_ok=True)
+
+
+def test_every_replicate_draws_as_many_lesions_as_there_are() -> None:
+    weights = draw_lesions(30, n_replicates=400, rng=np.random.default_rng(42))
+    assert weights.sum(axis=0).tolist() == [30] * 400
+    assert weights.mean(axis=1) == pytest.approx(np.ones(30), abs=0.2)
+
+
+def test_without_groups_the_width_is_the_one_of_the_formula(make_predictions: Maker) -> None:
+    rng = np.random.default_rng(42)
+    is_right = rng.random(900) < 0.8
+    predictions = make_predictions(labels=np.where(is_right, 0, 1), logits=[[1, 0]] * 900)
+    found = intervals(predictions, rng=rng)["accuracy"]
+    expected = 2 * 1.96 * math.sqrt(is_right.mean() * (1 - is_right.mean()) / 900)
+    assert found.value == is_right.mean()
+    assert found.high - found.low == pytest.approx(expected, rel=0.08)
+
+
+def test_copies_of_a_photograph_are_no_new_evidence(make_predictions: Maker) -> None:
+    rng = np.random.default_rng(42)
+    labels, logits = rng.integers(0, 3, 60), rng.normal(size=(60, 3))
+    once = make_predictions(labels=labels, logits=logits, lesion_ids=np.arange(60) + 100)
+    thrice = make_predictions(
+        labels=np.tile(labels, 3),
+        logits=np.tile(logits, (3, 1)),
+        lesion_ids=np.tile(np.arange(60) + 100, 3),
+    )
+    narrow, wide = (
+        intervals(predictions, rng=np.random.default_rng(0), n_replicates=200)
+        for predictions in (once, thrice)
+    )
+    for name, interval in narrow.items():
+        if name.startswith(("macro_average_precision", "average_precision")):
+            continue  # ties: copies stand in one step
+        assert (wide[name].low, wide[name].high) == pytest.approx((interval.low, interval.high))
+
+
+def test_the_same_generator_gives_the_same_interval(make_predictions: Maker) -> None:
+    rng = np.random.default_rng(42)
+    predictions = make_predictions(labels=rng.integers(0, 3, 50), logits=rng.normal(size=(50, 3)))
+    one, other = (
+        intervals(predictions, rng=np.random.default_rng(7), n_replicates=100) for _ in range(2)
+    )
+    assert one == other
+    assert len(one) == len(summary(predictions).values)
+
+
+def test_what_never_varies_has_no_bounds(make_predictions: Maker) -> None:
+    labels = np.array([0, 0, 1, 1] * 5)
+    perfect = make_predictions(labels=labels, logits=9 * np.eye(3)[labels])
+    found = intervals(perfect, rng=np.random.default_rng(0), n_replicates=50)
+    assert found["accuracy"].value == 1
+    assert math.isnan(found["accuracy"].low)
+    assert math.isnan(found["recall.c"].value)
+    assert found["recall.c"].n_undefined == 50
+    assert as_json(found)["accuracy"] == [None, None]
+    json.dumps(as_json(found), allow_nan=False)
+
+
+def test_percentiles_leave_out_what_is_not_defined() -> None:
+    drawn = np.append(np.arange(101.0), [np.nan] * 9)
+    found = percentile_interval(value=50.0, replicates=drawn, level=0.9)
+    assert (found.low, found.high) == pytest.approx((5.0, 95.0))
+    assert found.n_undefined == 9
+
+
+def test_lesions_are_numbered_over_all_runs(make_predictions: Maker) -> None:
+    one = make_predictions(labels=[0, 1], logits=np.zeros((2, 2)), lesion_ids=["b", "a"])
+    other = make_predictions(labels=[0, 1], logits=np.zeros((2, 2)), lesion_ids=["b", "c"])
+    lesions = Lesions.of((one, other))
+    assert [of.tolist() for of in lesions.of_images] == [[1, 0], [1, 2]]
+    assert lesions.n_lesions == 3
+
+
+def test_impossible_draws_are_refused(make_predictions: Maker) -> None:
+    rng = np.random.default_rng(0)
+    nobody = make_predictions(labels=np.zeros(0), logits=np.zeros((0, 2)))
+    with pytest.raises(DataError, match="one or more images; got none"):
+        intervals(nobody, rng=rng)
+    someone = make_predictions(labels=[0, 1], logits=np.eye(2))
+    with pytest.raises(ConfigError, match="`n_replicates` must be at least 1; got 0"):
+        intervals(someone, rng=rng, n_replicates=0)
+    with pytest.raises(ConfigError, match=r"`level` must lie in \(0, 1\); got 95"):
+        intervals(someone, rng=rng, level=95)
+
+
+@pytest.mark.slow
+def test_two_thousand_replicates_of_two_thousand_images_take_two_seconds(
+    make_predictions: Maker,
+) -> None:
+    rng = np.random.default_rng(42)
+    labels = rng.choice(7, size=2000, p=[0.67, 0.11, 0.11, 0.05, 0.03, 0.02, 0.01])
+    predictions = make_predictions(
+        labels=labels,
+        logits=rng.normal(size=(2000, 7)) + 2 * np.eye(7)[labels],
+        lesion_ids=rng.integers(0, 1494, 2000),
+    )
+    started = time.process_time()
+    intervals(predictions, rng=rng)
+    assert time.process_time() - started <= 2

@@ -1,0 +1,69 @@
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from moulage.evaluation.comparison import Contender
+from moulage.evaluation.intervals import intervals
+from moulage.evaluation.metrics import summary
+from moulage.evaluation.spread import spread
+from moulage.predictions import Predictions
+
+Maker = Callable[..., Predictions]
+
+
+def runs(make: Maker, *, noise: float, n_runs: int) -> tuple[Predictions, ...]:
+    """One set of lesions; runs differ by noise."""
+    rng = np.random.default_rng(42)
+    labels = np.arange(300) % 3
+    base = rng.normal(size=(300, 3)) + np.eye(3)[labels]
+    return tuple(
+        make(labels=labels, logits=base + noise * rng.normal(size=(300, 3))) for _ in range(n_runs)
+    )
+
+
+def test_one_run_has_the_interval_of_its_lesions_and_no_spread_of_runs(
+    make_predictions: Maker,
+) -> None:
+    run = runs(make_predictions, noise=0, n_runs=1)
+    found = spread(Contender(name="one", runs=run), rng=np.random.default_rng(0))["accuracy"]
+    expected = intervals(run[0], rng=np.random.default_rng(0))["accuracy"]
+    assert found.interval == expected
+    assert math.isnan(found.between_runs)
+
+
+def test_equal_runs_spread_over_lesions_only(make_predictions: Maker) -> None:
+    found = spread(
+        Contender(name="equal", runs=runs(make_predictions, noise=0, n_runs=3)),
+        rng=np.random.default_rng(0),
+        n_replicates=400,
+    )["accuracy"]
+    share = found.values[0]
+    assert found.between_runs == pytest.approx(0, abs=1e-12)
+    assert found.between_lesions == pytest.approx(math.sqrt(share * (1 - share) / 300), rel=0.1)
+
+
+def test_the_spread_of_runs_is_the_deviation_of_their_values(make_predictions: Maker) -> None:
+    contender = Contender(name="three", runs=runs(make_predictions, noise=2.0, n_runs=3))
+    found = spread(contender, rng=np.random.default_rng(0), n_replicates=100)
+    values = [summary(run).values["log_loss"] for run in contender.runs]
+    assert found["log_loss"].values == pytest.approx(values)
+    assert found["log_loss"].interval.value == pytest.approx(np.mean(values))
+    assert found["log_loss"].between_runs == pytest.approx(np.std(values, ddof=1))
+
+
+def test_runs_on_different_lesions_are_drawn_together(make_predictions: Maker) -> None:
+    rng = np.random.default_rng(42)
+    labels = np.arange(200) % 2
+    folds = tuple(
+        make_predictions(
+            labels=labels,
+            logits=rng.normal(size=(200, 2)) + np.eye(2)[labels],
+            lesion_ids=[f"{fold}-{row}" for row in range(200)],
+        )
+        for fold in range(2)
+    )
+    both = spread(Contender(name="folds", runs=folds), rng=rng, n_replicates=600)["accuracy"]
+    share = both.interval.value
+    assert both.between_lesions == pytest.approx(math.sqrt(share * (1 - share) / 400), rel=0.1)
