@@ -44,6 +44,7 @@ _RESIZES = {
     "crop": "cut to its centre square and resized",
     "pad": "padded to a square and resized",
 }
+_HEADS = {"flatten": "flattens the last maps", "pooled": "averages the last maps"}
 _REGIONS = {"head": "the new head alone", "all": "every layer"}
 
 
@@ -80,8 +81,13 @@ def phase(record: PhaseRecord) -> str:
     return (
         f"“{record.name}” trained {region} ({words.count(record.n_trainable)} of "
         f"{words.count(record.n_total)} parameters) for {words.counted(record.epochs, 'epoch')} "
-        f"at a learning rate of {words.rate(record.learning_rate)}"
+        f"at a learning rate of {words.rate(record.learning_rate)}{_steps(record)}"
     )
+
+
+def _steps(record: PhaseRecord) -> str:
+    by = f" by {record.optimizer}" if record.optimizer else ""
+    return f"{by} in batches of {words.count(record.batch_size)}" if record.batch_size else by
 
 
 def hidden_layers(hidden: tuple[int, ...]) -> str:
@@ -169,9 +175,13 @@ def _data(run: RunRecord) -> str:
         f"{words.counted(len(run.catalogue.diagnoses), 'diagnosis', 'diagnoses')}, from "
         f"{words.count(int(sizes.iloc[-1]))} of {sizes.index[-1]} to "
         f"{words.count(int(sizes.iloc[0]))} of {sizes.index[0]}. They were split "
-        f"{_SPLITS.get(run.split_kind, run.split_kind)} (seed {run.split_seed}): "
+        f"{_SPLITS.get(run.split_kind, run.split_kind)}{_seed(run)}: "
         f"{words.listed(_part_sizes(run))}."
     )
+
+
+def _seed(run: RunRecord) -> str:
+    return "" if run.split_kind == "file" else f" (seed {run.split_seed})"
 
 
 def _part_sizes(run: RunRecord) -> list[str]:
@@ -185,8 +195,8 @@ def _classifier(run: RunRecord) -> str:
     experiment = run.experiment
     return (
         f"The classifier is {experiment.backbone}, started from {experiment.weights}, with a new "
-        f"{experiment.head} head (hidden layers: {hidden_layers(experiment.hidden)}; "
-        f"regularisation: {experiment.regularisation}). Each image is {_input(run)}; "
+        f"head that {_HEADS.get(experiment.head, f'is {experiment.head}')} (hidden layers: "
+        f"{hidden_layers(experiment.hidden)}; regularisation: {experiment.regularisation}). Each image is {_input(run)}; "
         f"{run.inputs.scaling}."
     )
 
@@ -201,9 +211,8 @@ def _training(run: RunRecord) -> str:
     phases = words.listed(phase(record) for record in experiment.phases)
     seconds = sum(record.seconds for record in experiment.phases)
     return (
-        f"Training ({experiment.optimizer}, batches of {experiment.batch_size}) took "
-        f"{words.counted(len(experiment.phases), 'phase')} and {words.duration(seconds)}: "
-        f"{phases}. Unequal frequencies of the diagnoses were treated by: "
+        f"Training took {words.counted(len(experiment.phases), 'phase')} and "
+        f"{words.duration(seconds)}: {phases}. Unequal frequencies of the diagnoses were treated by: "
         f"{experiment.imbalance}. Augmentation: {experiment.augmentation}. The weights with the "
         "lowest validation loss of all phases were kept."
     )

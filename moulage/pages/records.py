@@ -42,7 +42,8 @@ class Score:
 class PhaseRecord:
     """One phase: what it trained, for how long, and where it arrived.
 
-    peak_memory_mib: None where it was not measured. scores: a part each, at the phase's end.
+    peak_memory_mib: None where it was not measured. scores: of the best weights so far, a part
+    each. optimizer in words and batch_size are told where they are given.
     """
 
     name: str
@@ -53,6 +54,8 @@ class PhaseRecord:
     n_trainable: int
     n_total: int
     peak_memory_mib: float | None = None
+    optimizer: str = ""
+    batch_size: int = 0
     scores: Mapping[Part, Score] = field(default_factory=dict)
 
 
@@ -60,7 +63,8 @@ class PhaseRecord:
 class ExperimentRecord:
     """One classifier's recipe in plain words and numbers.
 
-    weights: what the backbone starts from and where that was found ("ImageNet, from hub").
+    weights: what the backbone starts from and where that was found ("ImageNet, from the hub").
+    head: "flatten", "pooled" or a word for another kind.
     hidden: nodes of each hidden layer, first to last.
     """
 
@@ -74,8 +78,6 @@ class ExperimentRecord:
     seed: int
     phases: tuple[PhaseRecord, ...]
     augmentation: str = "none"
-    optimizer: str = "Adam"
-    batch_size: int = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,7 +86,8 @@ def _phase_tables(run: RunRecord) -> tuple[Table, Table]:
         rows=tuple(_cost_row(phase) for phase in phases),
     )
     scores = Table(
-        caption="Where each phase ended: accuracy under the natural rule, loss in nats.",
+        caption="Where each phase ended, with the best weights so far: accuracy under the natural "
+        "rule, loss in nats.",
         columns=(
             Column(name="phase", is_number=False),
             *(Column(name=name, group=part) for part in parts for name in ("accuracy", "loss")),

@@ -152,8 +152,8 @@ def _phase_table(rows: Sequence[Row]) -> Table:
     """Return scores, time and memory at each phase's end."""
     shown = [row for row in rows if row["phase"] not in (KEPT, BASELINE)]
     return Table(
-        caption="Where each phase ended: accuracy under the natural rule, loss in nats; means "
-        "over the runs, below them the lowest and the highest.",
+        caption="Where each phase ended, with the best weights so far: accuracy under the natural "
+        "rule, loss in nats; means over the runs, below them the lowest and the highest.",
         columns=(
             Column(name="experiment", is_number=False),
             Column(name="phase", is_number=False),

@@ -119,6 +119,8 @@ PHASES = (
         n_trainable=2_622_727,
         n_total=4_880_967,
         peak_memory_mib=1210.4,
+        optimizer="Adam",
+        batch_size=128,
         scores={
             "train": Score(accuracy=0.803, loss=0.55),
             "validation": Score(accuracy=0.744, loss=0.70),
@@ -156,7 +158,7 @@ def make_run(experiment: str = "exp1", seed: int = 0, skill: float = 2.2) -> Run
             name=experiment,
             backbone="mobilenetv2_100",
             weights="ImageNet weights (mobilenetv2_100.ra_in1k.safetensors, from MOULAGE_WEIGHTS)",
-            head="paper",
+            head="flatten",
             hidden=(128,),
             regularisation="dropout 0.5, batch normalisation",
             imbalance="class weights, balanced",

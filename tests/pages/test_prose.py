@@ -1,0 +1,56 @@
+"""Sentences made from a record."""
+
+from dataclasses import replace
+
+import pytest
+
+from moulage.pages import prose
+from moulage.pages.records import RunRecord, StudyRecord
+from moulage.pages.results import results_of
+
+
+@pytest.fixture(scope="module")
+def story(run: RunRecord) -> str:
+    return " ".join(prose.story(run, results_of(run.predictions, "test")))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "by lesion and stratified by diagnosis",
+        "a new head that flattens the last maps (hidden layers: 1 layer, size 128;",
+        "squashed to 128 × 128 pixels; pixels scaled to [−1, 1].",
+        "Training took 2 phases and 21 min 57 s",
+        "“frozen” trained the new head alone (2,622,727 of 4,880,967 parameters) for 10 epochs at "
+        "a learning rate of 0.001 by Adam in batches of 128",
+        "“fine-tuning” trained every layer",
+    ],
+)
+def test_the_story_tells_the_recipe(story: str, said: str) -> None:
+    assert said in story
+
+
+def test_the_story_counts_what_is_there(run: RunRecord, story: str) -> None:
+    frame = run.catalogue.frame
+    assert f"{len(frame):,} photographs of {frame['lesion_id'].nunique()} lesions" in story
+    for part in ("train", "validation", "test"):
+        assert f"{(run.split.parts == part).sum():,} images for {part}" in story
+
+
+def test_a_block_is_named_as_a_boundary(run: RunRecord) -> None:
+    partial = replace(run.experiment.phases[0], train_from="blocks.5", optimizer="", batch_size=0)
+    said = prose.phase(partial)
+    assert "everything from blocks.5 upward" in said
+    assert said.endswith("at a learning rate of 0.001")
+
+
+def test_a_split_from_a_file_has_no_seed(run: RunRecord) -> None:
+    test = results_of(run.predictions, "test")
+    assert "as a given file says: " in prose.story(replace(run, split_kind="file"), test)[0]
+
+
+def test_a_study_counts_its_splits_once(study: StudyRecord) -> None:
+    assert prose.study_summary(study, n_experiments=2) == (
+        "2 experiments on Synthetic lesions, 4 runs on 3 splits. 1 experiment could not be run; "
+        "the reasons stand below."
+    )
