@@ -196,8 +196,8 @@ def _classifier(run: RunRecord) -> str:
     return (
         f"The classifier is {experiment.backbone}, started from {experiment.weights}, with a new "
         f"head that {_HEADS.get(experiment.head, f'is {experiment.head}')} (hidden layers: "
-        f"{hidden_layers(experiment.hidden)}; regularisation: {experiment.regularisation}). Each image is {_input(run)}; "
-        f"{run.inputs.scaling}."
+        f"{hidden_layers(experiment.hidden)}; regularisation: {experiment.regularisation}). "
+        f"Each image is {_input(run)}; {run.inputs.scaling}."
     )
 
 
@@ -212,8 +212,8 @@ def _training(run: RunRecord) -> str:
     seconds = sum(record.seconds for record in experiment.phases)
     return (
         f"Training took {words.counted(len(experiment.phases), 'phase')} and "
-        f"{words.duration(seconds)}: {phases}. Unequal frequencies of the diagnoses were treated by: "
-        f"{experiment.imbalance}. Augmentation: {experiment.augmentation}. The weights with the "
+        f"{words.duration(seconds)}: {phases}. Unequal frequencies of the diagnoses were "
+        f"treated by: {experiment.imbalance}. Augmentation: {experiment.augmentation}. The weights with the "
         "lowest validation loss of all phases were kept."
     )
 
