@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from moulage.errors import ConfigError, nearest
 
+# By class, not by the names of its parts: GhostNet has the same ones and an activation between.
+_EFFICIENT_FAMILIES = ("EfficientNet", "MobileNetV3")
 _DENSE_PARTS = ("denseblock", "transition")
 
 
@@ -38,7 +40,7 @@ class Whole(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the last maps; networks without maps (tokens) give pooled features at 1 × 1."""
-        features = self.network.forward_features(images)  # type: ignore[operator]
+        features: Tensor = self.network.forward_features(images)  # type: ignore[operator]
         if features.ndim == 4:
             is_last = getattr(self.network, "output_fmt", "NCHW") == "NHWC"
             return features.permute(0, 3, 1, 2) if is_last else features
@@ -48,9 +50,10 @@ class Whole(nn.Module):
 
 def stages_of(network: nn.Module) -> tuple[Stage, ...]:
     """Cut a network at its blocks; a family not known by heart is one stage, "features"."""
-    if hasattr(network, "conv_stem") and hasattr(network, "blocks"):
+    family = type(network).__name__
+    if family in _EFFICIENT_FAMILIES:
         return _efficient_stages(network)
-    if type(network).__name__ == "DenseNet":
+    if family == "DenseNet":
         return _dense_stages(network)
     return (Stage("features", (Whole(network),)),)
 

@@ -71,7 +71,7 @@ def local_weights(backbone: Backbone) -> WeightsFile | None:
             if (folder / name).is_file():
                 return described(folder / name, source, backbone)
     cached = _cached_by_timm(backbone)
-    return cached and described(cached, "timm's cache of the hub", backbone)
+    return described(cached, "timm's cache of the hub", backbone) if cached else None
 
 
 def described(path: Path, source: str, backbone: Backbone) -> WeightsFile:

@@ -1,0 +1,73 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from moulage.networks.heads import Flatten, HeadKind, Pool, build_head
+
+
+def head_of(
+    kind: HeadKind = "flatten", hidden: tuple[int, ...] = (8, 4), seed: int = 0
+) -> nn.Sequential:
+    return build_head(
+        kind=kind,
+        maps_shape=(6, 2, 3),
+        hidden=hidden,
+        dropout=0.25,
+        n_classes=5,
+        generator=torch.Generator().manual_seed(seed),
+    )
+
+
+def test_flatten_lays_maps_out_as_keras_does() -> None:
+    maps = np.arange(2 * 4 * 3 * 2, dtype=np.float32).reshape(2, 4, 3, 2)  # (N, D, h, w)
+    expected = maps.transpose(0, 2, 3, 1).reshape(2, -1)
+    assert np.array_equal(Flatten()(torch.from_numpy(maps)).numpy(), expected)
+
+
+def test_flatten_copies_nothing_of_channels_last_maps() -> None:
+    maps = torch.rand(2, 4, 3, 3).to(memory_format=torch.channels_last)
+    assert Flatten()(maps).data_ptr() == maps.data_ptr()
+
+
+def test_pool_averages_each_map() -> None:
+    maps = torch.arange(12.0).reshape(1, 3, 2, 2)
+    assert Pool()(maps).tolist() == [[1.5, 5.5, 9.5]]
+
+
+def test_each_hidden_layer_is_dropout_dense_relu_batchnorm() -> None:
+    kinds = [type(layer).__name__ for layer in head_of()]
+    hidden = ["Dropout", "Linear", "ReLU", "BatchNorm1d"]
+    assert kinds == ["Flatten", *hidden, *hidden, "Linear"]
+    assert {layer.p for layer in head_of() if isinstance(layer, nn.Dropout)} == {0.25}
+
+
+def test_without_hidden_layers_dropout_stands_before_the_last() -> None:
+    kinds = [type(layer).__name__ for layer in head_of("pooled", hidden=())]
+    assert kinds == ["Pool", "Dropout", "Linear"]
+
+
+@pytest.mark.parametrize(("kind", "n_in"), [("flatten", 36), ("pooled", 6)])
+def test_widths_follow_the_maps(kind: HeadKind, n_in: int) -> None:
+    dense = [layer for layer in head_of(kind) if isinstance(layer, nn.Linear)]
+    widths = [(layer.in_features, layer.out_features) for layer in dense]
+    assert widths == [(n_in, 8), (8, 4), (4, 5)]
+
+
+def test_dense_layers_start_as_in_keras() -> None:
+    for layer in head_of():
+        if isinstance(layer, nn.Linear):
+            limit = math.sqrt(6 / (layer.in_features + layer.out_features))
+            assert float(layer.weight.detach().abs().max()) <= limit
+            assert not layer.bias.detach().any()
+
+
+def test_the_generator_alone_decides_the_weights() -> None:
+    torch.manual_seed(1)
+    first = head_of(seed=3).state_dict()
+    torch.manual_seed(2)
+    again, other = head_of(seed=3).state_dict(), head_of(seed=4).state_dict()
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["2.weight"], other["2.weight"])
