@@ -3,7 +3,8 @@
 In:  codes as a data set writes them.   Out: `Diagnosis` records, in the order asked for.
 Knows nothing of images or files.
 Why: the seven of HAM10000 come back in other data sets, and should look the same there. The
-colours stay apart for colour-blind eyes and stand out from white and from dark pages.
+colours lie at least 18 apart (CIEDE2000) for the three kinds of colour-blind eyes too, and stand
+out from white and from dark pages.
 """
 
 from collections.abc import Iterable
@@ -14,30 +15,30 @@ HAM10000 = (
     Diagnosis(
         code="akiec",
         name="Actinic keratoses and intraepithelial carcinoma / Bowen's disease",
-        colour="#E69F00",
+        colour="#BCAB05",
         is_malignant=True,
     ),
-    Diagnosis(code="bcc", name="Basal cell carcinoma", colour="#D55E00", is_malignant=True),
+    Diagnosis(code="bcc", name="Basal cell carcinoma", colour="#A80E05", is_malignant=True),
     Diagnosis(
         code="bkl",
         name="Benign keratosis-like lesions",
-        colour="#009E73",
+        colour="#0DB8A5",
     ),
-    Diagnosis(code="df", name="Dermatofibroma", colour="#B3A100"),
-    Diagnosis(code="mel", name="Melanoma", colour="#7A3B8F", is_malignant=True),
-    Diagnosis(code="nv", name="Melanocytic nevi", colour="#0072B2"),
-    Diagnosis(code="vasc", name="Vascular lesions", colour="#CC79A7"),
+    Diagnosis(code="df", name="Dermatofibroma", colour="#C76268"),
+    Diagnosis(code="mel", name="Melanoma", colour="#784463", is_malignant=True),
+    Diagnosis(code="nv", name="Melanocytic nevi", colour="#0566CF"),
+    Diagnosis(code="vasc", name="Vascular lesions", colour="#AC9BFA"),
 )
 """In the order of the alphabet, which is the order of the labels."""
 
 # Classes of ISIC 2019 that HAM10000 lacks; `ak` is the part of akiec that is not Bowen's disease.
 _ELSEWHERE = (
-    Diagnosis(code="ak", name="Actinic keratosis", colour="#E69F00", is_malignant=True),
+    Diagnosis(code="ak", name="Actinic keratosis", colour="#BCAB05", is_malignant=True),
     Diagnosis(code="scc", name="Squamous cell carcinoma", colour="#8C5A2B", is_malignant=True),
     Diagnosis(code="unk", name="None of the others", colour="#7F7F7F"),
 )
 _KNOWN = {known.code: known for known in (*HAM10000, *_ELSEWHERE)}
-_SPARE = ("#56B4E9", "#8C5A2B", "#7F7F7F", "#4C9A2A", "#A0522D", "#5F6FD0")
+_SPARE = ("#56B4E9", "#8C5A2B", "#4C9A2A", "#E69F00", "#7F7F7F", "#9A4FC4")
 
 
 def describe(codes: Iterable[str]) -> tuple[Diagnosis, ...]:

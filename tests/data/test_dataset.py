@@ -1,0 +1,320 @@
+"""Each kind of data set, in each layout, becomes the same catalogue."""
+
+import logging
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from moulage.catalogue import COLUMNS, Catalogue
+from moulage.data.dataset import open_dataset, read_dataset
+from moulage.errors import ConfigError, DataError
+
+CODES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
+Write = Callable[..., Path]
+Zip = Callable[[Path], Path]
+
+
+def without_paths(catalogue: Catalogue) -> pd.DataFrame:
+    return catalogue.frame.drop(columns="path")
+
+
+def test_ham10000_is_detected_and_read_in_the_tables_order(ham: Path) -> None:
+    dataset = open_dataset(ham)
+    catalogue = dataset.catalogue
+    assert (dataset.kind, catalogue.name, catalogue.codes) == ("ham10000", "HAM10000", CODES)
+    assert catalogue.labels.tolist() == [k for k in range(7) for _ in range(2)]
+    assert catalogue.frame["path"][1] == "HAM10000_images_part_2/ISIC_01.jpg"
+    assert list(catalogue.frame.columns) == list(COLUMNS)
+    assert catalogue.table()["cell_type"][8] == "Melanoma"
+    assert dataset.notes == ()
+
+
+def test_an_age_of_0_is_kept_and_an_empty_one_is_missing(
+    ham: Path, edit: Callable[[str, str], None]
+) -> None:
+    edit("histo,5.0,", "histo,,")
+    ages = read_dataset(ham).frame["age"]
+    assert ages[:2].tolist() == [0.0, 0.0]
+    assert ages.isna().tolist() == [False, False, True] + [False] * 11
+    assert ages.dtype == float
+
+
+@pytest.mark.parametrize("name", ["HAM10000_metadata", "HAM10000_metadata.tab"])
+def test_the_dataverse_layout_reads_as_kaggles(ham: Path, name: str, zip_folder: Zip) -> None:
+    kaggle = read_dataset(ham)
+    table = ham / "HAM10000_metadata.csv"
+    text = table.read_text()
+    table.unlink()
+    quoted = "\n".join("\t".join(f'"{cell}"' for cell in row.split(",")) for row in text.split())
+    (ham / name).write_text(quoted if name.endswith(".tab") else text)
+    for part in (1, 2):
+        zip_folder(ham / f"HAM10000_images_part_{part}")
+    dataverse = read_dataset(ham)
+    pd.testing.assert_frame_equal(without_paths(kaggle), without_paths(dataverse))
+    assert dataverse.frame["path"][0] == "HAM10000_images_part_1.zip!/ISIC_00.jpg"
+
+
+def test_images_may_lie_anywhere_below_the_root_and_deep_in_zips(
+    ham: Path, zip_folder: Zip
+) -> None:
+    plain = read_dataset(ham)
+    (ham / "a/b").mkdir(parents=True)
+    shutil.move(ham / "HAM10000_images_part_1", ham / "a/b/c")
+    (ham / "outer").mkdir()
+    shutil.move(ham / "HAM10000_images_part_2", ham / "outer/inner")
+    zip_folder(ham / "outer")
+    nested = read_dataset(ham)
+    pd.testing.assert_frame_equal(without_paths(plain), without_paths(nested))
+    assert nested.frame["path"][:2].tolist() == [
+        "a/b/c/ISIC_00.jpg",
+        "outer.zip!/inner/ISIC_01.jpg",
+    ]
+
+
+def test_a_whole_download_is_read_from_one_zip(ham: Path) -> None:
+    plain = read_dataset(ham)
+    archive = ham.with_name("archive.zip")
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
+        for file in ham.rglob("*.*"):
+            opened.write(file, file.relative_to(ham))
+    zipped = read_dataset(archive)
+    pd.testing.assert_frame_equal(without_paths(plain), without_paths(zipped))
+
+
+def test_an_image_that_lies_there_twice_counts_once_and_loose_before_zipped(
+    ham: Path, write_image: Write, zip_folder: Zip
+) -> None:
+    write_image(ham / "another_copy" / "ISIC_00.jpg")
+    zip_folder(ham / "HAM10000_images_part_1")
+    paths = read_dataset(ham).frame["path"]
+    assert paths[0] == "another_copy/ISIC_00.jpg"
+    assert paths[2] == "HAM10000_images_part_1.zip!/ISIC_10.jpg"
+
+
+def test_lesion_masks_are_no_images(ham: Path, write_image: Write) -> None:
+    write_image(ham / "A_masks" / "ISIC_00_segmentation.png")
+    assert read_dataset(ham).frame["path"][0] == "HAM10000_images_part_1/ISIC_00.jpg"
+
+
+def isic(root: Path, write_image: Write, *, codes: str = "MEL,NV,UNK") -> Path:
+    marks = {"a": "1.0,0.0,0.0", "b": "0.0,1.0,0.0", "c": "0.0,1.0,0.0"}
+    for image in marks:
+        write_image(root / "Training_Input" / f"{image}.jpg")
+    rows = "\n".join(f"{image},{row}" for image, row in marks.items())
+    (root / "GroundTruth.csv").write_text(f"image,{codes}\n{rows}\n")
+    return root
+
+
+def test_an_isic_ground_truth_is_detected_and_missing_groups_are_said(
+    tmp_path: Path, write_image: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        dataset = open_dataset(isic(tmp_path / "isic", write_image))
+    assert dataset.kind == "isic"
+    assert dataset.catalogue.codes == ("mel", "nv")  # UNK has no image
+    assert dataset.catalogue.lesion_ids.tolist() == ["a", "b", "c"]
+    assert "3 of 3 images have no group id" in dataset.notes[0]
+    assert dataset.notes[0] in caplog.text
+
+
+def test_isic_metadata_gives_groups_age_and_sex(tmp_path: Path, write_image: Write) -> None:
+    root = isic(tmp_path / "isic", write_image)
+    (root / "Metadata.csv").write_text(
+        "image,age_approx,anatom_site_general,lesion_id,sex\nb,0,torso,L1,male\nc,50,,L1,\n"
+    )
+    dataset = open_dataset(root)
+    frame = dataset.catalogue.frame
+    assert frame["lesion_id"].tolist() == ["a", "L1", "L1"]
+    assert frame["age"].fillna(-1).tolist() == [-1, 0, 50]
+    assert frame["sex"].fillna("").tolist() == ["", "male", ""]
+    assert "1 of 3 images" in dataset.notes[0]
+
+
+@pytest.mark.parametrize("row", ["1.0,1.0,0.0", "0.0,0.0,0.0", "0.5,0.5,0.0", "x,0,1"])
+def test_a_ground_truth_that_is_not_one_hot_is_refused(
+    tmp_path: Path, write_image: Write, row: str
+) -> None:
+    root = isic(tmp_path / "isic", write_image)
+    table = root / "GroundTruth.csv"
+    table.write_text(table.read_text().replace("1.0,0.0,0.0", row))
+    with pytest.raises(DataError, match=r"must hold one 1 and else 0; got 1 others \(a\)"):
+        read_dataset(root)
+
+
+def table_of(root: Path, write_image: Write) -> Path:
+    for name in ("x/1.png", "x/2.png", "y/3.png"):
+        write_image(root / "files" / name)
+    frame = pd.DataFrame(
+        {
+            "file": ["x/1.png", "x\\2.png", "./y/3.png"],
+            "what": ["mel", "Blue naevus", "mel"],
+            "patient": [7, 7, 8],
+            "years": [30, None, 71.5],
+        }
+    )
+    frame.to_csv(root / "labels.csv", index=False)
+    frame.to_parquet(root / "labels.parquet")
+    return root
+
+
+NAMED = {"path": "file", "diagnosis": "what", "group": "patient", "age": "years"}
+
+
+@pytest.mark.parametrize("table", ["labels.csv", "labels.parquet"])
+def test_a_table_is_read_by_the_users_names(tmp_path: Path, write_image: Write, table: str) -> None:
+    root = table_of(tmp_path / "mine", write_image)
+    catalogue = read_dataset(root, table=table, images="files", columns=NAMED, name="Mine")
+    frame = catalogue.frame
+    assert frame["path"].tolist() == ["files/x/1.png", "files/x/2.png", "files/y/3.png"]
+    assert frame["image_id"].tolist() == ["1", "2", "3"]
+    assert frame["lesion_id"].tolist() == ["7", "7", "8"]
+    assert frame["age"].fillna(-1).tolist() == [30, -1, 71.5]
+    assert catalogue.codes == ("Blue naevus", "mel")
+    assert [one.is_malignant for one in catalogue.diagnoses] == [False, True]
+    assert catalogue.name == "Mine"
+
+
+def test_a_group_may_have_several_diagnoses_but_a_lesion_may_not(
+    tmp_path: Path, write_image: Write
+) -> None:
+    root = table_of(tmp_path / "mine", write_image)
+    as_lesion = {**NAMED, "lesion_id": NAMED["group"]}
+    del as_lesion["group"]
+    with pytest.raises(DataError, match=r"must have one diagnosis; got 1 with several \(7\)"):
+        read_dataset(root / "labels.csv", images="files", columns=as_lesion)
+
+
+def test_a_table_without_paths_finds_images_by_their_ids(
+    tmp_path: Path, write_image: Write
+) -> None:
+    write_image(tmp_path / "mine/deep/a.png")
+    write_image(tmp_path / "mine/b.jpg")
+    (tmp_path / "mine/t.csv").write_text("image_id;label\na;mel\nb.jpg;nv\n")
+    dataset = open_dataset(tmp_path / "mine")
+    assert dataset.kind == "table"
+    assert dataset.catalogue.frame["path"].tolist() == ["deep/a.png", "b.jpg"]
+    assert "2 of 2 images have no group id" in dataset.notes[0]
+
+
+def test_a_wrong_column_or_key_names_the_nearest(tmp_path: Path, write_image: Write) -> None:
+    root = table_of(tmp_path / "mine", write_image)
+    with pytest.raises(ConfigError, match=r"got 'whta'. Did you mean 'what'\?"):
+        read_dataset(root, table="labels.csv", columns={"path": "file", "diagnosis": "whta"})
+    with pytest.raises(ConfigError, match=r"got 'diagnoses'. Did you mean 'diagnosis'\?"):
+        read_dataset(root, table="labels.csv", columns={"path": "file", "diagnoses": "what"})
+    with pytest.raises(DataError, match="must name images and diagnoses; got the columns file"):
+        read_dataset(root, kind="table", table="labels.csv")
+
+
+def folders_of(root: Path, write_image: Write) -> Path:
+    for name in ("nevus/a.png", "nevus/deep/b.png", "melanoma/c.png"):
+        write_image(root / name)
+    return root
+
+
+def test_folders_are_diagnoses(tmp_path: Path, write_image: Write) -> None:
+    dataset = open_dataset(folders_of(tmp_path / "mine", write_image))
+    assert (dataset.kind, dataset.catalogue.name) == ("folders", "mine")
+    assert dataset.catalogue.codes == ("melanoma", "nevus")
+    assert dataset.catalogue.frame["image_id"].tolist() == ["c", "a", "b"]
+    assert "3 of 3 images have no group id" in dataset.notes[0]
+
+
+def test_folders_in_a_zip_read_the_same(tmp_path: Path, write_image: Write) -> None:
+    plain = read_dataset(folders_of(tmp_path / "around" / "mine", write_image))
+    archive = shutil.make_archive(str(tmp_path / "mine"), "zip", tmp_path / "around")
+    pd.testing.assert_frame_equal(without_paths(plain), without_paths(read_dataset(Path(archive))))
+
+
+def test_a_table_beside_folders_gives_groups(tmp_path: Path, write_image: Write) -> None:
+    root = folders_of(tmp_path / "mine", write_image)
+    (root / "groups.csv").write_text("image,group\na.png,L1\nb,L1\nc,L2\n")
+    dataset = open_dataset(root, kind="folders", table="groups.csv")
+    assert dataset.catalogue.lesion_ids.tolist() == ["L2", "L1", "L1"]
+    assert dataset.notes == ()
+
+
+def test_an_image_outside_of_all_folders_is_refused(tmp_path: Path, write_image: Write) -> None:
+    root = folders_of(tmp_path / "mine", write_image)
+    write_image(root / "stray.png")
+    with pytest.raises(DataError, match=r"must lie in a folder .* got 1 outside \(stray.png\)"):
+        read_dataset(root, kind="folders")
+
+
+def test_an_empty_folder_is_an_empty_diagnosis(tmp_path: Path, write_image: Write) -> None:
+    root = folders_of(tmp_path / "mine", write_image)
+    (root / "wart").mkdir()
+    with pytest.raises(DataError, match=r"must have an image; got 1 without \(wart\)"):
+        read_dataset(root)
+
+
+def test_two_images_of_one_name_are_told(tmp_path: Path, write_image: Write) -> None:
+    root = folders_of(tmp_path / "mine", write_image)
+    write_image(root / "melanoma/a.png")
+    with pytest.raises(DataError, match=r"stand in one row only; got 1 that stand in more \(a\)"):
+        read_dataset(root)
+
+
+def test_what_was_looked_for_is_said_where_nothing_is_found(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no HAM10000_metadata, no ground truth .* say `kind`"):
+        read_dataset(tmp_path)
+    with pytest.raises(DataError, match=r"must be a folder, a zip or a table that exists"):
+        read_dataset(tmp_path / "absent")
+    with pytest.raises(ConfigError, match=r"got 'ham1000'. Did you mean 'ham10000'\?"):
+        read_dataset(tmp_path, kind="ham1000")
+    with pytest.raises(DataError, match=r"got no HAM10000_metadata.csv in"):
+        read_dataset(tmp_path, kind="ham10000")
+
+
+def test_ham10000_without_a_column_is_refused(ham: Path) -> None:
+    (ham / "HAM10000_metadata.csv").write_text("lesion_id,image_id,dx\nL,I,nv\n")
+    with pytest.raises(DataError, match="got no dx_type, age, sex and 1 more"):
+        read_dataset(ham)
+
+
+def test_a_broken_zip_or_table_is_told(ham: Path) -> None:
+    (ham / "broken.zip").write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(DataError, match=r"`broken\.zip` must be a whole zip"):
+        read_dataset(ham)
+    (ham / "broken.zip").unlink()
+    (ham / "HAM10000_metadata.csv").write_bytes(b"lesion_id,image_id\n\xff\xfe\xff,1\n")
+    with pytest.raises(DataError, match="must be a table in UTF-8"):
+        read_dataset(ham)
+
+
+def test_two_classes_come_from_seven_and_what_is_dropped_is_counted(ham: Path) -> None:
+    classes = {
+        "malignant": ["mel", "bcc", "akiec"],
+        "benign": ["nv", "bkl", "df"],
+        "drop": ["vasc"],
+    }
+    dataset = open_dataset(ham, classes=classes)
+    assert dataset.catalogue.codes == ("malignant", "benign")
+    assert [one.is_malignant for one in dataset.catalogue.diagnoses] == [True, False]
+    assert dataset.n_dropped == {"vasc": 2}
+    assert dataset.notes == ("2 images were left out, as asked: vasc 2.",)
+    assert len(dataset.catalogue) == 12
+
+
+def test_merging_mends_a_lesion_with_two_diagnoses(
+    ham: Path, edit: Callable[[str, str], None]
+) -> None:
+    edit("HAM_1,ISIC_11,bcc", "HAM_1,ISIC_11,mel")
+    with pytest.raises(DataError, match=r"A lesion must have one diagnosis; got 1 with several"):
+        read_dataset(ham)
+    classes = {"malignant": ["mel", "bcc", "akiec"], "benign": ["nv", "bkl", "df", "vasc"]}
+    assert len(read_dataset(ham, classes=classes)) == 14
+
+
+@pytest.mark.slow
+def test_the_real_ham10000_has_its_published_counts(shared_ham: Path) -> None:
+    catalogue = read_dataset(shared_ham)
+    counts = catalogue.frame["diagnosis"].value_counts()
+    assert [counts[code] for code in CODES] == [327, 514, 1099, 115, 1113, 6705, 142]
+    assert len(set(catalogue.lesion_ids)) == 7470
+    assert int(catalogue.frame["age"].isna().sum()) == 57
+    assert int((catalogue.frame["age"] == 0).sum()) == 39
