@@ -213,8 +213,8 @@ def _training(run: RunRecord) -> str:
     return (
         f"Training took {words.counted(len(experiment.phases), 'phase')} and "
         f"{words.duration(seconds)}: {phases}. Unequal frequencies of the diagnoses were "
-        f"treated by: {experiment.imbalance}. Augmentation: {experiment.augmentation}. The weights with the "
-        "lowest validation loss of all phases were kept."
+        f"treated by: {experiment.imbalance}. Augmentation: {experiment.augmentation}. The weights "
+        "with the lowest validation loss of all phases were kept."
     )
 
 
