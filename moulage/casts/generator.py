@@ -62,7 +62,7 @@ def make_casts(
         planted = [row for rows in pool.map(studio.shoot, jobs) for row in rows]
         list(pool.map(studio.copy, copies))
     planted += wrong_labels(table)
-    truth = truth_table([*planted, *copied(copies, planted)])
+    truth = truth_table([*planted, *copied(copies, planted, size=size)])
     metadata = pd.concat([table, pd.DataFrame([copy.row for copy in copies])], ignore_index=True)
     metadata = metadata[list(METADATA_COLUMNS)]
     write_text(folder / PLANTINGS_FILE, truth.to_csv(index=False, lineterminator="\n"))

@@ -116,10 +116,9 @@ class Tube:
         passes = (self.radius + self.softness - away) / (2 * self.softness)
         return np.asarray(np.clip(passes, 0, 1), dtype=np.float32)
 
-    def hides(self, pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    def covers(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
         """Return where more than half the light is lost, (H, W)."""
-        height, width = pixels.shape[:2]
-        return self.light((height, width)) < 0.5
+        return self.light(shape) < 0.5
 
 
 def draw_tube(rng: np.random.Generator) -> Tube:
@@ -142,7 +141,7 @@ def add_hair(
     leaning = rng.uniform(0, np.pi)
     for _ in range(n_hairs):
         curve = _hair_curve(fine * np.array([width, height]), leaning, rng)
-        thickness = max(1, round(fine * min(height, width) / 150 * rng.uniform(0.5, 1.2)))
+        thickness = max(1, round(fine * min(height, width) / 150 * rng.uniform(0.4, 1.0)))
         ink = int(rng.integers(150, 256))
         cv2.polylines(plate, [curve], False, ink, thickness, cv2.LINE_AA)
     cover = cv2.resize(plate, (width, height), interpolation=cv2.INTER_AREA)
@@ -156,44 +155,63 @@ def add_dark_corners(pixels: NDArray[np.uint8], tube: Tube) -> NDArray[np.uint8]
     return _blend(pixels, np.array([6, 5, 6]), 1 - tube.light((height, width)))
 
 
-def ruler_spot(
-    forbidden: NDArray[np.bool_], *, rng: np.random.Generator
-) -> tuple[int, int, int, int] | None:
-    """Find room for a ruler: (x, y, width, height) in pixels, or None.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spot:
+    """A box of pixels: its top left corner and its size."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def covers(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """Return where the box is, (H, W)."""
+        inside = np.zeros(shape, dtype=np.bool_)
+        inside[self.y : self.y + self.height, self.x : self.x + self.width] = True
+        return inside
+
+
+def ruler_spot(forbidden: NDArray[np.bool_], *, rng: np.random.Generator) -> Spot | None:
+    """Find room for a ruler, or None.
 
     forbidden (H, W) bool: where the lesion is, and whatever else must stay free. Large rulers
     are tried first; either way the box is at most 3 % of the image.
     """
-    height, width = forbidden.shape
-    for share in (0.62, 0.45, 0.32, 0.2):
+    for share in (0.62, 0.45, 0.32, 0.20):
         for upright in rng.permutation([False, True]):
-            long_side = int(share * (height if upright else width))
-            thick = int(min(MOST_RULER_AREA * height * width / max(long_side, 1), 0.09 * height))
-            box = (thick, long_side) if upright else (long_side, thick)
-            if min(box) < 2:
+            width, height = _ruler_size(forbidden.shape, share, upright=bool(upright))
+            if min(width, height) < 2:
                 continue
-            free = _free_corners(forbidden, box)
+            free = _free_corners(forbidden, (width, height))
             if len(free):
-                x, y = free[rng.integers(len(free))]
-                return int(x), int(y), *box
+                x, y = free[rng.integers(len(free))].tolist()
+                return Spot(x=x, y=y, width=width, height=height)
     return None
 
 
 def add_ruler(
-    pixels: NDArray[np.uint8], *, spot: tuple[int, int, int, int], rng: np.random.Generator
+    pixels: NDArray[np.uint8], *, spot: Spot, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Draw a scale's tick marks inside the box `spot` (x, y, width, height)."""
-    x, y, width, height = spot
-    upright = height > width
-    length, thick = (height, width) if upright else (width, height)
+    """Draw a scale's tick marks inside the spot."""
+    upright = spot.height > spot.width
+    length, thick = max(spot.width, spot.height), min(spot.width, spot.height)
     marks = np.zeros((thick, length), dtype=np.float32)
     step = max(3, round(length / rng.integers(9, 15)))
     for tick, place in enumerate(range(0, length, step)):
         reach = thick if tick % 5 == 0 else max(1, round(0.55 * thick))
         marks[:reach, place : place + max(1, step // 6)] = 0.9
-    cover = np.zeros(pixels.shape[:2], dtype=np.float32)
-    cover[y : y + height, x : x + width] = marks.T if upright else marks
+    height, width = pixels.shape[:2]
+    cover = np.zeros((height, width), dtype=np.float32)
+    cover[spot.covers((height, width))] = (marks.T if upright else marks).ravel()
     return _blend(pixels, np.array([24, 22, 26]), cover)
+
+
+def _ruler_size(shape: tuple[int, ...], share: float, *, upright: bool) -> tuple[int, int]:
+    """Width and height of a box as long as a share of a side, and thin enough to be allowed."""
+    height, width = shape
+    length = int(share * (height if upright else width))
+    thick = int(min(MOST_RULER_AREA * height * width / max(length, 1), 0.09 * height))
+    return (thick, length) if upright else (length, thick)
 
 
 def _hair_curve(
@@ -202,7 +220,7 @@ def _hair_curve(
     """A bent line (20, 2) in pixels, much longer than it is curved."""
     heading = leaning + rng.normal(0, 0.5)
     along = np.array([np.cos(heading), np.sin(heading)])
-    half = min(size) * rng.uniform(0.25, 0.8)
+    half = min(size) * rng.uniform(0.10, 0.50)
     start, end = (rng.random(2) * size + sign * half * along for sign in (-1, 1))
     bend = (start + end) / 2 + rng.normal(0, 0.35, 2) * half
     t = np.linspace(0, 1, 20)[:, None]

@@ -136,10 +136,12 @@ def paint_vessels(site: Site, strength: float) -> None:
 def paint_nests(site: Site, strength: float) -> None:
     """Blue-grey ovoid nests and globules."""
     rng = site.rng("nests")
-    clods = _dots(site, rng, n=round(14 * strength), lo=0.02, radius=0.026)
-    soft = fields.blur(clods, site.canvas, 0.008)
+    clods = _dots(site, rng, n=round(14 * strength), lo=0.02, radius=0.024)
+    ragged = 0.25 * fields.clouds(site.canvas, rng, scale=0.05)
+    soft = smoothstep(fields.blur(clods, site.canvas, 0.012) * (1 + ragged), 0.1, 1.0)
     site.layers.deep[:] += 1.1 * strength * soft
-    site.layers.melanin[:] += 0.5 * strength * soft
+    site.layers.melanin[:] += 0.3 * strength * soft
+    site.layers.haze[:] += 0.15 * strength * soft
 
 
 def paint_shine(site: Site, strength: float) -> None:

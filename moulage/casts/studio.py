@@ -89,23 +89,24 @@ def decorate(
     pixels, rows, taboo = taken.pixels, [], _widen(taken.mask)
     if shot.has_hair:
         rng = generator(*keys, "hair")
-        n_hairs = int(rng.integers(3, 22))
+        n_hairs = int(rng.integers(3, 18))
         pixels = add_hair(pixels, n_hairs=n_hairs, rng=rng)
-        rows.append(_row(shot, "hair", f"hairs={n_hairs}"))
+        numbers = f"hairs={n_hairs}"
+        rows.append(Planted(image_id=shot.image_id, kind="hair", numbers=numbers))
     if shot.has_dark_corners:
         tube = draw_tube(generator(*keys, "dark_corners"))
         pixels = add_dark_corners(pixels, tube)
-        taboo = taboo | tube.hides(pixels)
-        rows.append(_row(shot, "dark_corners", f"radius={tube.radius:.3f}"))
+        taboo = taboo | tube.covers(taken.mask.shape)
+        numbers = f"radius={tube.radius:.3f}"
+        rows.append(
+            Planted(image_id=shot.image_id, kind="dark_corners", numbers=numbers, mark=tube)
+        )
     rng = generator(*keys, "ruler")
     if shot.has_ruler and (spot := ruler_spot(taboo, rng=rng)):
         pixels = add_ruler(pixels, spot=spot, rng=rng)
-        rows.append(_row(shot, "ruler", "x={} y={} width={} height={}".format(*spot)))
+        numbers = f"x={spot.x} y={spot.y} width={spot.width} height={spot.height}"
+        rows.append(Planted(image_id=shot.image_id, kind="ruler", numbers=numbers, mark=spot))
     return pixels, rows
-
-
-def _row(shot: Shot, kind: str, numbers: str) -> Planted:
-    return Planted(image_id=shot.image_id, kind=kind, numbers=numbers)
 
 
 def _widen(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -10,6 +10,7 @@ from moulage.casts.planting import (
     Hair,
     NearDuplicates,
     Ruler,
+    Spot,
     Tube,
     WrongLabels,
     add_dark_corners,
@@ -42,22 +43,25 @@ def test_a_ruler_lies_outside_what_is_forbidden_and_covers_three_percent_at_most
     assert spot is not None
     marked = add_ruler(skin, spot=spot, rng=rng)
     changed = (marked != skin).any(axis=2)
-    x, y, width, height = spot
-    assert width * height <= MOST_RULER_AREA * forbidden.size
-    assert 0 < changed.sum() == changed[y : y + height, x : x + width].sum()
+    assert spot.width * spot.height <= MOST_RULER_AREA * forbidden.size
+    assert 0 < changed.sum() == changed[spot.covers(forbidden.shape)].sum()
     assert not (changed & forbidden).any()
 
 
 def test_rulers_lie_all_over_the_image() -> None:
     spots = [ruler_spot(disc(18), rng=generator("test", seed)) for seed in range(60)]
-    centres = np.array([(s[0] + s[2] / 2, s[1] + s[3] / 2) for s in spots if s])
+    centres = np.array([(s.x + s.width / 2, s.y + s.height / 2) for s in spots if s])
     assert len(centres) == 60
     assert (centres.std(axis=0) > 15).all()
-    assert {s[2] > s[3] for s in spots if s} == {True, False}
+    assert {s.width > s.height for s in spots if s} == {True, False}
 
 
 def test_no_room_gives_no_ruler() -> None:
     assert ruler_spot(np.ones((75, 100), dtype=bool), rng=generator("test")) is None
+
+
+def test_an_image_too_small_for_marks_gets_none() -> None:
+    assert ruler_spot(np.zeros((10, 10), dtype=bool), rng=generator("test")) is None
 
 
 def test_a_narrow_strip_is_room_enough() -> None:
@@ -65,12 +69,11 @@ def test_a_narrow_strip_is_room_enough() -> None:
     forbidden[70:, 10:90] = False
     spot = ruler_spot(forbidden, rng=generator("test"))
     assert spot is not None
-    x, y, width, height = spot
-    assert not forbidden[y : y + height, x : x + width].any()
+    assert not forbidden[spot.covers(forbidden.shape)].any()
 
 
 def test_a_ruler_has_many_ticks(skin: NDArray[np.uint8]) -> None:
-    marked = add_ruler(skin, spot=(5, 60, 60, 4), rng=generator("test"))
+    marked = add_ruler(skin, spot=Spot(x=5, y=60, width=60, height=4), rng=generator("test"))
     row = (marked[60, :, 0] < 120).astype(int)
     assert (np.diff(row) == 1).sum() >= 8
 
@@ -88,8 +91,8 @@ def test_dark_corners_leave_the_middle_untouched(skin: NDArray[np.uint8]) -> Non
     dark = add_dark_corners(skin, tube)
     assert dark[[0, 0, -1, -1], [0, -1, 0, -1]].max() <= 6
     assert np.array_equal(dark[disc(30)], skin[disc(30)])
-    assert tube.hides(skin)[0, 0]
-    assert not tube.hides(skin)[37, 50]
+    assert tube.covers((75, 100))[0, 0]
+    assert not tube.covers((75, 100))[37, 50]
 
 
 def test_light_through_a_tube_falls_by_half_at_its_radius() -> None:
@@ -100,9 +103,9 @@ def test_light_through_a_tube_falls_by_half_at_its_radius() -> None:
     assert light[50, -1] == 0
 
 
-def test_drawn_tubes_always_show_the_middle_and_hide_a_corner(skin: NDArray[np.uint8]) -> None:
+def test_drawn_tubes_always_show_the_middle_and_hide_a_corner() -> None:
     for seed in range(30):
-        hidden = draw_tube(generator("test", seed)).hides(skin)
+        hidden = draw_tube(generator("test", seed)).covers((75, 100))
         assert not hidden[disc(25)].any()
         assert hidden[[0, 0, -1, -1], [0, -1, 0, -1]].any()
 
