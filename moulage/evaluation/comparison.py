@@ -18,19 +18,11 @@ from numpy.typing import NDArray
 from moulage.errors import DataError
 from moulage.evaluation.decisions import Rule
 from moulage.evaluation.exact import DeLong, McNemar, delong, holm, mcnemar
-from moulage.evaluation.intervals import (
-    LEVEL,
-    N_REPLICATES,
-    Interval,
-    Lesions,
-    draw_lesions,
-    mean_replicates,
-    mean_values,
-    percentile_interval,
-)
+from moulage.evaluation.intervals import LEVEL, N_REPLICATES, Interval, difference_intervals
 from moulage.evaluation.lesions import by_lesion
 from moulage.evaluation.metrics import OVERALL, Scored, decide_all, score
 from moulage.evaluation.permutation import permutation_p_values
+from moulage.evaluation.resampling import Lesions, draw_lesions, resample
 from moulage.evaluation.thresholds import is_any_of, score_of
 from moulage.predictions import Predictions
 
@@ -95,12 +87,10 @@ def compare(
     second = _align(second, onto=first)
     lesions = Lesions.of(first.runs)
     ours, theirs = first.scored(), second.scored()
-    intervals = _difference_intervals(
-        ours,
-        theirs,
-        lesions=lesions,
-        weights=draw_lesions(lesions.n_lesions, n_replicates=n_replicates, rng=rng),
-        level=level,
+    weights = draw_lesions(lesions.n_lesions, n_replicates=n_replicates, rng=rng)
+    drawn = resample(ours, lesions=lesions, weights=weights)
+    intervals = difference_intervals(
+        drawn.minus(resample(theirs, lesions=lesions, weights=weights)), level=level
     )
     p_values = permutation_p_values(
         ours, theirs, lesions=lesions, n_permutations=n_replicates, rng=rng
@@ -157,27 +147,6 @@ def delong_on_lesions(
         )
         for one, other in _lesion_pairs(first, second)
     )
-
-
-def _difference_intervals(
-    ours: Sequence[Scored],
-    theirs: Sequence[Scored],
-    *,
-    lesions: Lesions,
-    weights: NDArray[np.float64],
-    level: float,
-) -> dict[str, Interval]:
-    values, other_values = mean_values(ours), mean_values(theirs)
-    drawn = mean_replicates(ours, lesions=lesions, weights=weights)
-    other_drawn = mean_replicates(theirs, lesions=lesions, weights=weights)
-    return {
-        name: percentile_interval(
-            value=values[name] - other_values[name],
-            replicates=drawn[name] - other_drawn[name],
-            level=level,
-        )
-        for name in values
-    }
 
 
 def _align(contender: Contender, *, onto: Contender) -> Contender:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from moulage.errors import ShapeError
 from moulage.evaluation.undefined import mean_defined, ratio
 
+_ROUNDING = 1e-12
+
 Matrices = NDArray[Any]  # counts are integers, weights are floats
 
 
@@ -89,8 +91,8 @@ def matthews(matrices: Matrices) -> NDArray[np.float64]:
     One decision for all images tells nothing and has 0; one diagnosis in truth is NaN.
     """
     total, right, truth, decided = _sums(matrices)
-    spread_truth = total**2 - (truth**2).sum(axis=-1)
-    spread_decided = total**2 - (decided**2).sum(axis=-1)
+    spread_truth = _difference(total**2, (truth**2).sum(axis=-1))
+    spread_decided = _difference(total**2, (decided**2).sum(axis=-1))
     covariance = right * total - (truth * decided).sum(axis=-1)
     scale = np.sqrt(spread_truth * spread_decided)
     return np.where((spread_decided == 0) & (spread_truth > 0), 0.0, ratio(covariance, scale))
@@ -100,7 +102,13 @@ def cohen_kappa(matrices: Matrices) -> NDArray[np.float64]:
     """Return agreement beyond chance `(…)`; NaN where chance alone agrees always."""
     total, right, truth, decided = _sums(matrices)
     by_chance = (truth * decided).sum(axis=-1)
-    return ratio(right * total - by_chance, total**2 - by_chance)
+    return ratio(right * total - by_chance, _difference(total**2, by_chance))
+
+
+def _difference(larger: NDArray[np.float64], smaller: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Subtract; what fractional weights leave of two equal sums is 0."""
+    left = larger - smaller
+    return np.where(left > _ROUNDING * larger, left, 0.0)
 
 
 def _cells(

@@ -9,6 +9,7 @@ some but not all images have; log loss and Brier use the temperature; decisions 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,23 +170,47 @@ def weighted_metrics(
     ranked = [weighted_ranking(ranking, weights=weights) for ranking in scored.rankings]
     areas, precisions = (np.stack(columns, axis=-1) for columns in zip(*ranked, strict=True))
     total = weights.sum(axis=0)
-    overall = (
-        confusion.accuracy(matrices),
-        confusion.balanced_accuracy(matrices),
-        mean_defined(areas),
-        mean_defined(precisions),
-        confusion.macro_f1(matrices),
-        confusion.matthews(matrices),
-        confusion.cohen_kappa(matrices),
-        ratio(scored.log_losses @ weights, total),
-        ratio(scored.briers @ weights, total),
-    )
-    tables = (
-        confusion.recalls(matrices),
-        confusion.precisions(matrices),
-        confusion.f1_scores(matrices),
-        areas,
-        precisions,
-    )
-    columns = overall + tuple(column for table in tables for column in table.T)
-    return dict(zip(metric_names(scored.diagnoses), columns, strict=True))
+    found = {
+        **confusion_metrics(matrices, scored.diagnoses),
+        **ranking_metrics(areas=areas, precisions=precisions, diagnoses=scored.diagnoses),
+        "log_loss": ratio(scored.log_losses @ weights, total),
+        "brier": ratio(scored.briers @ weights, total),
+    }
+    return {name: found[name] for name in metric_names(scored.diagnoses)}
+
+
+def confusion_metrics(
+    matrices: NDArray[Any], diagnoses: tuple[str, ...]
+) -> dict[str, NDArray[np.float64]]:
+    """Return what is read off matrices `(…, K, K)`, by name."""
+    return {
+        "accuracy": confusion.accuracy(matrices),
+        "balanced_accuracy": confusion.balanced_accuracy(matrices),
+        "macro_f1": confusion.macro_f1(matrices),
+        "matthews": confusion.matthews(matrices),
+        "cohen_kappa": confusion.cohen_kappa(matrices),
+        **_by_diagnosis("recall", confusion.recalls(matrices), diagnoses),
+        **_by_diagnosis("precision", confusion.precisions(matrices), diagnoses),
+        **_by_diagnosis("f1", confusion.f1_scores(matrices), diagnoses),
+    }
+
+
+def ranking_metrics(
+    *,
+    areas: NDArray[np.float64],
+    precisions: NDArray[np.float64],
+    diagnoses: tuple[str, ...],
+) -> dict[str, NDArray[np.float64]]:
+    """Return what is read off one area and one average precision a diagnosis `(…, K)`."""
+    return {
+        "macro_auroc": mean_defined(areas),
+        "macro_average_precision": mean_defined(precisions),
+        **_by_diagnosis("auroc", areas, diagnoses),
+        **_by_diagnosis("average_precision", precisions, diagnoses),
+    }
+
+
+def _by_diagnosis(
+    name: str, table: NDArray[np.float64], diagnoses: tuple[str, ...]
+) -> dict[str, NDArray[np.float64]]:
+    return {f"{name}.{code}": table[..., k] for k, code in enumerate(diagnoses)}

@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from moulage.evaluation.intervals import Lesions, mean_replicates, mean_values
 from moulage.evaluation.metrics import Scored, rank_each
+from moulage.evaluation.resampling import Lesions, mean_replicates, mean_values
 
 _TIE = 1e-12  # a permuted difference this near the observed one equals it
 

@@ -13,17 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from moulage.evaluation.comparison import Contender
-from moulage.evaluation.intervals import (
-    LEVEL,
-    N_REPLICATES,
-    Interval,
-    Lesions,
-    draw_lesions,
-    mean_replicates,
-    percentile_interval,
-    unless_constant,
-)
-from moulage.evaluation.metrics import OVERALL, weighted_metrics
+from moulage.evaluation.intervals import LEVEL, N_REPLICATES, Interval, intervals_of
+from moulage.evaluation.metrics import OVERALL
+from moulage.evaluation.resampling import Lesions, draw_lesions, mean_values, resample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,14 +23,13 @@ class Spread:
     """One metric over runs.
 
     values: one a run. interval: of their mean, from drawing lesions again while the runs stay;
-    between_lesions: the standard error behind it. between_runs: standard deviation of
+    its standard error is the variation between lesions. between_runs: standard deviation of
     `values`, NaN for one run.
     """
 
     metric: str
     values: tuple[float, ...]
     interval: Interval
-    between_lesions: float
     between_runs: float
 
 
@@ -52,29 +43,19 @@ def spread(
 ) -> dict[str, Spread]:
     """Return the spread of each metric; the lesions of all runs are drawn together."""
     scored, lesions = contender.scored(), Lesions.of(contender.runs)
-    drawn = mean_replicates(
-        scored,
-        lesions=lesions,
-        weights=draw_lesions(lesions.n_lesions, n_replicates=n_replicates, rng=rng),
-    )
-    tables = [weighted_metrics(run, weights=np.ones((len(run.labels), 1))) for run in scored]
+    weights = draw_lesions(lesions.n_lesions, n_replicates=n_replicates, rng=rng)
+    intervals = intervals_of(resample(scored, lesions=lesions, weights=weights), level=level)
+    tables = [mean_values((run,)) for run in scored]
     return {
-        name: _spread(
-            name, values=[float(table[name][0]) for table in tables], drawn=drawn[name], level=level
-        )
+        name: _spread(name, values=[table[name] for table in tables], interval=intervals[name])
         for name in metrics
     }
 
 
-def _spread(
-    name: str, *, values: Sequence[float], drawn: np.typing.NDArray[np.float64], level: float
-) -> Spread:
-    interval = percentile_interval(value=float(np.mean(values)), replicates=drawn, level=level)
-    defined = drawn[~np.isnan(drawn)]
+def _spread(name: str, *, values: Sequence[float], interval: Interval) -> Spread:
     return Spread(
         metric=name,
         values=tuple(values),
-        interval=unless_constant(interval),
-        between_lesions=float(defined.std(ddof=1)) if len(defined) > 1 else math.nan,
+        interval=interval,
         between_runs=float(np.std(values, ddof=1)) if len(values) > 1 else math.nan,
     )

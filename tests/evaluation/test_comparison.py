@@ -102,7 +102,7 @@ def test_two_rules_of_one_classifier_can_be_compared(make_predictions: Maker) ->
 
 
 def test_holm_is_applied_over_the_family_that_is_passed() -> None:
-    interval = Interval(value=0.02, low=0.01, high=0.03)
+    interval = Interval(value=0.02, low=0.01, high=0.03, standard_error=0.005, n_effective=900.0)
     family = [
         Difference(
             metric="accuracy",

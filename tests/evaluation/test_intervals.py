@@ -5,17 +5,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from moulage.errors import ConfigError, DataError
-from moulage.evaluation.intervals import (
-    Lesions,
-    as_json,
-    draw_lesions,
-    intervals,
-    percentile_interval,
-    replicates,
-)
+from moulage.evaluation.intervals import as_json, difference_intervals, intervals, intervals_of
 from moulage.evaluation.metrics import score, summary
+from moulage.evaluation.resampling import Drawn, Lesions, draw_lesions, replicates
+from moulage.evaluation.scales import bounds_of
 from moulage.predictions import Predictions
 
 Maker = Callable[..., Predictions]
@@ -103,11 +99,43 @@ def test_what_never_varies_has_no_bounds(make_predictions: Maker) -> None:
     json.dumps(as_json(found), allow_nan=False)
 
 
-def test_percentiles_leave_out_what_is_not_defined() -> None:
-    drawn = np.append(np.arange(101.0), [np.nan] * 9)
-    found = percentile_interval(value=50.0, replicates=drawn, level=0.9)
-    assert (found.low, found.high) == pytest.approx((5.0, 95.0))
+def test_replicates_that_are_not_defined_are_counted_and_left_out() -> None:
+    drawn = Drawn(
+        values={"f1.c": 0.5},
+        replicates={"f1.c": np.append(np.linspace(0.4, 0.6, 101), [np.nan] * 9)},
+        influences={"f1.c": np.tile([0.1, -0.1], 10)},
+    )
+    found = intervals_of(drawn)["f1.c"]
     assert found.n_undefined == 9
+    assert found.n_effective == pytest.approx(20)
+    assert found.standard_error == pytest.approx(np.linspace(0.4, 0.6, 101).std(ddof=1))
+
+
+def test_the_interval_by_pencil() -> None:
+    """Log-odds of 0.8, plus and minus t of 10 lesions times 0.05 / (0.8 × 0.2)."""
+    drawn = Drawn(
+        values={"accuracy": 0.8},
+        replicates={"accuracy": 0.8 + np.array([-0.05, 0.05]) / np.sqrt(2)},
+        influences={"accuracy": np.tile([1.0, -1.0], 5)},
+    )
+    found = intervals_of(drawn)["accuracy"]
+    reach = stats.t.ppf(0.975, 10) * 0.05 / 0.16
+    odds = [4 * math.exp(-reach), 4 * math.exp(reach)]
+    assert (found.low, found.high) == pytest.approx([odd / (1 + odd) for odd in odds])
+    plain = difference_intervals(drawn)["accuracy"]
+    width = stats.t.ppf(0.975, 10) * 0.05
+    assert (plain.low, plain.high) == pytest.approx((0.8 - width, 0.8 + width))
+
+
+@pytest.mark.parametrize("number", range(0, 60, 3))
+def test_bounds_lie_on_both_sides_and_inside_the_range(
+    random_case: Callable[[int], Predictions], number: int
+) -> None:
+    found = intervals(random_case(number), rng=np.random.default_rng(0), n_replicates=40)
+    for name, interval in found.items():
+        if not math.isnan(interval.low):
+            least, most = bounds_of(name)
+            assert least <= interval.low < interval.value < interval.high <= most
 
 
 def test_lesions_are_numbered_over_all_runs(make_predictions: Maker) -> None:
@@ -124,8 +152,8 @@ def test_impossible_draws_are_refused(make_predictions: Maker) -> None:
     with pytest.raises(DataError, match="one or more images; got none"):
         intervals(nobody, rng=rng)
     someone = make_predictions(labels=[0, 1], logits=np.eye(2))
-    with pytest.raises(ConfigError, match="`n_replicates` must be at least 1; got 0"):
-        intervals(someone, rng=rng, n_replicates=0)
+    with pytest.raises(ConfigError, match="`n_replicates` must be at least 2; got 1"):
+        intervals(someone, rng=rng, n_replicates=1)
     with pytest.raises(ConfigError, match=r"`level` must lie in \(0, 1\); got 95"):
         intervals(someone, rng=rng, level=95)
 

@@ -5,9 +5,9 @@ from itertools import product
 import numpy as np
 import pytest
 
-from moulage.evaluation.intervals import Lesions
 from moulage.evaluation.metrics import score, summary
 from moulage.evaluation.permutation import permutation_p_values, permuted_differences
+from moulage.evaluation.resampling import Lesions
 from moulage.predictions import Predictions
 
 Maker = Callable[..., Predictions]

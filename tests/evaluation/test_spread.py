@@ -41,7 +41,9 @@ def test_equal_runs_spread_over_lesions_only(make_predictions: Maker) -> None:
     )["accuracy"]
     share = found.values[0]
     assert found.between_runs == pytest.approx(0, abs=1e-12)
-    assert found.between_lesions == pytest.approx(math.sqrt(share * (1 - share) / 300), rel=0.1)
+    assert found.interval.standard_error == pytest.approx(
+        math.sqrt(share * (1 - share) / 300), rel=0.1
+    )
 
 
 def test_the_spread_of_runs_is_the_deviation_of_their_values(make_predictions: Maker) -> None:
@@ -66,4 +68,6 @@ def test_runs_on_different_lesions_are_drawn_together(make_predictions: Maker) -
     )
     both = spread(Contender(name="folds", runs=folds), rng=rng, n_replicates=600)["accuracy"]
     share = both.interval.value
-    assert both.between_lesions == pytest.approx(math.sqrt(share * (1 - share) / 400), rel=0.1)
+    assert both.interval.standard_error == pytest.approx(
+        math.sqrt(share * (1 - share) / 400), rel=0.1
+    )

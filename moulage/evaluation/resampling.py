@@ -1,0 +1,123 @@
+"""Lesions drawn again with replacement, and every metric measured on each draw.
+
+In:  one or more Scored runs and the lesions of their images.   Out: Drawn, a mean over the runs.
+Knows nothing of intervals or p values.
+Why: photographs of one lesion are alike, so drawing images again would count them as new
+evidence. A replicate is a weighting of the lesions, measured like any other weighting.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moulage.errors import ConfigError, DataError
+from moulage.evaluation.influence import influences
+from moulage.evaluation.metrics import Scored, weighted_metrics
+from moulage.predictions import Predictions
+
+_CHUNK = 64  # replicates measured together: as many as fit the processor's cache
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Lesions:
+    """The lesions of one or more runs: of_images, a run each, (N,) int64 in [0, n_lesions)."""
+
+    of_images: tuple[NDArray[np.int64], ...]
+    n_lesions: int
+
+    @classmethod
+    def of(cls, runs: Sequence[Predictions]) -> Self:
+        """Number the lesions of all runs together; a run may lack some."""
+        if not all(len(run) for run in runs) or not runs:
+            raise DataError(
+                "An interval must be drawn from one or more images; got none. "
+                "Choose a part that has images."
+            )
+        everyone = np.concatenate([run.lesion_ids for run in runs])
+        names, of_all = np.unique(everyone, return_inverse=True)
+        ends = np.cumsum([len(run) for run in runs])[:-1]
+        return cls(of_images=tuple(np.split(of_all, ends)), n_lesions=len(names))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Drawn:
+    """Every metric, by name: its value, its replicates (R,) and the lesions' influences (L,)."""
+
+    values: Mapping[str, float]
+    replicates: Mapping[str, NDArray[np.float64]]
+    influences: Mapping[str, NDArray[np.float64]]
+
+    def minus(self, other: Self) -> "Drawn":
+        """Return the differences; both must have been drawn with the same weights."""
+        names = tuple(self.values)
+        return Drawn(
+            values={name: self.values[name] - other.values[name] for name in names},
+            replicates={name: self.replicates[name] - other.replicates[name] for name in names},
+            influences={name: self.influences[name] - other.influences[name] for name in names},
+        )
+
+
+def draw_lesions(
+    n_lesions: int, *, n_replicates: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return how often each replicate draws each lesion `(L, R)`; columns sum to L."""
+    if n_replicates < 2:
+        raise ConfigError(f"`n_replicates` must be at least 2; got {n_replicates}. Write 2000.")
+    counts = rng.multinomial(n_lesions, np.full(n_lesions, 1 / n_lesions), size=n_replicates)
+    return np.ascontiguousarray(counts.T, dtype=np.float64)
+
+
+def resample(runs: Sequence[Scored], *, lesions: Lesions, weights: NDArray[np.float64]) -> Drawn:
+    """Measure the runs as they are, and under each column of `weights (L, R)`."""
+    return Drawn(
+        values=mean_values(runs),
+        replicates=mean_replicates(runs, lesions=lesions, weights=weights),
+        influences=mean_influences(runs, lesions=lesions),
+    )
+
+
+def mean_values(runs: Sequence[Scored]) -> dict[str, float]:
+    """Return each metric, the mean over runs; NaN where one of them is."""
+    tables = [weighted_metrics(run, weights=np.ones((len(run.labels), 1))) for run in runs]
+    return {name: float(np.mean([table[name][0] for table in tables])) for name in tables[0]}
+
+
+def mean_replicates(
+    runs: Sequence[Scored], *, lesions: Lesions, weights: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """Return each metric under each column of `weights (L, R)`, `(R,)`, the mean over runs."""
+    tables = [
+        replicates(run, weights=weights, of_image=of_image)
+        for run, of_image in zip(runs, lesions.of_images, strict=True)
+    ]
+    return {name: np.mean([table[name] for table in tables], axis=0) for name in tables[0]}
+
+
+def mean_influences(runs: Sequence[Scored], *, lesions: Lesions) -> dict[str, NDArray[np.float64]]:
+    """Return the influence of each lesion `(L,)` on each metric, the mean over runs."""
+    tables = [
+        {
+            name: np.bincount(of_image, weights=slopes, minlength=lesions.n_lesions)
+            for name, slopes in influences(run).items()
+        }
+        for run, of_image in zip(runs, lesions.of_images, strict=True)
+    ]
+    return {name: np.mean([table[name] for table in tables], axis=0) for name in tables[0]}
+
+
+def replicates(
+    scored: Scored, *, weights: NDArray[np.float64], of_image: NDArray[np.int64]
+) -> dict[str, NDArray[np.float64]]:
+    """Measure one run under each column of `weights (L, R)`, a chunk at a time."""
+    chunks = [
+        weighted_metrics(scored, weights=chunk[of_image]) for chunk in _column_chunks(weights)
+    ]
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+
+def _column_chunks(table: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
+    for start in range(0, table.shape[1], _CHUNK):
+        yield np.ascontiguousarray(table[:, start : start + _CHUNK])
