@@ -88,10 +88,10 @@ def _codes_of_table(new: str, table: Mapping[str, object]) -> list[str]:
             f"with at least `of`; got {dict(table)} in `{new}`. Correct the table."
         )
     olds = table["of"]
-    return [olds] if isinstance(olds, str) else [str(old) for old in _iterate(olds)]
+    return [olds] if isinstance(olds, str) else [str(old) for old in _listed(olds)]
 
 
-def _iterate(value: object) -> Iterable[object]:
+def _listed(value: object) -> Iterable[object]:
     return value if isinstance(value, Iterable) else (value,)
 
 
@@ -115,6 +115,12 @@ def _check_named(
             raise ConfigError(
                 f"`[dataset.classes]` must name diagnoses of the data set; got {old!r}. "
                 f"{nearest(old, records)} It has {', '.join(records)}; write new = [old, …]."
+            )
+    for new, members in olds_of.items():
+        if not members and new not in (KEEP, DROP):
+            raise ConfigError(
+                f"A class in `[dataset.classes]` must name at least one diagnosis; got none in "
+                f"`{new}`. Name its old diagnoses, or delete it."
             )
     twice = sorted({old for old in olds if olds.count(old) > 1})
     if twice:

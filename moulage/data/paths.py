@@ -8,16 +8,19 @@ a second; a link that leads out of the root is found without following any other
 
 import os
 import posixpath
+import re
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from moulage.catalogue import MEMBER
+
+_FROM_TOP = re.compile("/|[A-Za-z]:/")
 
 Verdict = Literal["found", "missing", "outside"]
 
@@ -37,10 +40,10 @@ def leaves_root(path: str) -> bool:
     >>> leaves_root("images/../../secret.jpg"), leaves_root("images/../a.jpg")
     (True, False)
     """
-    windows = PureWindowsPath(path)
-    if windows.drive or windows.root:
+    slashed = path.replace("\\", "/")
+    if _FROM_TOP.match(slashed):
         return True
-    return posixpath.normpath(path.replace("\\", "/")).split("/")[0] == ".."
+    return ".." in slashed and posixpath.normpath(slashed).split("/")[0] == ".."
 
 
 def _by_holder(paths: Iterable[str]) -> dict[str, list[str]]:
@@ -53,8 +56,6 @@ def _by_holder(paths: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _judge_holder(holder: str, paths: list[str], root: str) -> dict[str, Verdict]:
-    if leaves_root(holder):
-        return dict.fromkeys(paths, "outside")
     if not holder.endswith(MEMBER):
         return _judge_folder(holder, paths, root)
     archive = holder.removesuffix(MEMBER)
@@ -74,9 +75,9 @@ def _judge_folder(folder: str, paths: list[str], root: str) -> dict[str, Verdict
 
 
 def _judge_file(path: str, files: Mapping[str, bool], root: str) -> Verdict:
-    name = posixpath.basename(path)
-    if name == "..":
+    if leaves_root(path):
         return "outside"
+    name = posixpath.basename(path)
     if name not in files:
         return "missing"
     is_link = files[name]

@@ -2,6 +2,7 @@
 
 import io
 import struct
+from functools import cache
 
 import cv2
 import numpy as np
@@ -93,6 +94,7 @@ def test_transparency_of_a_palette_and_of_16_bits_is_laid_on_white_too() -> None
     assert (decode(cv2.imencode(".png", clear)[1].tobytes()) == 255).all()
 
 
+@cache
 def broken_files() -> dict[str, tuple[bytes, str]]:
     cloud = Image.fromarray(smooth(480, 640))
     jpeg, png = encoded(cloud, "JPEG", quality=90), encoded(cloud, "PNG")
