@@ -1,1 +1,68 @@
-"""Transfer learning for skin-lesion images that can be trusted."""
+"""Transfer learning for skin-lesion images that can be trusted. Not a medical device.
+
+The public door: actions and the records they speak in, loaded when first named.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from moulage.actions import (
+        compare,
+        evaluate,
+        list_runs,
+        make_split,
+        predict,
+        read_dataset,
+        report,
+        train,
+    )
+    from moulage.catalogue import Catalogue
+    from moulage.errors import MoulageError
+    from moulage.evaluation.metrics import summary
+    from moulage.predictions import Predictions, read_predictions
+    from moulage.split import Split
+
+_ROOMS = {
+    "Catalogue": "catalogue",
+    "MoulageError": "errors",
+    "Predictions": "predictions",
+    "Split": "split",
+    "compare": "actions",
+    "evaluate": "actions",
+    "list_runs": "actions",
+    "make_split": "actions",
+    "predict": "actions",
+    "read_dataset": "actions",
+    "read_predictions": "predictions",
+    "report": "actions",
+    "summary": "evaluation.metrics",
+    "train": "actions",
+}
+
+__all__ = [
+    "Catalogue",
+    "MoulageError",
+    "Predictions",
+    "Split",
+    "compare",
+    "evaluate",
+    "list_runs",
+    "make_split",
+    "predict",
+    "read_dataset",
+    "read_predictions",
+    "report",
+    "summary",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'moulage' has no attribute {name!r}")
+    return getattr(import_module(f"moulage.{_ROOMS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

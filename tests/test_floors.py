@@ -7,8 +7,9 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "moulage"
 FLOORS = {
-    "cli": 5,
-    "actions": 4,
+    "cli": 6,
+    "actions": 5,
+    "dossier": 4,
     "runs": 3,
     "pages": 3,
     "training": 2,

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from moulage.cli import studies
+from moulage.cli import application, splits, studies
 from moulage.errors import MoulageError
 
 app = typer.Typer(
@@ -30,7 +30,15 @@ def _common(
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr, force=True)
 
 
-app.command()(studies.train)
+for command in (
+    studies.train,
+    studies.report,
+    studies.runs,
+    application.predict,
+    application.evaluate,
+    splits.split,
+):
+    app.command()(command)
 
 
 def main() -> None:

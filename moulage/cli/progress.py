@@ -16,21 +16,17 @@ def shown_progress() -> Iterator[Progress]:
         yield _Lines()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
-    from rich.progress import TextColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    console = Console(stderr=True)
-    with Bars(*columns, TimeRemainingColumn(), console=console, transient=True) as bars:
-        tasks: dict[str, int] = {}
+    with Bars(
+        *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
+    ) as bars:
+        task = bars.add_task("")
 
         def show(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(bars.task_ids[tasks[what]], completed=done, total=total)
-            if done >= total:
-                bars.remove_task(bars.task_ids[tasks.pop(what)])
+            bars.update(task, description=what, completed=done, total=total)
 
         yield show
 

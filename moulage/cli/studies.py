@@ -1,12 +1,16 @@
-"""`moulage train` and `moulage runs`: studies run, and what came of them listed."""
+"""`moulage train`, `report`, `runs`: studies run, their pages, and what came of them."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from moulage import actions
 from moulage.cli.progress import shown_progress
+from moulage.runs.folder import REPORT, RunFolder
 
 
 def train(
@@ -30,7 +34,64 @@ def train(
             fresh=fresh,
             progress=progress,
         )
-    for run in outcome.finished:
-        print(run.path)
+    Console().print(_table(list(outcome.finished)))
     for name, reason in outcome.not_run:
         print(f"{name} was not run: {reason}")
+    print(f"The study's page: {outcome.folder / actions.COMPARISON_PAGE}")
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="A finished run's folder, or a study's.")],
+) -> None:
+    """Write the page of a finished run, or of all of a study's, anew."""
+    folders = [found.path for found in actions.list_runs(run) if found.is_finished]
+    if folders == [run] or not folders:
+        print(actions.report(run))
+        return
+    for folder in folders:
+        print(actions.report(folder))
+    print(actions.compare(run))
+
+
+def runs(
+    root: Annotated[Path, typer.Argument(help="Where to look.")] = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List runs, finished or not, with their test scores."""
+    found = actions.list_runs(root)
+    if as_json:
+        print(json.dumps([_facts(run) for run in found], indent=2))
+        return
+    if not found:
+        print(f"No runs below {root}. Start one with `moulage train STUDY`.")
+        return
+    Console().print(_table(found))
+
+
+def _facts(run: RunFolder) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "run": str(run.path),
+        "finished": run.is_finished,
+        "page": str(run.path / REPORT),
+    }
+    if run.is_finished:
+        test = run.metrics()["parts"].get("test", {})
+        for rule, name in (("natural", "accuracy"), ("balanced", "balanced_accuracy")):
+            facts[f"test_{name}_{rule}"] = test.get(rule, {}).get(name)
+    return facts
+
+
+def _table(runs_: list[RunFolder]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("run", "accuracy (natural)", "balanced accuracy (balanced)", "page"):
+        table.add_column(name, justify="left" if name in ("run", "page") else "right")
+    for run in runs_:
+        facts = _facts(run)
+        scores = (
+            facts.get("test_accuracy_natural"),
+            facts.get("test_balanced_accuracy_balanced"),
+        )
+        said = [f"{value:.3f}" if isinstance(value, float) else "–" for value in scores]
+        place = str(facts["page"]) if facts["finished"] else "unfinished: train it again to go on"
+        table.add_row(run.path.name, *said, place)
+    return table

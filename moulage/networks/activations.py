@@ -37,7 +37,7 @@ class Activations:
 
     def read(self, rows: NDArray[np.int64]) -> Tensor:
         """Return maps (n, D, h, w) of some rows, channels last in memory."""
-        block = torch.from_numpy(self.array[rows])
+        block = torch.from_numpy(np.array(self.array[rows]))
         if block.dtype == torch.uint16:
             block = block.view(torch.bfloat16)
         return block.permute(0, 3, 1, 2)
@@ -81,7 +81,7 @@ def activations_at(
 
 def pixels_to_images(pixels: NDArray[np.uint8], device: str) -> Tensor:
     """Turn (n, H, W, 3) uint8 into (n, 3, H, W) float32 in [0, 1], channels last in memory."""
-    block = torch.from_numpy(np.ascontiguousarray(pixels)).to(device)
+    block = torch.from_numpy(np.array(pixels)).to(device)  # mapped pixels are read-only
     return block.permute(0, 3, 1, 2).float().div_(255)
 
 

@@ -32,12 +32,12 @@ _ABOVE_POOLING = ("conv_head", "norm_head", "act2", "classifier")
 class InputContract:
     """What a classifier must be fed, and what its outputs mean.
 
-    size_px: side of the square. resize: `squash`, `crop` or `pad`. diagnoses: K codes in the
-    order of the logits.
+    size_px: side of the square. resize: how a frame becomes that square. diagnoses: K codes in
+    the order of the logits.
     """
 
     size_px: int
-    resize: str
+    resize: Literal["squash", "crop", "pad"]
     scaling: Scaling
     diagnoses: tuple[str, ...]
 

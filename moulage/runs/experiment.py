@@ -24,6 +24,7 @@ from moulage.networks.machine import Machine, resolve_machine
 from moulage.networks.registry import backbone_named
 from moulage.networks.weights import WeightsFile, find_weights, load_weights
 from moulage.runs import folder as folders
+from moulage.runs.baselines import keep_baselines
 from moulage.runs.material import Material, Progress
 from moulage.runs.outcome import PhaseEnd, keep_outcome
 from moulage.runs.study import Cell
@@ -83,6 +84,21 @@ def build(cell: Cell, material: Material) -> tuple[Classifier, WeightsFile | Non
     if weights is not None:
         load_weights(classifier.network, weights)
     return classifier, weights
+
+
+def keep_cell_baselines(
+    cell: Cell, material: Material, folder: Path, *, progress: Progress
+) -> None:
+    """Fit the baselines of a cell's split on what its backbone starts from."""
+    classifier, _ = build(cell, material)
+    machine = resolve_machine(**cell.study.machine.model_dump())
+    keep_baselines(
+        material,
+        classifier.to(machine.device),
+        folder=folder / f"baselines-{cell.split_name}",
+        machine=machine,
+        progress=progress,
+    )
 
 
 def _resolve(cell: Cell, material: Material) -> dict[str, Any]:

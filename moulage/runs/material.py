@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moulage.catalogue import Catalogue
-from moulage.data.dataset import read_dataset
+from moulage.data.dataset import Dataset, open_dataset
 from moulage.data.pixels import Pixels, build_pixels
 from moulage.evaluation.priors import class_prior
 from moulage.runs.config import StudyConfig
@@ -29,13 +29,15 @@ Progress = Callable[[str, int, int], None]
 class Material:
     """What every cell of a study on one split shares: images as pixels, rows by part.
 
-    rows: for each row of the split, its image's row in the pixels and the catalogue.
+    rows: for each row of the split, its image's row in the pixels and the catalogue. kind: the
+    data set's layout.
     """
 
     catalogue: Catalogue
     pixels: Pixels
     split: Split
     rows: NDArray[np.int64]
+    kind: str
     notes: tuple[str, ...]
 
     def of(self, part: Part) -> NDArray[np.int64]:
@@ -54,13 +56,14 @@ class Images:
 
     catalogue: Catalogue
     pixels: Pixels
+    kind: str
     notes: tuple[str, ...]
 
 
 def read_images(study: StudyConfig, progress: Progress) -> Images:
     """Read a study's catalogue and decode its images, or map them from the cache."""
     dataset = study.dataset
-    catalogue = read_dataset(
+    opened = open_dataset(
         dataset.path,
         kind=dataset.kind,
         columns=dataset.columns or None,
@@ -70,13 +73,13 @@ def read_images(study: StudyConfig, progress: Progress) -> Images:
         name=dataset.name,
     )
     pixels = build_pixels(
-        catalogue,
+        opened.catalogue,
         size_px=study.images.size,
         resize=study.images.resize,
         unreadable=study.images.unreadable,
         progress=lambda done, total: progress("decoding images", done, total),
     )
-    return _keep_readable(catalogue, pixels)
+    return _keep_readable(opened, pixels)
 
 
 def prepare(cell: Cell, images: Images) -> Material:
@@ -89,17 +92,21 @@ def prepare(cell: Cell, images: Images) -> Material:
         pixels=images.pixels,
         split=split,
         rows=positions(split, images.catalogue.image_ids),
+        kind=images.kind,
         notes=images.notes,
     )
 
 
-def _keep_readable(catalogue: Catalogue, pixels: Pixels) -> Images:
+def _keep_readable(opened: Dataset, pixels: Pixels) -> Images:
     """Drop the catalogue's rows whose files could not be read, and say so."""
-    if len(pixels.image_ids) == len(catalogue):
-        return Images(catalogue=catalogue, pixels=pixels, notes=())
-    rows = np.flatnonzero(np.isin(catalogue.image_ids, pixels.image_ids))
-    note = f"{len(catalogue) - len(rows)} images could not be read and were left out."
-    return Images(catalogue=catalogue.take(rows), pixels=pixels, notes=(note,))
+    left_out = [f"{fault.path} was left out: {fault.cause}." for fault in pixels.skipped]
+    catalogue = opened.catalogue.take(pixels.rows)
+    return Images(
+        catalogue=catalogue,
+        pixels=pixels,
+        kind=opened.kind,
+        notes=(*opened.notes, *left_out),
+    )
 
 
 def _split_of(cell: Cell, catalogue: Catalogue) -> Split:

@@ -4,7 +4,7 @@ In:  a trained job and its state.   Out: files in the run folder, `metrics.json`
 Knows nothing of how the training went on, or of pages.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from moulage.evaluation.decisions import Rule
 from moulage.evaluation.metrics import as_json, summary
 from moulage.networks.classifier import Classifier
 from moulage.networks.machine import Machine
+from moulage.networks.registry import backbone_named
 from moulage.networks.saved import Saved, save_classifier
 from moulage.networks.weights import WeightsFile
 from moulage.predictions import Predictions, read_predictions, write_predictions
@@ -106,6 +107,9 @@ def keep_outcome(
         "licence": saved.licence,
         "temperature": temperature,
         "temperature_note": note,
+        "backbone_title": backbone_named(job.classifier.recipe.backbone).title,
+        "scaling": asdict(job.classifier.recipe.contract.scaling),
+        "dataset_kind": material.kind,
         "best_phase": phases[state.best_phase].name,
         "n_looks": len(looks),
         "notes": list(material.notes),
@@ -133,13 +137,14 @@ def _metrics(
     phases: tuple[Phase, ...],
 ) -> dict[str, Any]:
     return {
-        "parts": {part: _scores(final.of(part)) for part in _parts(final)},
+        "parts": {part: scores_of(final.of(part)) for part in _parts(final)},
         "phases": [
             {
                 "name": phase.name,
                 "train_from": phase.train_from,
                 "n_trainable": classifier.count_trainable(classifier.boundary(phase.train_from)),
                 "n_total": classifier.count_parameters(),
+                "epochs": sum(row["phase"] == phase.name for row in state.history),
                 "seconds": state.seconds[index],
                 "peak_memory_mib": state.memory_mib[index],
                 "parts": _phase_scores(run, phase),
@@ -151,10 +156,11 @@ def _metrics(
 
 def _phase_scores(run: folders.RunFolder, phase: Phase) -> dict[str, Any]:
     predictions = read_predictions(run.predictions_of(phase.name))
-    return {part: _scores(predictions.of(part)) for part in _parts(predictions)}
+    return {part: scores_of(predictions.of(part)) for part in _parts(predictions)}
 
 
-def _scores(predictions: Predictions) -> dict[str, Any]:
+def scores_of(predictions: Predictions) -> dict[str, Any]:
+    """Return every metric of one part under each rule, as plain values."""
     return {rule: as_json(summary(predictions, rule=rule)) for rule in _RULES}
 
 

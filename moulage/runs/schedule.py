@@ -10,7 +10,7 @@ from pathlib import Path
 
 from moulage.errors import MissingWeightsError, RunError
 from moulage.runs.config import StudyConfig
-from moulage.runs.experiment import run_cell
+from moulage.runs.experiment import keep_cell_baselines, run_cell
 from moulage.runs.folder import RunFolder
 from moulage.runs.material import Images, Material, Progress, prepare, read_images
 from moulage.runs.study import Cell, cells_of
@@ -48,6 +48,7 @@ def run_study(
             material = materials.of(cell)
             path = folder / cell.name
             finished.append(run_cell(cell, material, path, fresh=fresh, progress=progress))
+            keep_cell_baselines(cell, material, folder, progress=progress)
         except MissingWeightsError as error:
             not_run[cell.experiment.name] = str(error)
             logger.warning("%s is not run: %s", cell.experiment.name, error)

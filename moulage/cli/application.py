@@ -1,0 +1,59 @@
+"""`moulage predict` and `evaluate`: finished runs applied to new images."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from moulage import actions
+from moulage.cli.progress import shown_progress
+from moulage.errors import ConfigError
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="A finished run's folder.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files, folders or zips of them.")],
+    out: Annotated[Path | None, typer.Option(help="A CSV; without it, standard output.")] = None,
+) -> None:
+    """Say what a finished run makes of new images: a CSV, a row an image."""
+    with shown_progress() as progress:
+        answers = actions.predict(run, images, progress=progress)
+    content = answers.table.to_csv(index=False, float_format="%.6f", lineterminator="\n")
+    if out is None:
+        sys.stdout.write(content)
+    else:
+        out.write_text(content)
+    for fault in answers.unreadable:
+        print(f"{fault.path} was left out: {fault.cause}", file=sys.stderr)
+    if answers.unreadable and answers.table.empty:
+        raise SystemExit(2)
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A finished run's folder.")],
+    dataset: Annotated[Path, typer.Argument(help="A labelled data set.")],
+    map_: Annotated[
+        list[str] | None, typer.Option("--map", help="theirs=ours, for a diagnosis; repeatable.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where predictions and metrics go.")] = Path(
+        "evaluation"
+    ),
+    kind: Annotated[str, typer.Option(help="The data set's layout.")] = "auto",
+) -> None:
+    """Measure a finished run on a labelled foreign set."""
+    mapping = dict(_pair(text) for text in map_ or ())
+    with shown_progress() as progress:
+        foreign = actions.evaluate(
+            run, dataset, mapping=mapping, out=out, kind=kind, progress=progress
+        )
+    for code, count in foreign.n_unmapped.items():
+        print(f"{count:,} images of '{code}' were left out: map them with --map {code}=OURS")
+    print(f"{len(foreign.predictions):,} images measured: {out / 'metrics.json'}")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    theirs, equals, ours = text.partition("=")
+    if not (theirs and equals and ours):
+        raise ConfigError(f"`--map` must read theirs=ours; got {text!r}. Write, say, --map NV=nv.")
+    return theirs, ours

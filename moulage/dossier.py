@@ -1,0 +1,195 @@
+"""A run folder opened into the record that pages take, and a study's folder likewise.
+
+In:  finished run folders.   Out: frozen records of `moulage.pages`.
+Knows nothing of networks or HTML: it reads what a run kept, and puts it into words.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from moulage.catalogue import Catalogue, read_catalogue
+from moulage.data.images import decode_square
+from moulage.data.sources import Sources
+from moulage.errors import ImageError
+from moulage.pages.comparison import baselines_of
+from moulage.pages.mistakes import worst_mistakes
+from moulage.pages.records import (
+    ExperimentRecord,
+    InputRecord,
+    MachineRecord,
+    NotRun,
+    PhaseRecord,
+    RunRecord,
+    Score,
+    StudyRecord,
+)
+from moulage.predictions import Predictions, read_predictions
+from moulage.runs import folder as folders
+from moulage.runs import ledger
+from moulage.runs.baselines import read_baselines
+from moulage.runs.folder import RunFolder
+from moulage.split import Split, read_split
+
+_LICENCES = {
+    "ham10000": "CC BY-NC 4.0 (Tschandl, Rosendahl, Kittler 2018, doi 10.7910/DVN/DBW86T).",
+    "isic": "See the ISIC archive's terms for each image.",
+}
+_NO_LICENCE = "Its licence is not recorded here."
+_THUMBNAIL_PX = 160
+
+
+def run_record(run: RunFolder) -> RunRecord:
+    """Open one finished run."""
+    study, metrics = run.study(), run.metrics()
+    about, resolved = metrics["run"], study["resolved"]
+    catalogue = read_catalogue(run.path / folders.CATALOGUE)
+    split = read_split(run.path / folders.SPLIT)
+    predictions = read_predictions(run.path / folders.PREDICTIONS)
+    return RunRecord(
+        name=run.path.name,
+        study=study["name"],
+        created=resolved["date"],
+        experiment=_experiment(study["experiment"][0], metrics),
+        inputs=_inputs(study, about),
+        machine=MachineRecord(
+            versions=resolved["versions"],
+            threads=resolved["threads"],
+            precision=resolved["precision"],
+            device=resolved["device"],
+        ),
+        catalogue=catalogue,
+        licence=_LICENCES.get(about["dataset_kind"], _NO_LICENCE),
+        split=split,
+        split_kind=study["split"]["kind"],
+        split_seed=study["split"]["seeds"][0],
+        history=pd.read_csv(run.path / folders.HISTORY),
+        predictions=predictions,
+        temperature_note=about["temperature_note"],
+        ledger=ledger.in_words(about["n_looks"]),
+        baselines=_baselines(run, study, split),
+        thumbnails=_thumbnails(catalogue, predictions.of("test")),
+        notes=tuple(about["notes"]),
+    )
+
+
+def study_record(
+    runs: Sequence[RunFolder],
+    *,
+    name: str,
+    description: str,
+    not_run: Iterable[tuple[str, str]],
+) -> StudyRecord:
+    """Open the finished runs of one study."""
+    records = tuple(run_record(run) for run in runs)
+    return StudyRecord(
+        name=name,
+        description=description,
+        runs=records,
+        not_run=tuple(NotRun(name=cell, reason=reason) for cell, reason in not_run),
+        baselines=baselines_of(records),
+    )
+
+
+def _experiment(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> ExperimentRecord:
+    return ExperimentRecord(
+        name=recipe["name"],
+        backbone=metrics["run"]["backbone_title"],
+        weights=f"{recipe['weights']} ({metrics['run']['weights_source']})",
+        head=recipe["head"],
+        hidden=tuple(recipe["hidden"]),
+        regularisation=_regularisation(recipe),
+        imbalance=_imbalance(recipe["imbalance"]),
+        seed=recipe["seeds"][0],
+        phases=tuple(
+            _phase(phase, found)
+            for phase, found in zip(recipe["phases"], metrics["phases"], strict=True)
+        ),
+        augmentation=_augmentation(recipe["augmentation"]),
+    )
+
+
+def _phase(phase: Mapping[str, Any], found: Mapping[str, Any]) -> PhaseRecord:
+    return PhaseRecord(
+        name=phase["name"],
+        train_from=phase["train_from"],
+        epochs=found["epochs"],
+        learning_rate=phase["learning_rate"],
+        seconds=found["seconds"],
+        n_trainable=found["n_trainable"],
+        n_total=found["n_total"],
+        peak_memory_mib=found["peak_memory_mib"],
+        optimizer={"adam": "Adam", "adamw": "AdamW"}[phase["optimizer"]],
+        batch_size=phase["batch"],
+        scores={
+            part: Score(
+                accuracy=_number(scores["natural"]["accuracy"]),
+                loss=_number(scores["natural"]["log_loss"]),
+            )
+            for part, scores in found["parts"].items()
+        },
+    )
+
+
+def _inputs(study: Mapping[str, Any], about: Mapping[str, Any]) -> InputRecord:
+    mean, std = (", ".join(f"{x:g}" for x in about["scaling"][key]) for key in ("mean", "std"))
+    return InputRecord(
+        size_px=study["images"]["size"],
+        resize=study["images"]["resize"],
+        scaling=f"RGB in [0, 1], minus {mean}, divided by {std}",
+    )
+
+
+def _regularisation(recipe: Mapping[str, Any]) -> str:
+    parts = [f"dropout {recipe['dropout']:g}"] if recipe["dropout"] else []
+    if recipe["hidden"]:
+        parts.append("batch normalisation")
+    decays = {phase["weight_decay"] for phase in recipe["phases"]} - {0.0}
+    parts += [f"weight decay {decay:g}" for decay in sorted(decays)]
+    smoothings = {phase["label_smoothing"] for phase in recipe["phases"]} - {0.0}
+    parts += [f"label smoothing {smoothing:g}" for smoothing in sorted(smoothings)]
+    return ", ".join(parts) or "none"
+
+
+def _imbalance(treatment: Mapping[str, Any]) -> str:
+    kind = str(treatment["kind"]).replace("_", " ")
+    return f"{kind} (tau {treatment['tau']:g})" if kind == "logit adjustment" else kind
+
+
+def _augmentation(chosen: Mapping[str, Any]) -> str:
+    """Name what is switched on: `flips, turns, rotation 20, scale 0.8–1.1`."""
+    said = [name for name in ("flips", "turns") if chosen[name]]
+    low, high = chosen["scale"]
+    numbers = {name: value for name, value in chosen.items() if isinstance(value, float) and value}
+    said += [f"{name} {value:g}" for name, value in numbers.items()]
+    if (low, high) != (1.0, 1.0):
+        said.append(f"scale {low:g}–{high:g}")
+    return ", ".join(said) or "none"
+
+
+def _baselines(run: RunFolder, study: Mapping[str, Any], split: Split) -> dict[str, Predictions]:
+    fold = study["split"].get("fold")
+    place = f"split{study['split']['seeds'][0]}" + ("" if fold is None else f"-fold{fold}")
+    return read_baselines(run.path.parent / f"baselines-{place}", split.digest)
+
+
+def _thumbnails(catalogue: Catalogue, test: Predictions) -> dict[str, NDArray[np.uint8]]:
+    """Decode the images that the page shows; a file gone since training is left out."""
+    wanted = [mistake.image_id for mistake in worst_mistakes(test)]
+    paths = dict(zip(catalogue.frame["image_id"], catalogue.frame["path"], strict=True))
+    found: dict[str, NDArray[np.uint8]] = {}
+    with Sources(catalogue.root) as sources:
+        for image_id in wanted:
+            try:
+                content = sources.read(paths[image_id])
+                found[image_id] = decode_square(content, size_px=_THUMBNAIL_PX, resize="squash")
+            except (OSError, ImageError):
+                continue
+    return found
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
