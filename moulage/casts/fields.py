@@ -78,13 +78,14 @@ def blur(values: Map, canvas: Canvas, sigma: float) -> Map:
 
 def clouds(canvas: Canvas, rng: np.random.Generator, *, scale: float, octaves: int = 2) -> Map:
     """Return smooth noise of mean 0 and standard deviation 1, with features `scale` wide."""
-    total = np.zeros_like(canvas.xs)
+    total: Map = np.zeros((1, 1), dtype=np.float32)
     for octave in range(octaves):
         n_cells = ceil(canvas.extent / scale * 2**octave) + 2
         grid = rng.standard_normal((n_cells, n_cells), dtype=np.float32)
-        shape = (canvas.side_px, canvas.side_px)
-        total += np.float32(0.5**octave) * cv2.resize(grid, shape, interpolation=cv2.INTER_CUBIC)
-    return np.asarray((total - total.mean()) / total.std(), dtype=np.float32)
+        total = _resize(total, n_cells) + np.float32(0.5**octave) * grid
+    total = _resize(total, canvas.side_px)
+    mean, spread = cv2.meanStdDev(total)
+    return (total - np.float32(mean.item())) * np.float32(1 / spread.item())
 
 
 def honeycomb(canvas: Canvas, rng: np.random.Generator, *, period: float, disorder: float) -> Map:
@@ -176,3 +177,7 @@ def tree(
         limb = tree(rng, start=knot, heading=turn, length=shorter, depth=depth - 1)
         found += [(path, order + 1) for path, order in limb]
     return found
+
+
+def _resize(values: Map, side: int) -> Map:
+    return np.asarray(cv2.resize(values, (side, side), interpolation=cv2.INTER_CUBIC))

@@ -119,9 +119,10 @@ def _skin(canvas: Canvas, sun: float, rng: np.random.Generator) -> Layers:
     layers.melanin[:] = np.clip(0.04 + rng.uniform(0.01, 0.03) * mottle, 0, None) + lines
     layers.blood[:] = np.clip(0.04 + rng.uniform(0.015, 0.04) * flush, 0, None)
     layers.white[:] = np.clip(0.02 * fields.clouds(canvas, rng, scale=0.02), 0, 1)
-    freckles = smoothstep(fields.clouds(canvas, rng, scale=0.20, octaves=4), 0.4, 2.2)
-    layers.melanin[:] += 0.45 * sun * freckles
-    layers.blood[:] += 0.22 * sun * _fine_vessels(canvas, rng, n=round(16 * sun))
+    if sun >= FAINTEST:
+        freckles = smoothstep(fields.clouds(canvas, rng, scale=0.20, octaves=4), 0.4, 2.2)
+        layers.melanin[:] += 0.45 * sun * freckles
+        layers.blood[:] += 0.22 * sun * _fine_vessels(canvas, rng, n=round(16 * sun))
     return layers
 
 

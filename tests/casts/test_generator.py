@@ -1,6 +1,7 @@
 """A folder of casts reads like HAM10000, and its truth is true."""
 
 import re
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -275,3 +276,11 @@ def test_a_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
         make_casts(tmp_path / "file", n_images=3, seed=0)
     with pytest.raises(RunError, match="`folder` must be writable; got 'Not a directory'"):
         make_casts(tmp_path / "file" / "below", n_images=3, seed=0)
+
+
+@pytest.mark.slow
+def test_a_thousand_casts_take_less_than_forty_seconds_of_processor(tmp_path: Path) -> None:
+    """Forty processor seconds are twenty on two cores, whatever else the machine does."""
+    begin = time.process_time()
+    make_casts(tmp_path, n_images=1000, seed=0, threads=2)
+    assert time.process_time() - begin < 40
