@@ -6,7 +6,7 @@ Knows nothing of parts: the caller chooses on calibration or validation, and app
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,28 @@ class OperatingPoint:
     specificity: float
     n_positives: int
     n_negatives: int
+
+
+def operating_points(
+    *,
+    chosen_on: Predictions,
+    applied_to: Predictions,
+    codes: Collection[str],
+    targets: Sequence[float] = (0.90, 0.95),
+) -> dict[str, OperatingPoint]:
+    """Choose thresholds for "is it one of these?" on one part and measure them on another.
+
+    Keys read `sensitivity_at_specificity_90`, `specificity_at_sensitivity_90`. Where the
+    choosing part lacks one kind of image there is no threshold, and its shares are NaN.
+    """
+    thresholds = _thresholds(
+        positives=is_any_of(chosen_on, codes), scores=score_of(chosen_on, codes), targets=targets
+    )
+    positives, scores = is_any_of(applied_to, codes), score_of(applied_to, codes)
+    return {
+        name: apply_threshold(positives=positives, scores=scores, threshold=threshold)
+        for name, threshold in thresholds.items()
+    }
 
 
 def is_any_of(predictions: Predictions, codes: Collection[str]) -> NDArray[np.bool_]:
@@ -65,18 +87,38 @@ def threshold_at_sensitivity(
 def apply_threshold(
     *, positives: NDArray[np.bool_], scores: NDArray[np.floating], threshold: float
 ) -> OperatingPoint:
-    """Measure a threshold on other images than those that chose it."""
+    """Measure a threshold on other images than those that chose it; NaN has no shares."""
     positives, called = np.asarray(positives, dtype=bool), np.asarray(scores) >= threshold
     n_positives = int(positives.sum())
     n_negatives = len(positives) - n_positives
+    is_chosen = not math.isnan(threshold)
     n_found, n_spared = int((called & positives).sum()), int((~called & ~positives).sum())
     return OperatingPoint(
         threshold=threshold,
-        sensitivity=n_found / n_positives if n_positives else math.nan,
-        specificity=n_spared / n_negatives if n_negatives else math.nan,
+        sensitivity=n_found / n_positives if n_positives and is_chosen else math.nan,
+        specificity=n_spared / n_negatives if n_negatives and is_chosen else math.nan,
         n_positives=n_positives,
         n_negatives=n_negatives,
     )
+
+
+def _thresholds(
+    *, positives: NDArray[np.bool_], scores: NDArray[np.float64], targets: Sequence[float]
+) -> dict[str, float]:
+    has_both = bool(positives.any() and not positives.all())
+    found: dict[str, float] = {}
+    for target in targets:
+        specific = sensitive = math.nan
+        if has_both:
+            specific = threshold_at_specificity(
+                positives=positives, scores=scores, specificity=target
+            )
+            sensitive = threshold_at_sensitivity(
+                positives=positives, scores=scores, sensitivity=target
+            )
+        found[f"sensitivity_at_specificity_{100 * target:g}"] = specific
+        found[f"specificity_at_sensitivity_{100 * target:g}"] = sensitive
+    return found
 
 
 def _columns(predictions: Predictions, codes: Collection[str]) -> list[int]:

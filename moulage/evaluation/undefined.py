@@ -36,5 +36,5 @@ def in_words(value: float, *, n: int, digits: int = 3) -> str:
 
 
 def or_null(value: float) -> float | None:
-    """Return None for NaN, which JSON cannot hold."""
-    return None if math.isnan(value) else float(value)
+    """Return None for NaN and for infinities, which JSON cannot hold."""
+    return float(value) if math.isfinite(value) else None

@@ -8,6 +8,7 @@ from moulage.errors import ConfigError, DataError
 from moulage.evaluation.thresholds import (
     apply_threshold,
     is_any_of,
+    operating_points,
     score_of,
     threshold_at_sensitivity,
     threshold_at_specificity,
@@ -66,6 +67,46 @@ def test_a_set_of_diagnoses_is_scored_by_its_summed_probability(
     )
     np.testing.assert_allclose(score_of(predictions, {"a", "c"}), [0.5, 0.2, 0.8], rtol=1e-6)
     assert is_any_of(predictions, {"a", "c"}).tolist() == [True, False, True]
+
+
+def test_thresholds_are_chosen_on_one_part_and_measured_on_another(
+    make_predictions: Callable[..., Predictions],
+) -> None:
+    rng = np.random.default_rng(42)
+    validation, test = (
+        make_predictions(labels=labels, logits=rng.normal(size=(400, 3)) + np.eye(3)[labels])
+        for labels in rng.integers(0, 3, size=(2, 400))
+    )
+    points = operating_points(chosen_on=validation, applied_to=test, codes={"a"})
+    assert list(points) == [
+        "sensitivity_at_specificity_90",
+        "specificity_at_sensitivity_90",
+        "sensitivity_at_specificity_95",
+        "specificity_at_sensitivity_95",
+    ]
+    chosen = threshold_at_specificity(
+        positives=validation.labels == 0,
+        scores=validation.probabilities()[:, 0],
+        specificity=0.95,
+    )
+    called = test.probabilities()[:, 0] >= chosen
+    point = points["sensitivity_at_specificity_95"]
+    assert point.threshold == chosen
+    assert point.sensitivity == called[test.labels == 0].mean()
+    assert point.specificity == 1 - called[test.labels != 0].mean()
+    assert point.specificity == pytest.approx(0.95, abs=0.03)
+
+
+def test_without_one_kind_there_is_no_threshold(
+    make_predictions: Callable[..., Predictions],
+) -> None:
+    one = make_predictions(labels=[0, 0], logits=np.zeros((2, 2)))
+    points = operating_points(chosen_on=one, applied_to=one, codes={"b"}, targets=(0.9,))
+    for point in points.values():
+        assert math.isnan(point.threshold)
+        assert math.isnan(point.sensitivity)
+        assert math.isnan(point.specificity)
+        assert (point.n_positives, point.n_negatives) == (0, 2)
 
 
 def test_a_share_of_nobody_is_not_defined() -> None:

@@ -24,4 +24,5 @@ def test_words_say_why_there_is_no_number() -> None:
 
 def test_json_gets_null() -> None:
     assert or_null(math.nan) is None
+    assert or_null(math.inf) is None
     assert or_null(0.5) == 0.5

@@ -1,0 +1,134 @@
+"""A thousand simulated studies: do the intervals hold the truth, does the null stay standing?
+
+`python -m pytest -m slow -s tests/evaluation/test_coverage.py` prints the figures that
+docs/decisions/intervals.md quotes.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+
+from moulage.evaluation.decisions import Rule
+from moulage.evaluation.intervals import intervals
+from moulage.evaluation.metrics import score, summary
+from moulage.evaluation.permutation import permutation_p_values
+from moulage.evaluation.resampling import Lesions
+from moulage.predictions import Predictions
+
+# HAM10000's lesions: a row a diagnosis, a column for 1, 2 … 6 photographs.
+LESIONS = {
+    "akiec": (151, 57, 18, 2, 0, 0),
+    "bcc": (175, 118, 33, 1, 0, 0),
+    "bkl": (440, 220, 55, 8, 2, 2),
+    "df": (39, 26, 8, 0, 0, 0),
+    "mel": (230, 278, 100, 4, 1, 1),
+    "nv": (4415, 699, 268, 18, 2, 1),
+    "vasc": (64, 25, 8, 1, 0, 0),
+}
+COUNTS = np.array(list(LESIONS.values()))
+PRIOR = (COUNTS * np.arange(1, 7)).sum(axis=1) / (COUNTS * np.arange(1, 7)).sum()
+SIGNALS = np.array([4.0, 4.6, 3.2, 4.2, 3.0, 2.4, 6.0])  # vasc is easy, nv is the crowd
+BY_LESION, BY_IMAGE = 1.4, 1.0  # deviations of the logits: photographs of a lesion are alike
+N_LESIONS = 1494  # a fifth of 7,470
+NAMES = ("accuracy", "balanced_accuracy", "macro_auroc")
+
+
+def draw_lesions_of_a_study(rng: np.random.Generator, n_lesions: int) -> np.ndarray:
+    """(N,) the lesion's number of each photograph, and (L,) its diagnosis."""
+    cells = rng.choice(COUNTS.size, size=n_lesions, p=COUNTS.ravel() / COUNTS.sum())
+    of_image = np.repeat(np.arange(n_lesions), cells % 6 + 1)
+    return np.stack([of_image, (cells // 6)[of_image]])
+
+
+def classify(rng: np.random.Generator, of_image: np.ndarray, labels: np.ndarray) -> Predictions:
+    """A classifier as good as the better ones of the study: about 0.82 right, AUROC 0.957."""
+    logits = BY_LESION * rng.normal(size=(of_image.max() + 1, 7))[of_image]
+    logits += BY_IMAGE * rng.normal(size=logits.shape) + np.log(PRIOR)
+    logits[np.arange(len(labels)), labels] += SIGNALS[labels]
+    return Predictions(
+        image_ids=np.arange(len(labels)).astype(str),
+        lesion_ids=of_image.astype(str),
+        parts=np.full(len(labels), "test"),
+        labels=labels,
+        logits=logits.astype(np.float32),
+        diagnoses=tuple(LESIONS),
+        prior=PRIOR,
+    )
+
+
+def study(seed: int, n_lesions: int = N_LESIONS) -> Predictions:
+    rng = np.random.default_rng(seed)
+    return classify(rng, *draw_lesions_of_a_study(rng, n_lesions))
+
+
+def truth(rule: Rule) -> dict[str, float]:
+    """The metrics of 800,000 lesions; their own error is a twentieth of a study's."""
+    found = [summary(study(10**6 + part, 200_000), rule=rule).values for part in range(4)]
+    return {name: float(np.mean([values[name] for values in found])) for name in found[0]}
+
+
+def share(hits: Iterable[bool]) -> float:
+    return float(np.mean(list(hits)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", ["natural", "balanced"])
+def test_intervals_hold_the_truth_of_a_thousand_studies(rule: Rule) -> None:
+    true = truth(rule)
+    held: dict[str, list[bool]] = {name: [] for name in true}
+    for seed in range(1000):
+        found = intervals(study(seed), rng=np.random.default_rng(seed), rule=rule, n_replicates=200)
+        for name, interval in found.items():
+            if not np.isnan(interval.low):
+                held[name].append(interval.low <= true[name] <= interval.high)
+    for name, hits in held.items():
+        print(f"{rule} {name}: truth {true[name]:.4f}, held in {share(hits):.1%} of {len(hits)}")
+    for name in NAMES:
+        assert 0.925 <= share(held[name]) <= 0.975, name
+
+
+@pytest.mark.slow
+def test_the_permutation_test_keeps_a_true_null() -> None:
+    rejected: dict[str, list[bool]] = {name: [] for name in NAMES}
+    for seed in range(1000):
+        rng = np.random.default_rng(seed)
+        of_image, labels = draw_lesions_of_a_study(rng, N_LESIONS)
+        pair = [classify(rng, of_image, labels) for _ in range(2)]
+        ours, theirs = ((score(one),) for one in pair)
+        found = permutation_p_values(
+            ours, theirs, lesions=Lesions.of(pair[:1]), n_permutations=99, rng=rng
+        )
+        for name in NAMES:
+            rejected[name].append(found[name] <= 0.05)
+    for name, hits in rejected.items():
+        print(f"{name}: a true null rejected in {share(hits):.1%} of {len(hits)}")
+        assert 0.03 <= share(hits) <= 0.07, name
+
+
+@pytest.mark.slow
+def test_drawing_images_instead_of_lesions_misses_the_truth() -> None:
+    """Three photographs a lesion, nearly copies: only the draw of lesions is as wide as needed."""
+    held: dict[str, list[bool]] = {"lesions": [], "images": []}
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        of_image = np.repeat(np.arange(150), 3)
+        margins = 2 * rng.normal(size=150)[of_image] + 0.5 * rng.normal(size=450) + 1.0
+        logits = np.stack([margins, np.zeros(450)], axis=1).astype(np.float32)
+        for unit, ids in (("lesions", of_image), ("images", np.arange(450))):
+            predictions = Predictions(
+                image_ids=np.arange(450).astype(str),
+                lesion_ids=ids.astype(str),
+                parts=np.full(450, "test"),
+                labels=np.zeros(450, dtype=np.int64),
+                logits=logits,
+                diagnoses=("nv", "mel"),
+                prior=np.array([0.5, 0.5]),
+            )
+            found = intervals(predictions, rng=rng, n_replicates=200)["accuracy"]
+            true = 0.68619  # P(N(1, 4.25) > 0)
+            held[unit].append(found.low <= true <= found.high)
+    for unit, hits in held.items():
+        print(f"drawing {unit}: truth held in {share(hits):.1%} of {len(hits)}")
+    assert 0.925 <= share(held["lesions"]) <= 0.975
+    assert share(held["images"]) < 0.85
