@@ -175,10 +175,12 @@ def photograph_counts(diagnosis: str, quota: int, *, rng: np.random.Generator) -
     """Return the number of photographs of each lesion; they sum to `quota`."""
     weights = np.array(BACKGROUNDS[diagnosis].photographs, dtype=float)
     counts: list[int] = []
-    while (left := quota - sum(counts)) > 0:
+    left = quota
+    while left > 0:
         drawn = 1 + int(rng.choice(len(weights), p=weights / weights.sum()))
         reserved = max(0, FEWEST_LESIONS - 1 - len(counts))
         counts.append(max(1, min(drawn, left - reserved)))
+        left -= counts[-1]
     return counts
 
 

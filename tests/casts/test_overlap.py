@@ -12,7 +12,7 @@ from moulage.casts.photograph import photograph
 from moulage.seeding import generator
 
 SIZE = (64, 48)
-N_LESIONS = 16
+N_LESIONS = 12
 
 
 def features_of(diagnosis: str, number: int) -> NDArray[np.float64]:
