@@ -6,6 +6,7 @@ Why: the decoder releases the interpreter's lock, so threads are enough; a batch
 memory ever holds.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from moulage.data.images import Resize, check_complaints, check_layout, decode_s
 from moulage.data.sources import Sources, open_place
 from moulage.errors import ImageError
 
-N_THREADS = 2
+N_THREADS = min(8, os.cpu_count() or 1)
 _BATCH_BYTES = 16 << 20
 _MOST_ROWS = 256
 

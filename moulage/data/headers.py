@@ -17,7 +17,8 @@ from moulage.errors import ImageError
 Format = Literal["JPEG", "PNG", "TIFF", "BMP", "WebP"]
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_SCAN, _END, _SIZES = 0xDA, 0xD9, frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_END, _TEMPORARY = 0xD9, 0x01  # the markers that have no length, besides those within a scan
+_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _WIDTH, _HEIGHT, _COLOURS, _TURN = 256, 257, 262, 274
 _CMYK = 5
@@ -82,7 +83,7 @@ def _jpeg_segments(content: bytes) -> Iterator[tuple[int, int]]:
     while match := _MARKER_IN_SCAN.search(content, place):
         marker, place = content[match.start() + 1], match.end()
         yield marker, place
-        if marker != _END and marker != 0x01:  # these two have no length
+        if marker not in (_END, _TEMPORARY):
             place += struct.unpack_from(">H", content, place)[0]
 
 
@@ -91,7 +92,7 @@ def _read_png(content: bytes) -> Header:
     if b"IEND" not in chunks:
         raise truncated("a PNG without its end")
     width, height = struct.unpack(">II", chunks[b"IHDR"][:8])
-    turn = _tiff_tags(chunks.get(b"eXIf", b"")).get(_TURN, 1)
+    turn = _turn_in(chunks.get(b"eXIf", b""))
     return Header(format="PNG", height=height, width=width, turn=turn)
 
 
@@ -112,6 +113,14 @@ def _read_tiff(content: bytes) -> Header:
         width=tags.get(_WIDTH, 0),
         is_cmyk=tags.get(_COLOURS) == _CMYK,
     )
+
+
+def _turn_in(exif: bytes) -> int:
+    """A damaged remark about an image does not make the image unreadable."""
+    try:
+        return _tiff_tags(exif).get(_TURN, 1)
+    except struct.error:
+        return 1
 
 
 def _tiff_tags(content: bytes) -> Mapping[int, int]:
@@ -157,8 +166,7 @@ def _webp_turn(content: bytes) -> int:
     while place + 8 <= len(content):
         name, size = struct.unpack_from("<4sI", content, place)
         if name == b"EXIF":
-            exif = content[place + 8 : place + 8 + size].removeprefix(b"Exif\0\0")
-            return _tiff_tags(exif).get(_TURN, 1)
+            return _turn_in(content[place + 8 : place + 8 + size].removeprefix(b"Exif\0\0"))
         place += 8 + size + size % 2
     return 1
 

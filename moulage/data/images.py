@@ -97,9 +97,10 @@ def check_layout(*, size_px: int, resize: str) -> None:
 
 
 def _decode(content: bytes, header: Header, *, flag: int) -> NDArray[np.uint8]:
-    if not 0 < header.height * header.width <= MOST_PIXELS:
+    n_pixels = header.height * header.width
+    if not 0 < n_pixels <= MOST_PIXELS:
         raise ImageError(
-            "too large",
+            "too large" if n_pixels else "corrupt",
             f"An image must have 1 … {MOST_PIXELS} pixels; got {header.width} × {header.height}. "
             "Make it smaller, or remove it.",
         )

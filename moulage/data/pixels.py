@@ -9,7 +9,7 @@ and the folder is published whole: a killed build is never read.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -65,14 +65,14 @@ def build_pixels(
     progress: called with (done, all) after each batch that is decoded.
     """
     key = _key(catalogue, size_px=size_px, resize=resize, verify=verify)
+    refuses = unreadable == "refuse"
     folder = store.find(_KIND, key)
     if folder is None:
-        _build(catalogue, key, resize=resize, threads=threads, progress=progress)
+        _build(catalogue, key, resize=resize, threads=threads, refuses=refuses, progress=progress)
         folder = store.find(_KIND, key)
     assert folder is not None, "what was just published is found"
     skipped = _read_broken(folder / _BROKEN)
-    if skipped and (unreadable == "refuse" or len(skipped) == len(catalogue)):
-        raise _refusal(skipped, catalogue.root)
+    _check_broken(skipped, catalogue, refuses=refuses)
     rows = np.delete(np.arange(len(catalogue)), [fault.row for fault in skipped])
     return Pixels(
         array=np.load(folder / _ARRAY, mmap_mode="r")[: len(rows)],
@@ -97,18 +97,18 @@ def _key(catalogue: Catalogue, *, size_px: int, resize: Resize, verify: bool) ->
     }
 
 
-def _stamp(sources: Sources, path: str) -> tuple[int, int] | None:
+def _stamp(sources: Sources, path: str) -> tuple[int, ...] | str:
     try:
         return sources.stamp(path)
-    except OSError:  # told when it is decoded
-        return None
+    except OSError as error:  # told when it is decoded
+        return type(error).__name__
 
 
-def _digest_of_bytes(sources: Sources, path: str) -> str | None:
+def _digest_of_bytes(sources: Sources, path: str) -> str:
     try:
         return hashlib.sha256(sources.read(path)).hexdigest()
-    except OSError:
-        return None
+    except OSError as error:
+        return type(error).__name__
 
 
 def _build(
@@ -117,12 +117,10 @@ def _build(
     *,
     resize: Resize,
     threads: int,
+    refuses: bool,
     progress: Progress | None,
 ) -> None:
-    """Fill and publish the folder of a key.
-
-    What is broken is published with it: asking again, or asking to skip, decodes nothing twice.
-    """
+    """Fill and publish the folder of a key; nothing is published where a file is refused."""
     batches = decode_batches(
         catalogue.frame["path"].tolist(),
         root=catalogue.root,
@@ -132,6 +130,7 @@ def _build(
     )
     with store.publish(_KIND, key) as folder:
         broken = _write(folder / _ARRAY, batches, _shape(key), progress)
+        _check_broken(broken, catalogue, refuses=refuses)
         store.write_json(folder / _BROKEN, [asdict(fault) for fault in broken])
 
 
@@ -159,10 +158,13 @@ def _read_broken(path: Path) -> tuple[Unreadable, ...]:
     return tuple(Unreadable(**fields) for fields in json.loads(path.read_text()))
 
 
-def _refusal(broken: tuple[Unreadable, ...], root: Path) -> DataError:
+def _check_broken(broken: Sequence[Unreadable], catalogue: Catalogue, *, refuses: bool) -> None:
+    if not broken or not (refuses or len(broken) == len(catalogue)):
+        return
     counts = ", ".join(f"{cause} {n}" for cause, n in Counter(f.cause for f in broken).items())
     named = examples(f"{fault.path}: {fault.cause}" for fault in broken)
-    return DataError(
-        f"Every image must be readable; got {len(broken)} that are not ({counts}) in {root} "
-        f'({named}). Replace these files, or skip them with `unreadable = "skip"`.'
+    raise DataError(
+        f"Every image must be readable; got {len(broken)} that are not ({counts}) in "
+        f"{catalogue.root} ({named}). Replace these files, or skip them with "
+        '`unreadable = "skip"`.'
     )

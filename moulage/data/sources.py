@@ -11,7 +11,9 @@ import io
 import os
 import threading
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -26,7 +28,7 @@ IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 TABLE_ENDINGS = (".csv", ".tsv", ".tab", ".parquet")
 MASK_SUFFIX = "_segmentation"
 _HEADER_BYTES = 1 << 16
-_ZIP_FAULTS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError)
+_ZIP_FAULTS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,29 +114,30 @@ class Sources:
         archive, inside, member = name.partition(MEMBER)
         if not inside:
             return (self._root / name).read_bytes()
-        try:
+        with _as_os_errors(name):
             return self._zip(archive).read(member)
-        except KeyError as error:
-            raise FileNotFoundError(f"no {member} in {archive}") from error
-        except _ZIP_FAULTS as error:
-            raise OSError(f"{archive} is damaged: {error}") from error
 
     def head(self, name: str) -> bytes:
         """Return a file's first 64 KiB."""
         archive, inside, member = name.partition(MEMBER)
         if inside:
-            with self._zip(archive).open(member) as file:
+            with _as_os_errors(name), self._zip(archive).open(member) as file:
                 return file.read(_HEADER_BYTES)
         with (self._root / name).open("rb") as file:
             return file.read(_HEADER_BYTES)
 
-    def stamp(self, name: str) -> tuple[int, int]:
-        """Return what changes when a file does: size and time, or a zip member's size and CRC."""
+    def stamp(self, name: str) -> tuple[int, ...]:
+        """Return what changes when a file does: size, time and who may read it, or a zip member's
+        size and CRC.
+
+        Raises OSError as `read` does.
+        """
         archive, inside, member = name.partition(MEMBER)
         if not inside:
             status = (self._root / name).stat()
-            return status.st_size, status.st_mtime_ns
-        info = self._zip(archive).getinfo(member)
+            return status.st_size, status.st_mtime_ns, status.st_mode
+        with _as_os_errors(name):
+            info = self._zip(archive).getinfo(member)
         return info.file_size, info.CRC
 
     def _zip(self, archive: str) -> zipfile.ZipFile:
@@ -142,6 +145,16 @@ class Sources:
             if archive not in self._zips:
                 self._zips[archive] = zipfile.ZipFile(self._root / archive)
             return self._zips[archive]
+
+
+@contextmanager
+def _as_os_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except KeyError as error:
+        raise FileNotFoundError(f"no such file in its zip: {name}") from error
+    except _ZIP_FAULTS as error:
+        raise OSError(f"damaged zip at {name}: {error}") from error
 
 
 def read_table(root: Path, name: str) -> pd.DataFrame:
@@ -180,11 +193,14 @@ def _separator(header: str) -> str:
 
 
 def _list_folder(root: Path) -> Iterator[str]:
-    loose = sorted(_walk(root))
-    archives = [name for name in loose if name.lower().endswith(".zip")]
-    yield from (name for name in loose if name not in set(archives))
-    for archive in archives:
+    found = sorted(_walk(root))
+    yield from (name for name in found if not _is_zip(name))
+    for archive in filter(_is_zip, found):
         yield from _list_zip(root, archive)
+
+
+def _is_zip(name: str) -> bool:
+    return name.lower().endswith(".zip")
 
 
 def _walk(root: Path) -> Iterator[str]:
@@ -192,10 +208,11 @@ def _walk(root: Path) -> Iterator[str]:
     seen: set[str] = set()
     for folder, below, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
-        below[:] = [] if real in seen else [name for name in below if not name.startswith(".")]
         if real in seen:
+            below.clear()
             continue
         seen.add(real)
+        below[:] = sorted(name for name in below if not name.startswith("."))
         relative = PurePosixPath(Path(folder).relative_to(root).as_posix())
         yield from (str(relative / name) for name in files if not name.startswith("."))
 

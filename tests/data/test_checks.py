@@ -94,6 +94,14 @@ def test_a_folder_or_a_dangling_link_is_no_image_file(tmp_path: Path) -> None:
         check_catalogue(catalogue)
 
 
+def test_images_of_a_damaged_zip_are_without_their_file(tmp_path: Path) -> None:
+    paths = ["0.jpg", "part.zip!/a.jpg", "2.jpg", "3.jpg"]
+    catalogue = catalogue_of(tmp_path, path=paths)
+    (tmp_path / "part.zip").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"its file; got 1 without \(b\)"):
+        check_catalogue(catalogue)
+
+
 def test_all_faults_of_a_data_set_stand_in_one_message(
     ham: Path, edit: Callable[[str, str], None]
 ) -> None:

@@ -134,6 +134,16 @@ def test_isic_metadata_gives_groups_age_and_sex(tmp_path: Path, write_image: Wri
     assert "1 of 3 images" in dataset.notes[0]
 
 
+def test_a_second_ground_truth_gives_nothing_and_zipped_tables_are_found(
+    tmp_path: Path, write_image: Write
+) -> None:
+    root = isic(tmp_path / "isic", write_image)
+    (root / "Test_GroundTruth.csv").write_text("image,MEL,NV,lesion_id\na,1,0,other\n")
+    (root / "notes.csv").write_text("remark\nnone\n")
+    archive = shutil.make_archive(str(tmp_path / "isic"), "zip", root)
+    assert read_dataset(Path(archive)).lesion_ids.tolist() == ["a", "b", "c"]
+
+
 @pytest.mark.parametrize("row", ["1.0,1.0,0.0", "0.0,0.0,0.0", "0.5,0.5,0.0", "x,0,1"])
 def test_a_ground_truth_that_is_not_one_hot_is_refused(
     tmp_path: Path, write_image: Write, row: str
@@ -222,6 +232,41 @@ def test_folders_are_diagnoses(tmp_path: Path, write_image: Write) -> None:
     assert dataset.catalogue.codes == ("melanoma", "nevus")
     assert dataset.catalogue.frame["image_id"].tolist() == ["c", "a", "b"]
     assert "3 of 3 images have no group id" in dataset.notes[0]
+
+
+def test_one_folder_alone_is_one_diagnosis(tmp_path: Path, write_image: Write) -> None:
+    write_image(tmp_path / "mine/nevus/a.png")
+    assert read_dataset(tmp_path / "mine", kind="folders").codes == ("nevus",)
+
+
+def test_a_table_beside_folders_must_name_images(tmp_path: Path, write_image: Write) -> None:
+    root = folders_of(tmp_path / "mine", write_image)
+    (root / "groups.csv").write_text("picture,group\na,L1\n")
+    with pytest.raises(DataError, match="must have a column image_id; got picture, lesion_id"):
+        read_dataset(root, kind="folders", table="groups.csv")
+
+
+def test_of_several_tables_the_one_in_our_words_is_read(tmp_path: Path, write_image: Write) -> None:
+    write_image(tmp_path / "mine/a.png")
+    (tmp_path / "mine/1.csv").write_text("x,y\n1,2\n")
+    (tmp_path / "mine/2.csv").write_text("path,label\na.png,mel\n")
+    assert read_dataset(tmp_path / "mine").codes == ("mel",)
+
+
+def test_a_path_that_leaves_the_folder_or_is_empty_reaches_the_checks(
+    tmp_path: Path, write_image: Write
+) -> None:
+    write_image(tmp_path / "mine/a.png")
+    table = tmp_path / "mine/t.csv"
+    table.write_text("image_id,path,label\na,a.png,mel\nb,../b.png,mel\nc,,mel\n")
+    with pytest.raises(DataError, match=r"got 1 without \(c\)") as caught:
+        read_dataset(tmp_path / "mine")
+    assert "got 1 that leave it (b: ../b.png)" in str(caught.value)
+
+
+def test_a_folder_that_links_to_itself_is_walked_once(ham: Path) -> None:
+    (ham / "again").symlink_to(ham)
+    assert len(read_dataset(ham)) == 14
 
 
 def test_folders_in_a_zip_read_the_same(tmp_path: Path, write_image: Write) -> None:

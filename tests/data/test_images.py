@@ -119,6 +119,10 @@ def broken_files() -> dict[str, tuple[bytes, str]]:
         "png with noise": (png[:5000] + noise + png[5400:], "corrupt"),
         "tiff cut": (tiff[: len(tiff) // 2], "truncated"),
         "webp cut": (webp[: len(webp) // 2], "truncated"),
+        "tiff without a size": (b"II*\0\x08\0\0\0\0\0", "corrupt"),
+        "tiff cut in its header": (tiff[:6], "corrupt"),
+        "bmp that lies of its size": (b"BM" + bytes(16) + b"\1\0\0\0" * 2, "corrupt"),
+        "bmp of a negative height": (b"BM" + bytes(16) + b"\1\0\0\0" + b"\xff" * 4, "corrupt"),
         "bmp cut": (encoded(cloud, "BMP")[:5000], "truncated"),
         "float tiff": (
             encoded(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF"),
@@ -159,16 +163,36 @@ def test_a_thumbnail_within_a_jpeg_is_taken_for_neither_its_end_nor_its_size() -
     assert caught.value.cause == "truncated"
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"lossless": True}, {"quality": 80}, {"quality": 80, "exif": b"Exif\0\0MM\0*\0\0\0\xff"}],
+)
+def test_every_kind_of_webp_is_read(options: dict[str, object]) -> None:
+    content = encoded(Image.fromarray(smooth()), "WEBP", **options)
+    stored = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+    np.testing.assert_array_equal(decode(content), stored)
+
+
+def test_a_damaged_remark_does_not_make_a_png_unreadable() -> None:
+    content = encoded(Image.fromarray(smooth()), "PNG", exif=b"Exif\0\0MM\0*\0\0\0\xff\xff\xff")
+    np.testing.assert_array_equal(decode(content), smooth())
+
+
 def test_a_progressive_jpeg_is_read() -> None:
     content = encoded(Image.fromarray(smooth()), "JPEG", progressive=True)
     np.testing.assert_array_equal(decode(content), as_pillow_sees(content))
 
 
+@cache
+def photograph() -> bytes:
+    grain = np.random.default_rng(42).normal(0, 4, (1200, 1600, 3))
+    noisy = np.clip(smooth(1200, 1600) + grain, 0, 255).astype(np.uint8)
+    return encoded(Image.fromarray(noisy), "JPEG", quality=92)
+
+
 @pytest.mark.parametrize("size_px", [32, 96, 128, 224])
 def test_reading_a_jpeg_at_reduced_size_is_as_close_as_stated(size_px: int) -> None:
-    grain = np.random.default_rng(42).normal(0, 4, (1200, 1600, 3))
-    photograph = np.clip(smooth(1200, 1600) + grain, 0, 255).astype(np.uint8)
-    content = encoded(Image.fromarray(photograph), "JPEG", quality=92)
+    content = photograph()
     whole = resize_image(decode(content), size_px=size_px, resize="squash").astype(int)
     difference = np.abs(decode_square(content, size_px=size_px, resize="squash") - whole)
     assert difference.mean() <= 0.33

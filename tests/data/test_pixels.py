@@ -112,9 +112,12 @@ def test_unreadable_files_are_refused_with_their_causes_counted(ham: Path) -> No
     catalogue = read_dataset(ham)
     spoil(ham, catalogue)
     causes = r"got 4 that are not \(empty 1, not an image 1, corrupt 1, missing 1\)"
-    for _ in range(2):  # decoded, then from the cache
-        with pytest.raises(DataError, match=causes):
-            build(catalogue)
+    with pytest.raises(DataError, match=causes):
+        build(catalogue)
+    assert store.entries() == []
+    build(catalogue, unreadable="skip")
+    with pytest.raises(DataError, match=causes):
+        build(catalogue)
 
 
 def test_unreadable_files_are_skipped_and_the_rest_stay_in_line(
@@ -130,6 +133,20 @@ def test_unreadable_files_are_skipped_and_the_rest_stay_in_line(
     np.testing.assert_array_equal(pixels.array, whole[pixels.rows])
     assert catalogue.take(pixels.rows).image_ids.tolist() == pixels.image_ids.tolist()
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("verify", [False, True])
+def test_a_zip_damaged_after_the_catalogue_was_read_is_told(
+    ham: Path, zip_folder: Callable[[Path], Path], verify: bool
+) -> None:
+    archive = zip_folder(ham / "HAM10000_images_part_1")
+    catalogue = read_dataset(ham)
+    archive.write_bytes(b"PK\x03\x04")
+    with pytest.raises(DataError, match=r"got 7 that are not \(not readable 7\)"):
+        build(catalogue, verify=verify)
+    archive.unlink()
+    with pytest.raises(DataError, match=r"got 7 that are not \(missing 7\)"):
+        build(catalogue, verify=verify)
 
 
 def test_nothing_readable_is_refused_even_where_skipping_is_allowed(ham: Path) -> None:
