@@ -72,7 +72,10 @@ def intervals_of(drawn: Drawn, *, level: float = LEVEL) -> dict[str, Interval]:
 
 
 def difference_intervals(drawn: Drawn, *, level: float = LEVEL) -> dict[str, Interval]:
-    """Return the interval of each difference (see `Drawn.minus`), on the plain scale."""
+    """Return the interval of each difference (see `Drawn.minus`), on the plain scale.
+
+    A difference that no lesion shows is nought, and so are its bounds.
+    """
     return {
         name: student_interval(drawn, name, bounds=DIFFERENCE, level=level) for name in drawn.values
     }
@@ -98,7 +101,9 @@ def student_interval(drawn: Drawn, name: str, *, bounds: Bounds, level: float) -
 
 
 def effective_size(influence: NDArray[np.float64]) -> float:
-    """Return (Σ u²)² / Σ u⁴, the number of equal influences that vary as much; NaN if all are 0.
+    """Return (Σ u²)² / Σ u⁴, the number of equal influences that vary as much.
+
+    NaN if all are 0 [satterthwaite1946].
 
     >>> effective_size(np.array([1.0, -1.0, 1.0, -1.0, 0.0, 0.0]))
     4.0
@@ -119,6 +124,8 @@ def as_json(found: Mapping[str, Interval]) -> dict[str, list[float | None]]:
 def _bounds(
     value: float, error: float, *, n_effective: float, bounds: Bounds, level: float
 ) -> tuple[float, float]:
+    if bounds == DIFFERENCE and value == error == 0:
+        return 0.0, 0.0
     if not error > 0 or math.isnan(n_effective) or not bounds[0] < value < bounds[1]:
         return math.nan, math.nan
     from scipy.special import stdtrit

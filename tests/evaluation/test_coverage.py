@@ -8,12 +8,13 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
+from scipy.special import ndtr, ndtri
 
 from moulage.evaluation.decisions import Rule
-from moulage.evaluation.intervals import intervals
+from moulage.evaluation.intervals import intervals, intervals_of
 from moulage.evaluation.metrics import score, summary
 from moulage.evaluation.permutation import permutation_p_values
-from moulage.evaluation.resampling import Lesions
+from moulage.evaluation.resampling import Drawn, Lesions, draw_lesions, resample
 from moulage.predictions import Predictions
 
 # HAM10000's lesions: a row a diagnosis, a column for 1, 2 … 6 photographs.
@@ -104,6 +105,42 @@ def test_the_permutation_test_keeps_a_true_null() -> None:
     for name, hits in rejected.items():
         print(f"{name}: a true null rejected in {share(hits):.1%} of {len(hits)}")
         assert 0.03 <= share(hits) <= 0.07, name
+
+
+def other_bounds(drawn: Drawn, name: str) -> dict[str, np.ndarray]:
+    """The textbook's percentile and BCa bounds from the same draws [efron1987]."""
+    value, replicates, slopes = (
+        table[name] for table in (drawn.values, drawn.replicates, drawn.influences)
+    )
+    ends = np.array([0.025, 0.975])
+    bias = ndtri(np.clip((replicates < value).mean(), 1e-3, 1 - 1e-3))
+    speed = (slopes**3).sum() / (6 * (slopes**2).sum() ** 1.5)
+    moved = bias + (bias + ndtri(ends)) / (1 - speed * (bias + ndtri(ends)))
+    quantiles = {"percentile": ends, "bca": ndtr(moved)}
+    return {method: np.quantile(replicates, q) for method, q in quantiles.items()}
+
+
+@pytest.mark.slow
+def test_percentiles_miss_the_truth_where_few_lesions_carry_the_metric() -> None:
+    true = truth("natural")
+    names = (*NAMES, "auroc.mel", "auroc.df", "auroc.vasc")
+    held: dict[str, dict[str, list[bool]]] = {name: {} for name in names}
+    for seed in range(300):
+        predictions = study(seed)
+        lesions = Lesions.of((predictions,))
+        weights = draw_lesions(lesions.n_lesions, n_replicates=400, rng=np.random.default_rng(seed))
+        drawn = resample((score(predictions),), lesions=lesions, weights=weights)
+        student = intervals_of(drawn)
+        for name in names:
+            bounds = other_bounds(drawn, name)
+            bounds["student"] = np.array([student[name].low, student[name].high])
+            for method, (low, high) in bounds.items():
+                held[name].setdefault(method, []).append(low <= true[name] <= high)
+    for name, methods in held.items():
+        print(name, {method: f"{share(hits):.1%}" for method, hits in methods.items()})
+    for name in ("auroc.df", "auroc.vasc"):
+        assert share(held[name]["student"]) > share(held[name]["bca"]) + 0.05
+        assert share(held[name]["student"]) > share(held[name]["percentile"]) + 0.05
 
 
 @pytest.mark.slow
