@@ -1,0 +1,32 @@
+"""docs/library.md: every line of it runs, in its order."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import moulage
+
+
+@pytest.mark.slow
+def test_every_line_of_the_library_page_runs(
+    workplace: Path, blocks: Callable[[str, str], list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (study,) = blocks("docs/library.md", "toml")
+    (workplace / "study.toml").write_text(study)
+    names: dict[str, Any] = {}
+    for block in blocks("docs/library.md", "python"):
+        exec(compile(block, "docs/library.md", "exec"), names)
+    five_lines_said = float(capsys.readouterr().out.splitlines()[0])
+    natural = moulage.summary(names["test"], rule="natural")
+    assert five_lines_said == natural.values["accuracy"]
+    assert names["outcome"].not_run == ()
+    assert len(names["answers"].table) == 35
+    assert len(names["foreign"].predictions) == 70
+    assert (workplace / "elsewhere" / "metrics.json").is_file()
+
+
+def test_the_door_has_every_name_that_it_lists() -> None:
+    assert [name for name in moulage.__all__ if getattr(moulage, name, None) is None] == []
+    assert dir(moulage) == moulage.__all__
