@@ -5,6 +5,8 @@ Knows nothing of networks or HTML: it reads what a run kept, and puts it into wo
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -15,9 +17,12 @@ from moulage.catalogue import Catalogue, read_catalogue
 from moulage.data.images import decode_square
 from moulage.data.sources import Sources
 from moulage.errors import ImageError
-from moulage.pages.comparison import baselines_of
+from moulage.evaluation.comparison import Contender, Difference, compare, correct_family
+from moulage.evaluation.decisions import Rule
+from moulage.pages.comparison import baselines_of, experiments_of
 from moulage.pages.mistakes import worst_mistakes
 from moulage.pages.records import (
+    ComparisonRow,
     ExperimentRecord,
     InputRecord,
     MachineRecord,
@@ -32,12 +37,15 @@ from moulage.runs import folder as folders
 from moulage.runs import ledger
 from moulage.runs.baselines import read_baselines
 from moulage.runs.folder import RunFolder
+from moulage.seeding import generator
 from moulage.split import Split, read_split
 
 _LICENCES = {
     "ham10000": "CC BY-NC 4.0 (Tschandl, Rosendahl, Kittler 2018, doi 10.7910/DVN/DBW86T).",
+    "casts": "Synthetic: drawn by moulage from a seed; no patient, no photograph.",
     "isic": "See the ISIC archive's terms for each image.",
 }
+_COMPARED: dict[str, Rule] = {"accuracy": "natural", "balanced_accuracy": "balanced"}
 _NO_LICENCE = "Its licence is not recorded here."
 _THUMBNAIL_PX = 160
 
@@ -85,12 +93,62 @@ def study_record(
 ) -> StudyRecord:
     """Open the finished runs of one study."""
     records = tuple(run_record(run) for run in runs)
-    return StudyRecord(
+    study = StudyRecord(
         name=name,
         description=description,
         runs=records,
         not_run=tuple(NotRun(name=cell, reason=reason) for cell, reason in not_run),
         baselines=baselines_of(records),
+    )
+    return replace(study, comparisons=_comparisons(experiments_of(study)))
+
+
+def _comparisons(experiments: Mapping[str, Sequence[RunRecord]]) -> tuple[ComparisonRow, ...]:
+    """Hold each pair of experiments against each other, a family of tests a metric."""
+    rows: list[ComparisonRow] = []
+    for metric, rule in _COMPARED.items():
+        family = [
+            difference
+            for one, other in combinations(experiments.values(), 2)
+            for difference in _difference(one, other, metric=metric, rule=rule)
+        ]
+        rows += [_comparison_row(difference, rule) for difference in correct_family(family)]
+    return tuple(rows)
+
+
+def _difference(
+    one: Sequence[RunRecord], other: Sequence[RunRecord], *, metric: str, rule: Rule
+) -> tuple[Difference, ...]:
+    """Compare what both ran on the same splits, seed by seed; nothing where they share none."""
+    theirs = {_place(run): run for run in other}
+    pairs = [(run, theirs[_place(run)]) for run in one if _place(run) in theirs]
+    if not pairs or not all(run.split.has("test") for run, _ in pairs):
+        return ()
+    contenders = [
+        Contender(
+            name=runs[0].experiment.name,
+            runs=tuple(run.predictions.of("test") for run in runs),
+            rule=rule,
+        )
+        for runs in zip(*pairs, strict=True)
+    ]
+    return compare(*contenders, rng=generator("comparison", metric), metrics=(metric,))
+
+
+def _place(run: RunRecord) -> tuple[str, int]:
+    return run.split.digest, run.experiment.seed
+
+
+def _comparison_row(difference: Difference, rule: Rule) -> ComparisonRow:
+    return ComparisonRow(
+        first=difference.first,
+        second=difference.second,
+        metric=f"{difference.metric.replace('_', ' ')} ({rule} rule)",
+        difference=difference.interval.value,
+        low=difference.interval.low,
+        high=difference.interval.high,
+        p_value=difference.p_family,
+        verdict=difference.verdict,
     )
 
 
