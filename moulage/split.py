@@ -1,21 +1,24 @@
 """The split: which part each image belongs to.
 
 In:  image ids, lesion ids and parts, row by row.   Out: a frozen record with a digest.
-Knows nothing of how parts are chosen (`splits/`) or used.
+Knows nothing of how parts are chosen (`splits/`) or used. pandas is imported where it is used:
+study files name parts, and a command that reads one must not wait for pandas.
 """
 
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from moulage.errors import DataError, examples
 from moulage.store import digest_of, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Part = Literal["train", "validation", "calibration", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "calibration", "test")
@@ -64,6 +67,8 @@ def positions(split: Split, image_ids: Sequence[str] | NDArray[np.str_]) -> NDAr
 
     Raises DataError where the split names an image that `image_ids` lacks.
     """
+    import pandas as pd
+
     where = pd.Index(np.asarray(image_ids, dtype=str)).get_indexer(pd.Index(split.image_ids))
     if (where < 0).any():
         lost = split.image_ids[where < 0]
@@ -81,6 +86,8 @@ def write_split(split: Split, path: Path) -> None:
 
 def read_split(path: Path) -> Split:
     """Read `image_id,lesion_id,part`; raises DataError where a column is missing."""
+    import pandas as pd
+
     frame = pd.read_csv(io.StringIO(path.read_text()), dtype=str)
     missing = [name for name in ("image_id", "lesion_id", "part") if name not in frame.columns]
     if missing:
@@ -95,7 +102,9 @@ def read_split(path: Path) -> Split:
     )
 
 
-def _frame(split: Split) -> pd.DataFrame:
+def _frame(split: Split) -> "pd.DataFrame":
+    import pandas as pd
+
     return pd.DataFrame(
         {"image_id": split.image_ids, "lesion_id": split.lesion_ids, "part": split.parts}
     )

@@ -8,7 +8,7 @@ Knows nothing of pixels, splits or networks.
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
@@ -21,7 +21,8 @@ from moulage.data.diagnoses import HAM10000, describe
 from moulage.data.sources import Place, open_place
 from moulage.errors import ConfigError, DataError, nearest
 
-KINDS = ("auto", "ham10000", "isic", "table", "folders")
+KINDS = ("auto", "ham10000", "isic", "casts", "table", "folders")
+_CASTS_SIGN = "plantings.csv"
 _log = logging.getLogger(__name__)
 
 
@@ -100,7 +101,7 @@ def _own_name(path: Path) -> str | None:
 
 
 def _name(kind: str, path: Path) -> str:
-    return "HAM10000" if kind == "ham10000" else path.resolve().stem
+    return {"ham10000": "HAM10000", "casts": "Casts"}.get(kind) or path.resolve().stem
 
 
 def _resolve_kind(
@@ -121,7 +122,7 @@ def _resolve_kind(
 def _detect(place: Place) -> str:
     """Name the kind by what lies there; the surest sign counts first."""
     if ham10000.find_table(place):
-        return "ham10000"
+        return "casts" if _are_casts(place) else "ham10000"
     if isic.find_table(place):
         return "isic"
     if folders.has_folders(place):
@@ -134,6 +135,10 @@ def _detect(place: Place) -> str:
         "the columns image, MEL, NV …, no two folders named after diagnoses, and no single "
         "table. Name the folder that holds them, or say `kind`, `table` and `columns`."
     )
+
+
+def _are_casts(place: Place) -> bool:
+    return any(PurePosixPath(name).name == _CASTS_SIGN for name in place.names)
 
 
 def _read_ham10000(
@@ -176,6 +181,7 @@ def _read_folders(
 _READERS = {
     "ham10000": _read_ham10000,
     "isic": _read_isic,
+    "casts": _read_ham10000,  # casts borrow its layout, but neither its name nor its licence
     "table": _read_table,
     "folders": _read_folders,
 }

@@ -25,8 +25,12 @@ class _Model(BaseModel):
 class DatasetConfig(_Model):
     """`[dataset]`: where the images are and what their labels mean."""
 
-    path: Path = Field(description="folder, zip or table; relative to where the command is run")
-    kind: Literal["auto", "ham10000", "isic", "table", "folders"] = Field(
+    path: Path | None = Field(
+        None,
+        description="folder, zip or table, relative to where the command is run; left out, "
+        "synthetic casts are drawn into the cache",
+    )
+    kind: Literal["auto", "ham10000", "isic", "casts", "table", "folders"] = Field(
         "auto", description="layout of the data set; auto looks for the known ones"
     )
     table: str | None = Field(None, description="the table's file, below `path`")
@@ -172,7 +176,7 @@ class StudyConfig(_Model):
 
     name: Name = Field("study", pattern=_NAME)
     description: str = Field("", description="what the study asks, for its page")
-    dataset: DatasetConfig
+    dataset: DatasetConfig = DatasetConfig()
     split: SplitConfig = SplitConfig()
     images: ImagesConfig = ImagesConfig()
     machine: MachineConfig = MachineConfig()

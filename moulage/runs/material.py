@@ -14,6 +14,7 @@ from moulage.catalogue import Catalogue
 from moulage.data.dataset import Dataset, open_dataset
 from moulage.data.pixels import Pixels, build_pixels
 from moulage.evaluation.priors import class_prior
+from moulage.runs.atelier import drawn_casts
 from moulage.runs.config import StudyConfig
 from moulage.runs.study import Cell
 from moulage.split import Part, Split, positions
@@ -64,7 +65,7 @@ def read_images(study: StudyConfig, progress: Progress) -> Images:
     """Read a study's catalogue and decode its images, or map them from the cache."""
     dataset = study.dataset
     opened = open_dataset(
-        dataset.path,
+        dataset.path or drawn_casts(),
         kind=dataset.kind,
         columns=dataset.columns or None,
         table=dataset.table,
