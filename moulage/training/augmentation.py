@@ -3,8 +3,8 @@
 In:  images (n, 3, H, W) float32 in [0, 1] and numbers drawn for each image.
 Out: images of the same shape.
 Why batched: parameters are drawn an image at a time, so that a draw depends on the image and
-the epoch alone, but the arithmetic runs on the whole batch, which is many times faster than
-a call an image (docs/decisions/augmentation.md).
+the epoch alone; the arithmetic runs on the whole batch, mirrors borders, and is one kernel on an
+accelerator (docs/decisions/augmentation.md).
 """
 
 from collections.abc import Callable
