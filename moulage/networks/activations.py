@@ -36,11 +36,16 @@ class Activations:
         return len(self.array)
 
     def read(self, rows: NDArray[np.int64]) -> Tensor:
-        """Return maps (n, D, h, w) of some rows, channels last in memory."""
-        block = torch.from_numpy(np.array(self.array[rows]))
-        if block.dtype == torch.uint16:
-            block = block.view(torch.bfloat16)
-        return block.permute(0, 3, 1, 2)
+        """Return maps (n, D, h, w) of some rows, channels last in memory.
+
+        They lie in torch's memory, not numpy's: how numbers are aligned may change their sums.
+        """
+        is_half = self.array.dtype == np.uint16
+        kind = torch.uint16 if is_half else torch.float32
+        block = torch.empty((len(rows), *self.array.shape[1:]), dtype=kind)
+        block.numpy()[...] = self.array[rows]
+        maps = block.view(torch.bfloat16) if is_half else block
+        return maps.permute(0, 3, 1, 2)
 
     def pooled(self) -> NDArray[np.float32]:
         """Return each map's mean, (N, D) float32, reading a batch at a time."""

@@ -104,9 +104,22 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Tensors) -> None:
-    """Put back what `optimizer_tensors` returned."""
+    """Put back what `optimizer_tensors` returned, each laid out in memory as its parameter.
+
+    Files know no channels-last: a fused optimizer walks raw memory and would pair the wrong
+    numbers.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     memory: dict[int, Tensors] = {}
     for key, value in tensors.items():
         index, name = key.split("/", 1)
-        memory.setdefault(int(index), {})[name] = value
+        parameter = parameters[int(index)]
+        is_alike = value.shape == parameter.shape
+        laid_out = laid_out_as(parameter, value) if is_alike else value
+        memory.setdefault(int(index), {})[name] = laid_out
     optimizer.load_state_dict({**optimizer.state_dict(), "state": memory})
+
+
+def laid_out_as(model: Tensor, values: Tensor) -> Tensor:
+    """Return values of the same shape in the memory layout of `model`, on its device."""
+    return torch.empty_like(model, dtype=values.dtype, requires_grad=False).copy_(values)

@@ -33,6 +33,8 @@ from moulage.training.augmentation import Augmentation, mix
 from moulage.training.batches import Place, Source, order_of_epoch
 from moulage.training.checkpoint import (
     State,
+    Tensors,
+    laid_out_as,
     optimizer_tensors,
     read_state,
     restore_optimizer,
@@ -76,36 +78,40 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Step:
-    """What one phase's steps share."""
+    """What one phase's steps share.
+
+    live: the tensors above the boundary, as the modules hold them; start: what they were when
+    the phase began.
+    """
 
     job: Job
     phase: Phase
     boundary: int
     source: Source
     optimizer: torch.optim.Optimizer
-    live: dict[str, Tensor]
+    live: Tensors
+    start: Tensors
     n_steps: int
 
 
 def run_phases(job: Job, phases: tuple[Phase, ...]) -> State:
     """Train every phase that is not yet done, each from the best weights so far."""
     state = _resume(job)
-    with _interrupt_at_steps() as interrupted:
-        for index in range(state.phase, len(phases)):
-            run_phase(job, phases[index], state, interrupted)
-            state.begin_phase(index + 1)
-            _keep_start(job, state)
+    for index in range(state.phase, len(phases)):
+        run_phase(job, phases[index], state)
+        state.begin_phase(index + 1)
+        _keep_start(job, state)
     return state
 
 
-def run_phase(job: Job, phase: Phase, state: State, interrupted: Callable[[], bool]) -> None:
+def run_phase(job: Job, phase: Phase, state: State) -> None:
     """Train what lies above one boundary and leave the best weights in the classifier."""
     started = time.monotonic() - state.seconds[state.phase]
     step = _prepare(job, phase, state)
     while state.epoch < phase.epochs and not (phase.patience and state.stale >= phase.patience):
-        run_epoch(step, state, started, interrupted)
-    if state.best:
-        _load(step.live, state.best)
+        with _interrupt_at_steps() as interrupted:
+            run_epoch(step, state, started, interrupted)
+    _load(step.live, state.best or step.start)
     job.on_phase_end(state.phase, phase, state, step.source)
 
 
@@ -129,6 +135,8 @@ def run_epoch(step: Step, state: State, started: float, interrupted: Callable[[]
     _finish_epoch(step, state, time.monotonic() - epoch_started)
     state.seconds[state.phase] = time.monotonic() - started
     _keep(step, state)
+    if interrupted():
+        raise KeyboardInterrupt
 
 
 def train_step(step: Step, state: State, rows: NDArray[np.int64], place: Place) -> None:
@@ -210,9 +218,11 @@ def _prepare(job: Job, phase: Phase, state: State) -> Step:
         weight_decay=phase.weight_decay,
     )
     live = classifier.state_above(boundary)
+    start = _copy(live)
     if state.live:
         _load(live, state.live)
         restore_optimizer(optimizer, state.optimizer)
+        state.average = {name: laid_out_as(live[name], t) for name, t in state.average.items()}
     elif phase.average:
         state.average = _copy(live)
     n_batches = len(order_of_epoch(job.train_rows, phase.batch, Place(seed=0, phase=0, epoch=0)))
@@ -223,6 +233,7 @@ def _prepare(job: Job, phase: Phase, state: State) -> Step:
         source=source,
         optimizer=optimizer,
         live=live,
+        start=start,
         n_steps=n_batches * phase.epochs,
     )
 
@@ -365,11 +376,11 @@ def _start_file(job: Job, phase: int) -> Path:
     return job.folder / f"start-{phase}.safetensors"
 
 
-def _copy(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _copy(tensors: Tensors) -> Tensors:
     return {name: tensor.detach().clone() for name, tensor in tensors.items()}
 
 
-def _load(live: dict[str, Tensor], tensors: dict[str, Tensor]) -> None:
+def _load(live: Tensors, tensors: Tensors) -> None:
     with torch.no_grad():
         for name, tensor in live.items():
             tensor.copy_(tensors[name])

@@ -1,0 +1,337 @@
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from moulage.errors import RunError
+from moulage.networks.classifier import Classifier
+from moulage.training import loop
+from moulage.training.augmentation import Augmentation
+from moulage.training.checkpoint import State, read_state, write_state
+from moulage.training.imbalance import Treatment
+from moulage.training.loop import CHECKPOINT, Job, run_phases
+from moulage.training.phases import Phase
+
+HEAD = Phase(name="frozen", train_from="head", epochs=2, batch=5, learning_rate=1e-2)
+ALL = Phase(name="fine-tuned", train_from="all", epochs=2, batch=5, learning_rate=1e-3)
+# One of everything that draws, remembers or averages.
+RICH = (
+    replace(HEAD, schedule="one_cycle", warmup=0.3, average=0.9, patience=2, optimizer="adamw"),
+    replace(
+        ALL,
+        schedule="one_cycle",
+        warmup=0.3,
+        average=0.9,
+        patience=2,
+        optimizer="adamw",
+        weight_decay=0.05,
+        clip_norm=1.0,
+        label_smoothing=0.1,
+    ),
+)
+RICH_AUGMENTATION = Augmentation(
+    flips=True, turns=True, rotation=20.0, scale=(0.8, 1.1), brightness=0.2, mixup=0.4, cutmix=1.0
+)
+
+
+class KilledError(Exception):
+    """What a test throws in place of SIGKILL."""
+
+
+def killer(at: int) -> Callable[[str, int, int], None]:
+    """Return a progress callback that throws at the step numbered `at`, counted from 1."""
+    seen: list[int] = []
+
+    def progress(what: str, done: int, total: int) -> None:
+        seen.append(done)
+        if len(seen) == at:
+            raise KilledError
+
+    return progress
+
+
+def outcome(studio: Any) -> dict[str, bytes]:
+    """The bytes of every predictions file."""
+    return {path.name: path.read_bytes() for path in sorted(studio.folder.glob("*.parquet"))}
+
+
+def rows_of(state: State) -> list[dict[str, Any]]:
+    """The history without what depends on the clock."""
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in state.history]
+
+
+def below(classifier: Classifier, boundary: int) -> dict[str, Tensor]:
+    above = classifier.state_above(boundary)
+    return {k: v.clone() for k, v in classifier.state_dict().items() if k not in above}
+
+
+def quiet(what: str, done: int, total: int) -> None:
+    """Report progress to nobody."""
+
+
+def rich_job(studio: Any, progress: Callable[[str, int, int], None] = quiet) -> Job:
+    """Return a job with everything switched on that draws, remembers or averages."""
+    treatment = Treatment(kind="class_weight")
+    job: Job = studio.job(augmentation=RICH_AUGMENTATION, treatment=treatment, progress=progress)
+    return job
+
+
+def test_a_run_killed_in_any_epoch_ends_in_the_same_bytes(studio_in: Any, tmp_path: Path) -> None:
+    whole = studio_in(tmp_path / "whole")
+    state = run_phases(rich_job(whole), RICH)
+    assert sorted(outcome(whole)) == ["fine-tuned.parquet", "frozen.parquet"]
+    assert len(state.history) == 4
+    for at in (2, 4, 9, 11):
+        killed = studio_in(tmp_path / f"killed-{at}")
+        with pytest.raises(KilledError, match=r"^$"):
+            run_phases(rich_job(killed, killer(at)), RICH)
+        assert rows_of(run_phases(rich_job(killed), RICH)) == rows_of(state), at
+        assert outcome(killed) == outcome(whole), at
+
+
+def test_a_run_killed_at_every_step_again_and_again_ends_in_the_same_bytes(
+    studio_in: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "_CHECKPOINT_EVERY_S", 0.0)
+    whole, killed = studio_in(tmp_path / "whole"), studio_in(tmp_path / "killed")
+    state = run_phases(rich_job(whole), RICH)
+    for _ in range(3 * len(state.history) - 1):  # each life takes two steps and keeps the first
+        with pytest.raises(KilledError, match=r"^$"):
+            run_phases(rich_job(killed, killer(2)), RICH)
+    assert rows_of(run_phases(rich_job(killed), RICH)) == rows_of(state)
+    assert outcome(killed) == outcome(whole)
+
+
+def test_a_run_killed_between_two_phases_ends_in_the_same_bytes(
+    studio_in: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = studio_in(tmp_path / "whole")
+    run_phases(whole.job(), (HEAD, ALL))
+    writers = {"start": loop.write_bytes, "state": write_state}
+    for victim, at in (("start", 1), ("state", 3), ("state", 6)):
+        killed, n_calls = studio_in(tmp_path / f"{victim}{at}"), []
+
+        def stumble(
+            *given: Any, victim: str = victim, at: int = at, n: list[int] = n_calls
+        ) -> None:
+            n.append(1)
+            if len(n) == at:
+                raise KilledError
+            writers[victim](*given)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(loop, "write_bytes" if victim == "start" else "write_state", stumble)
+            with pytest.raises(KilledError, match=r"^$"):
+                run_phases(killed.job(), (HEAD, ALL))
+        run_phases(killed.job(), (HEAD, ALL))
+        assert outcome(killed) == outcome(whole), (victim, at)
+
+
+def test_what_lies_below_the_boundary_keeps_every_bit(studio: Any) -> None:
+    job = studio.job()
+    boundary = job.classifier.boundary("blocks.1")
+    before = below(job.classifier, boundary)
+    assert any("running_var" in name for name in before)
+    phase = replace(ALL, train_from="blocks.1", learning_rate=1e-2)
+    run_phases(job, (phase,))
+    after = below(job.classifier, boundary)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize(("policy", "moves"), [("update", True), ("fixed", False)])
+def test_batchnorm_policy_decides_whether_the_backbones_statistics_follow(
+    studio: Any, policy: Any, moves: bool
+) -> None:
+    job = studio.job()
+    run_phases(job, (replace(ALL, batchnorm=policy, epochs=1),))
+    network = job.classifier.network.state_dict()
+    fresh = studio.job().classifier.network.state_dict()
+    means = [name for name in network if name.endswith("running_mean")]
+    assert all(torch.equal(network[name], fresh[name]) != moves for name in means)
+    head = job.classifier.head.state_dict()
+    assert head["4.running_mean"].abs().max() > 0, "the head's statistics always follow"
+
+
+def test_the_best_weights_of_an_epoch_are_kept_not_the_last(studio: Any) -> None:
+    digests: list[str] = []
+    phase = replace(HEAD, epochs=8, learning_rate=0.3)
+    job = studio.job()
+    keep = loop._keep
+
+    def spy(step: Any, state: State) -> None:
+        digests.append(step.job.classifier.digest())
+        keep(step, state)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "_keep", spy)
+        state = run_phases(job, (phase,))
+    losses = [row["validation_loss"] for row in state.history]
+    assert int(np.argmin(losses)) < len(losses) - 1, "the case needs a best before the last"
+    assert job.classifier.digest() == digests[int(np.argmin(losses))]
+    assert state.best_loss == min(losses)
+
+
+def test_a_phase_that_gains_nothing_leaves_the_weights_it_began_with(studio: Any) -> None:
+    job = studio.job()
+    ruinous = replace(ALL, learning_rate=5.0, epochs=2)
+    state = run_phases(job, (HEAD, ruinous))
+    assert state.best_phase == 0, "the case needs a second phase without gain"
+    (_, after_first), (_, after_second) = studio.ends
+    assert after_second == after_first == job.classifier.digest()
+    assert state.best_loss == min(row["validation_loss"] for row in state.history)
+
+
+def test_a_head_phase_after_fine_tuning_computes_its_activations_anew(studio: Any) -> None:
+    job = studio.job()
+    n_stages = len(job.classifier.stages)
+    polish = replace(HEAD, name="polish")
+    strong = replace(ALL, learning_rate=3e-3, epochs=4)
+    run_phases(job, (HEAD, strong, polish))
+    assert studio.boundaries == [n_stages, 0, n_stages]
+    assert studio.ends[0][1] != studio.ends[1][1]
+    cached = list((studio.folder.parent / "cache" / "activations").glob("[!.]*"))
+    assert len(cached) == 2
+
+
+def test_activations_train_a_head_as_pixels_below_a_frozen_backbone_do(studio: Any) -> None:
+    job = studio.job()
+    boundary = job.classifier.boundary("head")
+    from_disk, rows = job.source_at(boundary), np.arange(6)
+    images = job.source_at(0).plain(rows)
+    job.classifier.eval()
+    with torch.inference_mode():
+        through = job.classifier.logits(images, 0)
+        short = job.classifier.logits(from_disk.plain(rows), boundary)
+    torch.testing.assert_close(short, through, rtol=1e-4, atol=1e-5)
+
+
+def test_patience_ends_a_phase_that_no_longer_gains(studio: Any) -> None:
+    state = run_phases(studio.job(), (replace(HEAD, epochs=30, learning_rate=0.5, patience=2),))
+    losses = [row["validation_loss"] for row in state.history]
+    assert len(losses) < 30
+    assert int(np.argmin(losses)) == len(losses) - 3, "two epochs without gain, then the end"
+
+
+def test_a_loss_that_is_no_number_ends_in_one_sentence_and_keeps_the_checkpoint(
+    studio: Any,
+) -> None:
+    class Poisoned(Treatment):
+        def loss(self, scores: Tensor, targets: Tensor, prior: Tensor) -> Tensor:
+            return scores.sum() * float("nan")
+
+    run_phases_until = replace(HEAD, epochs=4)
+    with pytest.raises(KilledError, match=r"^$"):
+        run_phases(studio.job(progress=killer(7)), (run_phases_until,))
+    before = (studio.folder / CHECKPOINT).read_bytes()
+    message = (
+        r"^The training loss must be finite; got nan in phase `frozen`, epoch 3, step 1, at a "
+        r"learning rate of 0\.01\. Lower `learning_rate`"
+    )
+    with pytest.raises(RunError, match=message):
+        run_phases(studio.job(treatment=Poisoned()), (run_phases_until,))
+    assert (studio.folder / CHECKPOINT).read_bytes() == before
+    assert read_state(studio.folder / CHECKPOINT).epoch == 2
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 4])
+def test_an_interrupt_waits_for_the_step_and_keeps_it(studio: Any, at: int) -> None:
+    seen: list[str] = []
+
+    def press(what: str, done: int, total: int) -> None:
+        seen.append(what)
+        if len(seen) == at:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        run_phases(studio.job(progress=press), (HEAD,))
+    assert signal.getsignal(signal.SIGINT) == handler
+    state = read_state(studio.folder / CHECKPOINT)
+    assert 3 * state.epoch + state.step == at
+
+
+def test_an_interrupt_while_an_epoch_is_measured_keeps_the_epoch(
+    studio: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = loop._measure
+
+    def press(step: Any) -> dict[str, float]:
+        os.kill(os.getpid(), signal.SIGINT)
+        return measure(step)
+
+    monkeypatch.setattr(loop, "_measure", press)
+    with pytest.raises(KeyboardInterrupt):
+        run_phases(studio.job(), (HEAD,))
+    state = read_state(studio.folder / CHECKPOINT)
+    assert (state.epoch, state.step, len(state.history)) == (1, 0, 1)
+
+
+def test_an_interrupt_while_activations_are_computed_is_heard_at_once(studio: Any) -> None:
+    def press(boundary: int) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("the interrupt was not heard")
+
+    with pytest.raises(KeyboardInterrupt):
+        run_phases(studio.job(source_at=press), (HEAD,))
+
+
+def test_the_average_covers_weights_and_running_statistics(studio: Any) -> None:
+    phase = replace(ALL, average=0.5, epochs=1)
+    job = studio.job()
+    start = {name: t.detach().clone() for name, t in job.classifier.state_above(0).items()}
+    seen = [start]
+
+    def note(what: str, done: int, total: int) -> None:
+        seen.append({k: t.detach().clone() for k, t in job.classifier.state_above(0).items()})
+
+    run_phases(replace(job, progress=note), (phase,))
+    kept = job.classifier.state_above(0)
+    for name in ("network.bn1.running_var", "network.conv_stem.weight", "head.2.bias"):
+        average = seen[0][name].double()
+        for done, live in enumerate(seen[1:]):
+            decay = min(0.5, (1 + done) / (10 + done))
+            average = decay * average + (1 - decay) * live[name].double()
+        torch.testing.assert_close(kept[name].double(), average, rtol=1e-5, atol=1e-7)
+        assert not torch.equal(kept[name], seen[-1][name])
+
+
+def test_smoothed_targets_and_class_weights_give_the_loss_of_the_formula(studio: Any) -> None:
+    job = studio.job(treatment=Treatment(kind="class_weight"))
+    rows = np.array([0, 1, 2, 3])
+    targets = loop._targets(job, replace(HEAD, label_smoothing=0.3), rows)
+    expected = np.full((4, 3), 0.1)
+    expected[np.arange(4), job.labels[rows]] += 0.7
+    np.testing.assert_allclose(targets.numpy(), expected, rtol=1e-6)
+
+
+def test_the_validation_loss_is_plain_cross_entropy_at_the_natural_prior(studio: Any) -> None:
+    job = studio.job(treatment=Treatment(kind="class_weight"))
+    shift = np.array([0.3, -0.2, 0.1])
+    job.classifier.set_prior_shift(shift)
+    state = run_phases(job, (replace(HEAD, epochs=1),))
+    rows = job.validation_rows
+    with torch.inference_mode():
+        scores = job.classifier.eval()(job.source_at(0).plain(rows), 0).double()
+    loss = torch.nn.functional.cross_entropy(
+        scores + torch.from_numpy(shift), torch.from_numpy(job.labels[rows])
+    )
+    assert state.history[0]["validation_loss"] == pytest.approx(float(loss), rel=1e-4)
+
+
+def test_training_images_are_drawn_again_each_epoch_and_alike_for_the_same_seed(
+    studio_in: Any, tmp_path: Path
+) -> None:
+    augmentation = Augmentation(flips=True, turns=True)
+    rows = {}
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        job = studio_in(tmp_path / name).job(seed=seed, augmentation=augmentation)
+        rows[name] = rows_of(run_phases(job, (HEAD,)))
+    assert rows["a"] == rows["b"]
+    assert rows["a"] != rows["c"]
