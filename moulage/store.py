@@ -33,18 +33,19 @@ except ImportError:  # Windows refuses to delete a file that is open: no lock is
 
 _BUILDING = ".building-"
 _LOCK = "lock"
-_KEY = "key.json"
+_KEY, _ABOUT = "key.json", "about.json"
 _STALE_S = 24 * 3600
 _held: dict[Path, int] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One finished folder of the cache."""
+    """One finished folder of the cache; `about` is for people and no part of its key."""
 
     folder: Path
     kind: str
     key: Mapping[str, Any]
+    about: Mapping[str, Any]
     size_bytes: int
     used_at: float
 
@@ -164,9 +165,12 @@ def find(kind: str, key: Mapping[str, Any]) -> Path | None:
 
 
 @contextmanager
-def publish(kind: str, key: Mapping[str, Any]) -> Iterator[Path]:
+def publish(
+    kind: str, key: Mapping[str, Any], *, about: Mapping[str, Any] | None = None
+) -> Iterator[Path]:
     """Yield an empty folder to fill; at a clean end it becomes the folder of this key.
 
+    about: what lists of the cache say of it, such as its data set; it changes no key.
     Where another builder was faster, ours is dropped: both hold the same content.
     """
     room = cache_folder() / kind
@@ -177,6 +181,7 @@ def publish(kind: str, key: Mapping[str, Any]) -> Iterator[Path]:
         raise _refusal(building, error) from error
     try:
         yield building
+        write_json(building / _ABOUT, dict(about or {}))
         write_json(building / _KEY, dict(key))
         _rename(building, room / digest_of(key))
     except OSError as error:
@@ -275,9 +280,14 @@ def _entry(path: Path) -> Entry:
         folder=path.parent,
         kind=path.parent.parent.name,
         key=json.loads(path.read_text()),
+        about=_read_about(path.with_name(_ABOUT)),
         size_bytes=sum(file.stat().st_size for file in files),
         used_at=path.stat().st_mtime,
     )
+
+
+def _read_about(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text())) if path.is_file() else {}
 
 
 def _sweep_unfinished() -> None:

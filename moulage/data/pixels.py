@@ -128,7 +128,8 @@ def _build(
         resize=resize,
         threads=threads,
     )
-    with store.publish(_KIND, key) as folder:
+    about = {"dataset": catalogue.name, "root": str(catalogue.root)}
+    with store.publish(_KIND, key, about=about) as folder:
         broken = _write(folder / _ARRAY, batches, _shape(key), progress)
         _check_broken(broken, catalogue, refuses=refuses)
         store.write_json(folder / _BROKEN, [asdict(fault) for fault in broken])

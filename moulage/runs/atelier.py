@@ -26,7 +26,7 @@ def drawn_casts() -> Path:
     folder = store.find(KIND, key)
     if folder is None:
         logger.info("drawing %s synthetic lesion images", f"{N_IMAGES:,}")
-        with store.publish(KIND, key) as building:
+        with store.publish(KIND, key, about={"dataset": "Casts"}) as building:
             make_casts(building, n_images=N_IMAGES, seed=SEED, size=SIZE)
             _fix_times(building)
         folder = store.find(KIND, key)

@@ -24,7 +24,7 @@ from moulage.networks.machine import Machine, resolve_machine
 from moulage.networks.registry import backbone_named
 from moulage.networks.weights import WeightsFile, find_weights, load_weights
 from moulage.runs import folder as folders
-from moulage.runs.baselines import keep_baselines
+from moulage.runs.baselines import keep_baselines, read_baselines
 from moulage.runs.material import Material, Progress
 from moulage.runs.outcome import PhaseEnd, keep_outcome
 from moulage.runs.study import Cell
@@ -55,7 +55,7 @@ def run_cell(
     classifier, weights = build(cell, material)
     classifier.to(machine.device)
     _begin(path, resolved, machine, material)
-    job = _job_of(cell, material, classifier, machine, path, progress)
+    job = job_of(cell, material, classifier, machine, path, progress)
     phases = tuple(Phase(**phase.model_dump()) for phase in cell.experiment.phases)
     state = run_phases(job, phases)
     keep_outcome(cell, material, job, weights, state, phases)
@@ -89,13 +89,16 @@ def build(cell: Cell, material: Material) -> tuple[Classifier, WeightsFile | Non
 def keep_cell_baselines(
     cell: Cell, material: Material, folder: Path, *, progress: Progress
 ) -> None:
-    """Fit the baselines of a cell's split on what its backbone starts from."""
+    """Fit the baselines of a cell's split on what its backbone starts from, once."""
+    path = folder / f"baselines-{cell.split_name}"
+    if read_baselines(path, material.split.digest):
+        return
     classifier, _ = build(cell, material)
     machine = resolve_machine(**cell.study.machine.model_dump())
     keep_baselines(
         material,
         classifier.to(machine.device),
-        folder=folder / f"baselines-{cell.split_name}",
+        folder=path,
         machine=machine,
         progress=progress,
     )
@@ -135,7 +138,7 @@ def _begin(path: Path, resolved: dict[str, Any], machine: Machine, material: Mat
     write_text(path / folders.STUDY, tomli_w.dumps({**resolved, "resolved": here}))
 
 
-def _job_of(
+def job_of(
     cell: Cell,
     material: Material,
     classifier: Classifier,
@@ -143,6 +146,7 @@ def _job_of(
     path: Path,
     progress: Progress,
 ) -> Job:
+    """Open a cell into what its training needs; `path` is where that may write."""
     experiment = cell.experiment
     treatment = Treatment(**experiment.imbalance.model_dump())
     augmentation = Augmentation(**experiment.augmentation.model_dump())

@@ -107,7 +107,7 @@ def run_phases(job: Job, phases: tuple[Phase, ...]) -> State:
 def run_phase(job: Job, phase: Phase, state: State) -> None:
     """Train what lies above one boundary and leave the best weights in the classifier."""
     started = time.monotonic() - state.seconds[state.phase]
-    step = _prepare(job, phase, state)
+    step = prepare(job, phase, state)
     while state.epoch < phase.epochs and not (phase.patience and state.stale >= phase.patience):
         with _interrupt_at_steps() as interrupted:
             run_epoch(step, state, started, interrupted)
@@ -205,7 +205,7 @@ def _resume(job: Job) -> State:
     return state
 
 
-def _prepare(job: Job, phase: Phase, state: State) -> Step:
+def prepare(job: Job, phase: Phase, state: State) -> Step:
     """Read or compute what lies below the boundary, and put the state into the modules."""
     classifier = job.classifier
     boundary = classifier.boundary(phase.train_from)

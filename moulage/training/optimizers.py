@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 OptimizerKind = Literal["adam", "adamw"]
-ScheduleKind = Literal["constant", "cosine", "one_cycle"]
+ScheduleKind = Literal["constant", "cosine", "one_cycle", "ramp"]
 _START, _END = 1 / 25, 1 / 250_000
+RAMP = 1e-6
 
 
 def build_optimizer(
@@ -34,9 +35,12 @@ def scheduled_rate(
 
     warmup: share of the steps over which the rate climbs, linearly for `constant` and
     `cosine`; `one_cycle` climbs from peak/25 along a half cosine and ends at peak/250,000, as
-    torch's OneCycleLR does [smith2018].
+    torch's OneCycleLR does [smith2018]; `ramp` grows from peak · RAMP to the peak by the same
+    factor a step, for the range test.
     """
     n_warm = warmup * n_steps
+    if kind == "ramp":
+        return float(peak * RAMP ** (1 - step / max(n_steps - 1, 1)))
     if kind == "one_cycle":
         return _one_cycle(step, n_steps, peak, n_warm)
     if step < n_warm:
