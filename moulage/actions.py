@@ -5,6 +5,7 @@ torch, pandas or scikit-learn are imported inside the functions that need them, 
 runs stays quick.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,20 @@ from moulage import store
 from moulage.runs.folder import REPORT, RunFolder, find_runs, open_run
 
 if TYPE_CHECKING:
+    from moulage.casts.generator import Casts
     from moulage.catalogue import Catalogue
+    from moulage.networks.inventory import Stocked
+    from moulage.networks.shelf import Finding
     from moulage.runs.application import Answers, Foreign
+    from moulage.runs.checkup import Checkup
+    from moulage.runs.demonstration import Demonstration
+    from moulage.runs.features import Features
+    from moulage.runs.holdings import Holding
     from moulage.runs.schedule import Outcome
     from moulage.split import Part, Split
+    from moulage.training.range_test import RangeTest
+
+logger = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int], None]
 StrPath = str | Path
@@ -163,3 +174,168 @@ def make_split(
     if out is not None:
         write_split(made, Path(out))
     return made
+
+
+def backbones(names: Sequence[str] = ()) -> "tuple[Stocked, ...]":
+    """Describe backbones: sizes, scaling, licences, and where each one's weights lie here."""
+    from moulage.networks.inventory import inventory
+
+    return inventory(names)
+
+
+def fetch_weights(
+    to: StrPath,
+    names: Sequence[str] = (),
+    *,
+    endpoint: str | None = None,
+    progress: Progress = _silently,
+) -> "tuple[Finding, ...]":
+    """Fill a folder with ImageNet weights from the hub, those of the paper without names."""
+    from moulage.networks import shelf
+    from moulage.networks.registry import BACKBONES, backbone_named
+
+    chosen = [backbone_named(name) for name in names or BACKBONES]
+    return shelf.fetch_weights(chosen, to=Path(to), endpoint=endpoint, progress=progress)
+
+
+def verify_weights(folder: StrPath) -> "tuple[Finding, ...]":
+    """Hold each file of a weights folder against its names, shapes and digest."""
+    from moulage.networks import shelf
+
+    return shelf.verify_weights(Path(folder))
+
+
+def demo(
+    *, out: StrPath = "runs", fresh: bool = False, progress: Progress = _silently
+) -> "Demonstration":
+    """Train on casts from the starter, from random weights and from ImageNet's if they are here.
+
+    The study file is copied to `out`, so that it can be changed and run on other images.
+    """
+    from moulage.runs.demonstration import STUDY_FILE, demonstrated, draw_programme
+
+    programme = draw_programme()
+    logger.info(programme.note)
+    copied = Path(out) / STUDY_FILE.name
+    store.write_text(copied, STUDY_FILE.read_text())
+    outcome = train(
+        STUDY_FILE,
+        out=out,
+        only=programme.experiments,
+        changes=programme.changes,
+        fresh=fresh,
+        progress=progress,
+    )
+    page = outcome.folder / COMPARISON_PAGE
+    return demonstrated(outcome.finished, page=page, study_file=copied)
+
+
+def make_casts(
+    folder: StrPath,
+    *,
+    n_images: int = 1000,
+    seed: int = 0,
+    size: tuple[int, int] = (200, 150),
+    hair: float = 0.20,
+    dark_corners: float = 0.12,
+    rulers: Sequence[tuple[str, float, float]] = (),
+    wrong_labels: float = 0.0,
+    near_duplicates: int = 0,
+) -> "Casts":
+    """Draw a folder of synthetic lesion images; shares in [0, 1] say how much is planted.
+
+    rulers: (diagnosis, share of it, share elsewhere). near_duplicates: of each kind.
+    """
+    from moulage.casts import generator, planting
+
+    plantings: list[planting.Planting] = [
+        planting.Hair(share=hair),
+        planting.DarkCorners(share=dark_corners),
+        planting.WrongLabels(share=wrong_labels),
+        *(planting.Ruler(diagnosis=d, share=s, share_elsewhere=e) for d, s, e in rulers),
+    ]
+    if near_duplicates:
+        plantings.append(planting.NearDuplicates(n_each=near_duplicates))
+    return generator.make_casts(
+        Path(folder), n_images=n_images, seed=seed, size=size, plantings=plantings
+    )
+
+
+def list_cache() -> "tuple[Path, tuple[Holding, ...]]":
+    """Return the cache's folder and what it holds, by kind and data set."""
+    from moulage.runs.holdings import list_holdings
+
+    return store.cache_folder(), list_holdings()
+
+
+def prune_cache(
+    *, older_than_s: float | None = None, keep_bytes: float | None = None
+) -> tuple[list[store.Entry], list[store.Entry]]:
+    """Delete what was long unused or is too much; returns (deleted, still in use)."""
+    return store.prune(
+        older_than_s=older_than_s, keep_bytes=None if keep_bytes is None else int(keep_bytes)
+    )
+
+
+def examine() -> "Checkup":
+    """Say what this machine has, what a run on it would do, and what is missing for what."""
+    from moulage.runs import checkup
+
+    return checkup.examine()
+
+
+def extract_features(
+    source: StrPath,
+    dataset: StrPath,
+    *,
+    out: StrPath | None = None,
+    weights: str | None = None,
+    size: int = 128,
+    at: str = "head",
+    progress: Progress = _silently,
+    **layout: Any,
+) -> "Features":
+    """Return pooled activations with their ids, of a finished run or of a backbone.
+
+    out: a .npy or .parquet to write. weights, size: of a backbone. at: the boundary. layout:
+    further arguments of `read_dataset`.
+    """
+    from moulage.runs import features
+
+    if out is not None:
+        features.check_format(Path(out))
+    catalogue = read_dataset(dataset, **layout)
+    classifier = features.open_source(str(source), catalogue, weights=weights, size_px=size)
+    found = features.compute_features(classifier, catalogue, boundary=at, progress=progress)
+    if out is not None:
+        features.write_features(found, Path(out))
+    return found
+
+
+def range_test(
+    source: StrPath,
+    *,
+    experiment: str | None = None,
+    phase: str | None = None,
+    data: StrPath | None = None,
+    highest: float = 1.0,
+    n_steps: int = 100,
+    out: StrPath | None = None,
+    progress: Progress = _silently,
+) -> "RangeTest":
+    """Train one phase of a run or a study file while its learning rate climbs; keep nothing.
+
+    out: an .svg or .png for the curve; its numbers go to a .csv beside it.
+    """
+    from moulage.pages.figures.rates import check_format, draw_rates
+    from moulage.runs.rates import cell_of, test_rates
+
+    if out is not None:
+        check_format(Path(out))
+    cell = cell_of(Path(source), experiment=experiment, data=Path(data) if data else None)
+    found = test_rates(cell, phase=phase, highest=highest, n_steps=n_steps, progress=progress)
+    if out is not None:
+        picture = draw_rates(**found.curve(), file_format=Path(out).suffix[1:].lower())
+        store.write_bytes(Path(out), picture)
+        store.write_text(Path(out).with_suffix(".csv"), found.as_csv())
+    return found

@@ -6,11 +6,11 @@ Knows nothing but words: it parses them, calls `moulage.actions`, prints what co
 import logging
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
-from moulage.cli import application, splits, studies
+from moulage.cli import application, backbones, splits, studies, weights
 from moulage.errors import MoulageError
 
 app = typer.Typer(
@@ -37,8 +37,10 @@ for command in (
     application.predict,
     application.evaluate,
     splits.split,
+    backbones.backbones,
 ):
     app.command()(command)
+app.add_typer(weights.app, name="weights")
 
 
 def main() -> None:
@@ -48,5 +50,17 @@ def main() -> None:
     except MoulageError as error:
         if os.environ.get("MOULAGE_DEBUG"):
             raise
-        print(f"moulage: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
+        _end(str(error), error)
+    except OSError as error:  # a folder that may not be read, a disk that fails
+        if os.environ.get("MOULAGE_DEBUG"):
+            raise
+        where = f"`{error.filename}`" if error.filename else "A file"
+        reason = error.strerror or str(error)
+        _end(
+            f"{where} must be usable; got '{reason}'. Check where it is and who may use it.", error
+        )
+
+
+def _end(message: str, error: Exception) -> NoReturn:
+    print(f"moulage: {message}", file=sys.stderr)
+    raise SystemExit(2) from error

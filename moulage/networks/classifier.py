@@ -155,7 +155,7 @@ class Classifier(nn.Module):
     def count_parameters(self) -> int:
         """Count as Keras does: BatchNorm's running mean and variance included."""
         modules = [module for stage in self.stages for module in stage.modules]
-        return sum(_count(module) for module in (*modules, self.head))
+        return sum(count_parameters(module) for module in (*modules, self.head))
 
     def count_trainable(self, boundary: int) -> int:
         """Count the parameters above a boundary, as Keras does: without running statistics."""
@@ -227,6 +227,12 @@ def shape_at_head(network: nn.Module, size_px: int) -> tuple[int, int, int]:
     return n_channels, height, width
 
 
+def count_parameters(module: nn.Module) -> int:
+    """Count as Keras does: BatchNorm's running mean and variance included."""
+    tensors = [*module.parameters(), *module.buffers()]
+    return sum(tensor.numel() for tensor in tensors if tensor.is_floating_point())
+
+
 def as_numpy(tensor: Tensor) -> NDArray[Any]:
     """Return a tensor's values as an array; bfloat16, which numpy lacks, becomes float32."""
     tensor = tensor.detach().cpu()
@@ -238,11 +244,6 @@ def _freeze_statistics(module: nn.Module) -> None:
     for part in module.modules():
         if isinstance(part, _NORMS):
             part.eval()
-
-
-def _count(module: nn.Module) -> int:
-    tensors = [*module.parameters(), *module.buffers()]
-    return sum(tensor.numel() for tensor in tensors if tensor.is_floating_point())
 
 
 def _feed(digest: Any, state: dict[str, Tensor]) -> None:

@@ -55,7 +55,8 @@ def build_head(
 
 
 def _dense(n_in: int, n_out: int, generator: torch.Generator) -> nn.Linear:
-    layer = nn.Linear(n_in, n_out)
+    # Born empty: torch would fill it first, from a generator that is everybody's.
+    layer = nn.Linear(n_in, n_out, device="meta").to_empty(device="cpu")
     nn.init.xavier_uniform_(layer.weight, generator=generator)
     nn.init.zeros_(layer.bias)
     return layer

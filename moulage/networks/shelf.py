@@ -73,6 +73,12 @@ def verify_weights(folder: Path) -> tuple[Finding, ...]:
     return findings or (_fault(folder.name, "no .safetensors file is here"),)
 
 
+def skeleton_of(name: str) -> torch.nn.Module:
+    """Return the network's names and shapes without memory for its numbers."""
+    with torch.device("meta"):
+        return build_network(name, seed=0)
+
+
 def _fetch(
     backbone: Backbone, to: Path, endpoint: str | None, progress: FileProgress | None
 ) -> Finding:
@@ -85,7 +91,7 @@ def _fetch(
     if path.is_file() and listed.get(path.name, {}).get("sha256") == hub.digest_of_file(path):
         return Finding(file=path.name, words="was here already", is_fault=False)
     address = hub.address_of(backbone.hub_id, endpoint)
-    network = _skeleton(backbone.name)
+    network = skeleton_of(backbone.name)
     digest = hub.download(
         address,
         path,
@@ -121,7 +127,7 @@ def _verify(path: Path, *, is_listed: bool) -> Finding:
         backbone = backbone_named(architecture)
         file = weights.described(path, "this folder", backbone)
         weights.check_digest(file)
-        check_fit(_skeleton(backbone.name), path)
+        check_fit(skeleton_of(backbone.name), path)
     except MoulageError as error:
         return _fault(path.name, str(error))
     words = (
@@ -142,12 +148,6 @@ def _leftovers(folder: Path) -> list[Finding]:
         for path in sorted(folder.iterdir())
         if path.suffix in reasons
     ]
-
-
-def _skeleton(name: str) -> torch.nn.Module:
-    """Return the network's names and shapes without memory for its numbers."""
-    with torch.device("meta"):
-        return build_network(name, seed=0)
 
 
 def _fault(file: str, words: str) -> Finding:

@@ -1,5 +1,6 @@
 """A hub on this machine: files, ranges, digests, redirects, and connections that break."""
 
+import copy
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from moulage.networks import hub
 from moulage.networks.classifier import Classifier, InputContract, Recipe, build_classifier
+from moulage.networks.heads import HeadKind
 from moulage.networks.registry import backbone_named
 
 
@@ -119,24 +121,31 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MOULAGE_WEIGHTS", raising=False)
 
 
-def _recipe(name: str, *, size_px: int = 64, hidden: tuple[int, ...] = (16,)) -> Recipe:
+def _recipe(
+    name: str,
+    *,
+    size_px: int = 64,
+    hidden: tuple[int, ...] = (16,),
+    head: HeadKind = "pooled",
+    n_diagnoses: int = 3,
+) -> Recipe:
     return Recipe(
         backbone=name,
-        head="pooled",
+        head=head,
         hidden=hidden,
         dropout=0.0,
         contract=InputContract(
             size_px=size_px,
             resize="squash",
             scaling=backbone_named(name).scaling,
-            diagnoses=("mel", "nv", "bcc"),
+            diagnoses=tuple(f"dx{number}" for number in range(n_diagnoses)),
         ),
     )
 
 
 @pytest.fixture(scope="session")
 def recipe_of() -> Callable[..., Recipe]:
-    """Return a function that writes a small recipe with three diagnoses for a backbone."""
+    """Return a function that writes a small recipe for a backbone."""
     return _recipe
 
 
@@ -146,10 +155,15 @@ def pixels() -> NDArray[np.uint8]:
     return np.random.default_rng(42).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
 
 
-@pytest.fixture
-def classifier() -> Classifier:
-    """Return a small classifier of the family the paper begins with."""
+@pytest.fixture(scope="session")
+def _built() -> Classifier:
     return build_classifier(_recipe("mobilenetv2_100"), seed=42).eval()
+
+
+@pytest.fixture
+def classifier(_built: Classifier) -> Classifier:
+    """Return a small classifier of the family the paper begins with, a copy a test."""
+    return copy.deepcopy(_built)
 
 
 @pytest.fixture(autouse=True)
