@@ -28,3 +28,13 @@ def apply_view(images: NDArray[T], view: int) -> NDArray[T]:
 def inverse_view(view: int) -> int:
     """Return the view that undoes `view`: mirrored views undo themselves."""
     return view if view >= 4 else -view % 4
+
+
+def compose_views(first: int, second: int) -> int:
+    """Return the view that equals `second` applied after `first`.
+
+    >>> compose_views(1, 3), compose_views(4, 4)
+    (0, 0)
+    """
+    turns = first % 4 + (-(second % 4) if first >= 4 else second % 4)
+    return turns % 4 + (4 if (first >= 4) != (second >= 4) else 0)

@@ -117,8 +117,35 @@ class AugmentationConfig(_Model):
 class ImbalanceConfig(_Model):
     """`imbalance = "none"`, or a table with the treatment's numbers."""
 
-    kind: Literal["none", "class_weight", "logit_adjustment"] = "none"
+    kind: Literal[
+        "none",
+        "class_weight",
+        "oversample",
+        "augment",
+        "focal",
+        "logit_adjustment",
+        "balanced_softmax",
+    ] = Field("none", description="`balanced_softmax` is `logit_adjustment` with `tau = 1`")
+    scheme: Literal["balanced", "effective"] = Field(
+        "balanced", description="`class_weight`: 1 / images, or by effective number"
+    )
+    beta: float = Field(0.999, ge=0, lt=1, description="`class_weight`, effective number")
+    length: Literal["epoch", "majority"] = Field(
+        "epoch", description="`oversample`: as long as before, or all as many as the most common"
+    )
+    gamma: float = Field(2.0, ge=0, description="`focal`: how much what is right is damped")
     tau: float = Field(1.0, gt=0, description="strength of `logit_adjustment`")
+
+    @model_validator(mode="after")
+    def _check_alias(self) -> "ImbalanceConfig":
+        if self.kind == "balanced_softmax" and self.tau != 1:
+            raise ValueError("`balanced_softmax` has `tau = 1`; choose `logit_adjustment`")
+        return self
+
+    def plain(self) -> dict[str, Any]:
+        """Return the treatment's arguments, the alias resolved."""
+        kind = "logit_adjustment" if self.kind == "balanced_softmax" else self.kind
+        return {**self.model_dump(), "kind": kind}
 
 
 class PhaseConfig(_Model):
@@ -203,11 +230,11 @@ def read_study(path: Path, *, changes: Sequence[str] = (), data: Path | None = N
             f"A study must be a file that can be read; got {path} ({error.strerror}). "
             "`studies/` holds the ready ones."
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise ConfigError(f"{path} must be TOML; got: {error}. Correct that line.") from error
     content.setdefault("name", path.stem)
     if data is not None:
-        content.setdefault("dataset", {})["path"] = str(data)
+        _set(content, ["dataset", "path"], str(data), "--data")
     for change in changes:
         _apply(content, change)
     return parse_study(content, where=str(path))
@@ -217,14 +244,24 @@ def parse_study(content: dict[str, Any], *, where: str = "the study") -> StudyCo
     """Check the plain values of a study; raises ConfigError that names each fault."""
     content = dict(content)
     common = content.pop("common", {})
-    experiments = content.get("experiment", [])
-    if isinstance(experiments, list) and isinstance(common, dict):
+    if not isinstance(common, dict):
+        raise ConfigError(
+            f"`common` must be a table in {where}; got {_short(common)}. Write `[common]`."
+        )
+    if experiments := _tables(content):
         content["experiment"] = [{**common, **experiment} for experiment in experiments]
     try:
         return StudyConfig.model_validate(content)
     except ValidationError as error:
         faults = "; ".join(_faults(error))
         raise ConfigError(f"{where} must follow the study file's rules: {faults}.") from error
+
+
+def _tables(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the study's experiments, or none where they are no list of tables."""
+    found = content.get("experiment")
+    is_list = isinstance(found, list) and all(isinstance(one, dict) for one in found)
+    return found if is_list and found else []
 
 
 def _faults(error: ValidationError) -> Iterator[str]:
@@ -271,21 +308,22 @@ def _apply(content: dict[str, Any], change: str) -> None:
             f"A change must read key=value; got {change!r}. Write, say, split.seeds=[0,1]."
         )
     parts, value = key.strip().split("."), _value(text.strip())
-    if parts[0] == "experiment":
-        named = [e for e in content.get("experiment", []) if e.get("name") == parts[1]]
-        for experiment in named or content.get("experiment", []):
+    if parts[0] == "experiment" and len(parts) > 1:
+        experiments = _tables(content)
+        named = [e for e in experiments if len(parts) > 2 and e.get("name") == parts[1]]
+        for experiment in named or experiments:
             _set(experiment, parts[2:] if named else parts[1:], value, change)
         return
     _set(content, parts, value, change)
 
 
 def _set(table: dict[str, Any], parts: list[str], value: Any, change: str) -> None:
-    *tables, last = parts or [""]
+    *tables, last = parts
     for part in tables:
         inner = table.setdefault(part, {})
-        if isinstance(inner, list):
+        if not isinstance(inner, dict):
             raise ConfigError(
-                f"A change must name a table's key; got {change!r}, where `{part}` is a list. "
+                f"A change must name a table's key; got {change!r}, where `{part}` is no table. "
                 "Edit the study file instead."
             )
         table = inner

@@ -26,7 +26,7 @@ from moulage.networks.weights import WeightsFile, find_weights, load_weights
 from moulage.runs import folder as folders
 from moulage.runs.baselines import keep_baselines, read_baselines
 from moulage.runs.material import Material, Progress
-from moulage.runs.outcome import PhaseEnd, keep_outcome
+from moulage.runs.outcome import PhaseEnd, drop_checkpoints, keep_outcome
 from moulage.runs.study import Cell
 from moulage.split import write_split
 from moulage.store import write_text
@@ -35,6 +35,7 @@ from moulage.training.batches import ActivationSource, PixelSource, Source, view
 from moulage.training.imbalance import Treatment
 from moulage.training.loop import Job, run_phases
 from moulage.training.phases import Phase
+from moulage.views import N_VIEWS
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ def run_cell(
     kept = folders.claim(path, resolved, fresh=fresh)
     if kept is not None and run.is_finished:
         logger.info("%s is finished", cell.name)
+        drop_checkpoints(path)
         return run
     machine = _resolve_machine(cell, path, kept)
     classifier, weights = build(cell, material)
@@ -148,17 +150,16 @@ def job_of(
 ) -> Job:
     """Open a cell into what its training needs; `path` is where that may write."""
     experiment = cell.experiment
-    treatment = Treatment(**experiment.imbalance.model_dump())
+    treatment = Treatment(**experiment.imbalance.plain())
     augmentation = Augmentation(**experiment.augmentation.model_dump())
-    prior = material.prior
-    classifier.set_prior_shift(_prior_shift(treatment, prior))
-    sources = _Sources(material, classifier, machine, augmentation, progress)
+    classifier.set_prior_shift(_prior_shift(treatment, material.counts))
+    sources = _Sources(material, classifier, machine, treatment, augmentation, progress)
     return Job(
         classifier=classifier,
         labels=material.catalogue.labels,
         train_rows=material.of("train"),
         validation_rows=material.of("validation"),
-        prior=prior,
+        counts=material.counts,
         treatment=treatment,
         augmentation=augmentation,
         seed=cell.seed,
@@ -177,6 +178,7 @@ class _Sources:
     material: Material
     classifier: Classifier
     machine: Machine
+    treatment: Treatment
     augmentation: Augmentation
     progress: Progress
 
@@ -189,11 +191,14 @@ class _Sources:
                 device=self.machine.device,
             )
         return ActivationSource(
-            views={view: self._view(boundary, view) for view in views_of(self.augmentation)},
+            views={view: self._view(boundary, view) for view in self._views()},
             image_ids=self.material.catalogue.image_ids,
             augmentation=self.augmentation,
             device=self.machine.device,
         )
+
+    def _views(self) -> tuple[int, ...]:
+        return tuple(range(N_VIEWS)) if self.treatment.turns else views_of(self.augmentation)
 
     def _view(self, boundary: int, view: int) -> Activations:
         return activations_at(
@@ -207,8 +212,9 @@ class _Sources:
         )
 
 
-def _prior_shift(treatment: Treatment, prior: NDArray[np.float64]) -> NDArray[np.float64]:
+def _prior_shift(treatment: Treatment, counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return what puts the natural prior back, (K,)."""
-    zeros = np.zeros((1, len(prior)))
-    shift = move_prior(zeros, trained=treatment.trained_prior(prior), natural=prior)
+    zeros = np.zeros((1, len(counts)))
+    trained, natural = treatment.trained_prior(counts), counts / counts.sum()
+    shift = move_prior(zeros, trained=trained, natural=natural)
     return np.asarray(shift[0], dtype=np.float64)

@@ -46,6 +46,12 @@ class Material:
         return self.rows[self.split.rows_of(part)]
 
     @property
+    def counts(self) -> NDArray[np.int64]:
+        """The images of each class in the training part, (K,)."""
+        labels = self.catalogue.labels[self.of("train")]
+        return np.bincount(labels, minlength=len(self.catalogue.codes)).astype(np.int64)
+
+    @property
     def prior(self) -> NDArray[np.float64]:
         """The natural prior (K,) of the training part."""
         return class_prior(self.catalogue.labels[self.of("train")], len(self.catalogue.codes))

@@ -112,12 +112,17 @@ def keep_outcome(
         "dataset_kind": material.kind,
         "best_phase": phases[state.best_phase].name,
         "n_looks": len(looks),
-        "notes": list(material.notes),
+        "notes": [*material.notes, *job.treatment.notes(job.counts, material.catalogue.codes)],
     }
     write_json(path / folders.METRICS, content)
-    (path / CHECKPOINT).unlink(missing_ok=True)
-    for start in path.glob("start-*.safetensors"):
-        start.unlink()
+    drop_checkpoints(path)
+
+
+def drop_checkpoints(path: Path) -> None:
+    """Delete what only an unfinished run needs."""
+    for pattern in (CHECKPOINT, "start-*.safetensors"):
+        for kept in path.glob(pattern):
+            kept.unlink(missing_ok=True)
 
 
 def _calibration_part(split: Split) -> tuple[Part, str]:

@@ -6,7 +6,8 @@ Every draw is a function of the place and the image's id, every order of the pla
 a run that was killed draws the same again.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch import Tensor
 from moulage.networks.activations import Activations, pixels_to_images
 from moulage.seeding import generator
 from moulage.training.augmentation import N_DRAWS, Augmentation
-from moulage.views import IDENTITY, N_VIEWS, apply_view
+from moulage.views import IDENTITY, N_VIEWS, apply_view, compose_views
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +34,52 @@ class Place:
         return generator(self.seed, self.phase, self.epoch, *keys)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sample:
+    """Some images of an epoch.
+
+    rows (n,) int64: which. copies (n,) int64: 0 for an image's first appearance in the epoch, 1
+    for its second …; each copy is drawn anew. views (n,) int64, or None: turned beforehand.
+    """
+
+    rows: NDArray[np.int64]
+    copies: NDArray[np.int64]
+    views: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @classmethod
+    def once(cls, rows: NDArray[np.int64]) -> "Sample":
+        """Return each row once."""
+        return cls(rows=rows, copies=np.zeros(len(rows), dtype=np.int64))
+
+    @classmethod
+    def join(cls, parts: Sequence["Sample"]) -> "Sample":
+        """Return several samples as one; none of them may be turned."""
+        return cls(
+            rows=np.concatenate([part.rows for part in parts]),
+            copies=np.concatenate([part.copies for part in parts]),
+        )
+
+    def turned(self) -> "Sample":
+        """Return the sample with each copy turned to the next of the eight views."""
+        return replace(self, views=self.copies % N_VIEWS)
+
+    def take(self, places: NDArray[np.int64]) -> "Sample":
+        """Return some of the sample, in their order."""
+        views = None if self.views is None else self.views[places]
+        return Sample(rows=self.rows[places], copies=self.copies[places], views=views)
+
+
 class Source(Protocol):
     """Maps at a phase's boundary, an image a row."""
 
     def plain(self, rows: NDArray[np.int64]) -> Tensor:
         """Return maps of some rows as they are."""
 
-    def drawn(self, rows: NDArray[np.int64], place: Place) -> Tensor:
-        """Return maps of some rows as augmentation draws them at a place."""
+    def drawn(self, sample: Sample, place: Place) -> Tensor:
+        """Return maps of a sample as augmentation draws them at a place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,11 +95,11 @@ class PixelSource:
         """Return images as they are."""
         return pixels_to_images(self.pixels[rows], self.device)
 
-    def drawn(self, rows: NDArray[np.int64], place: Place) -> Tensor:
+    def drawn(self, sample: Sample, place: Place) -> Tensor:
         """Return images turned, bent and recoloured."""
-        draws = _draws(self.image_ids[rows], place)
-        views = [self.augmentation.choose_view(row) for row in draws]
-        pixels = self.pixels[rows]
+        draws = _draws(self.image_ids[sample.rows], sample.copies, place)
+        views = _views(self.augmentation, draws, sample)
+        pixels = self.pixels[sample.rows]
         turned = [apply_view(image, view) for image, view in zip(pixels, views, strict=True)]
         return self.augmentation.apply(pixels_to_images(np.stack(turned), self.device), draws)
 
@@ -78,19 +117,19 @@ class ActivationSource:
         """Return the maps of the images as they are."""
         return self.views[IDENTITY].read(rows).to(self.device)
 
-    def drawn(self, rows: NDArray[np.int64], place: Place) -> Tensor:
+    def drawn(self, sample: Sample, place: Place) -> Tensor:
         """Return each image's maps under the view it draws."""
         if len(self.views) == 1:
-            return self.plain(rows)
-        draws = _draws(self.image_ids[rows], place)
-        views = np.array([self.augmentation.choose_view(row) for row in draws])
+            return self.plain(sample.rows)
+        draws = _draws(self.image_ids[sample.rows], sample.copies, place)
+        views = np.array(_views(self.augmentation, draws, sample))
         order = np.argsort(views, kind="stable")
         blocks = [
-            self.views[view].read(rows[order[views[order] == view]]) for view in np.unique(views)
+            self.views[view].read(sample.rows[order[views[order] == view]])
+            for view in np.unique(views).tolist()
         ]
-        maps = torch.cat(blocks)
         back = torch.from_numpy(np.argsort(order, kind="stable"))
-        return maps[back].to(self.device)
+        return torch.cat(blocks)[back].to(self.device)
 
 
 def views_of(augmentation: Augmentation) -> tuple[int, ...]:
@@ -100,17 +139,39 @@ def views_of(augmentation: Augmentation) -> tuple[int, ...]:
     return tuple(view for view in range(N_VIEWS) if view in drawn | {IDENTITY})
 
 
-def order_of_epoch(rows: NDArray[np.int64], batch: int, place: Place) -> list[NDArray[np.int64]]:
-    """Shuffle rows and cut them into batches; a lone last image joins the batch before it.
+def cut_epoch(sample: Sample, batch: int, place: Place) -> list[Sample]:
+    """Shuffle a sample and cut it into batches; a lone last image joins the batch before it.
 
     BatchNorm cannot train on a single image.
     """
-    shuffled = rows[place.generator("order").permutation(len(rows))]
-    cuts = list(range(batch, len(rows), batch))
-    if cuts and len(rows) - cuts[-1] == 1:
+    shuffled = place.generator("order").permutation(len(sample))
+    return [sample.take(places) for places in np.split(shuffled, _cuts(len(sample), batch))]
+
+
+def count_batches(n_images: int, batch: int) -> int:
+    """Return how many batches `cut_epoch` makes."""
+    return len(_cuts(n_images, batch)) + 1
+
+
+def _cuts(n_images: int, batch: int) -> list[int]:
+    cuts = list(range(batch, n_images, batch))
+    if cuts and n_images - cuts[-1] == 1:
         cuts.pop()
-    return np.split(shuffled, cuts)
+    return cuts
 
 
-def _draws(image_ids: NDArray[np.str_], place: Place) -> NDArray[np.float64]:
-    return np.stack([place.generator("image", str(name)).random(N_DRAWS) for name in image_ids])
+def _views(augmentation: Augmentation, draws: NDArray[np.float64], sample: Sample) -> list[int]:
+    drawn = [augmentation.choose_view(row) for row in draws]
+    if sample.views is None:
+        return drawn
+    return [compose_views(int(a), b) for a, b in zip(sample.views, drawn, strict=True)]
+
+
+def _draws(
+    image_ids: NDArray[np.str_], copies: NDArray[np.int64], place: Place
+) -> NDArray[np.float64]:
+    keys = [
+        ("image", str(name), int(copy)) if copy else ("image", str(name))
+        for name, copy in zip(image_ids, copies, strict=True)
+    ]
+    return np.stack([place.generator(*key).random(N_DRAWS) for key in keys])

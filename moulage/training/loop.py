@@ -30,7 +30,7 @@ from moulage.networks.machine import Machine, private_memory_mib
 from moulage.seeding import seed_of
 from moulage.store import write_bytes
 from moulage.training.augmentation import Augmentation, mix
-from moulage.training.batches import Place, Source, order_of_epoch
+from moulage.training.batches import Place, Sample, Source, count_batches, cut_epoch
 from moulage.training.checkpoint import (
     State,
     Tensors,
@@ -56,7 +56,7 @@ class Job:
     """Everything a training needs, opened into plain parts.
 
     labels (N,) int64, a row an image of the source; train_rows, validation_rows: rows of it;
-    prior (K,) float64 of the training rows. source_at: makes the source of a boundary from the
+    counts (K,) int64: training rows of each class. source_at: makes a boundary's source from the
     classifier's present weights. on_phase_end: called with (index, phase, state) while the
     classifier holds the best weights. progress: called with (what, done, total).
     """
@@ -65,7 +65,7 @@ class Job:
     labels: NDArray[np.int64]
     train_rows: NDArray[np.int64]
     validation_rows: NDArray[np.int64]
-    prior: NDArray[np.float64]
+    counts: NDArray[np.int64]
     treatment: Treatment
     augmentation: Augmentation
     seed: int
@@ -74,6 +74,15 @@ class Job:
     source_at: Callable[[int], Source]
     on_phase_end: Callable[[int, Phase, State, Source], None]
     progress: Callable[[str, int, int], None]
+
+    @property
+    def prior(self) -> NDArray[np.float64]:
+        """The natural prior (K,) of the training rows."""
+        return np.asarray(self.counts / self.counts.sum(), dtype=np.float64)
+
+    def epoch(self, place: Place) -> Sample:
+        """Return the images of an epoch at a place, as the treatment chooses them."""
+        return self.treatment.epoch(self.train_rows, self.labels[self.train_rows], place)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -119,7 +128,7 @@ def run_epoch(step: Step, state: State, started: float, interrupted: Callable[[]
     """Take an epoch's remaining steps, measure on validation, keep the state."""
     job, phase = step.job, step.phase
     place = Place(seed=job.seed, phase=state.phase, epoch=state.epoch)
-    batches = order_of_epoch(job.train_rows, phase.batch, place)
+    batches = cut_epoch(job.epoch(place), phase.batch, place)
     kept = epoch_started = time.monotonic()
     job.classifier.train_above(step.boundary, phase.batchnorm)
     while state.step < len(batches):
@@ -139,20 +148,19 @@ def run_epoch(step: Step, state: State, started: float, interrupted: Callable[[]
         raise KeyboardInterrupt
 
 
-def train_step(step: Step, state: State, rows: NDArray[np.int64], place: Place) -> None:
+def train_step(step: Step, state: State, sample: Sample, place: Place) -> None:
     """Take one step: read, mix, forward, backward, update, average."""
     job, phase = step.job, step.phase
     rate = _set_rate(step, state)
     torch.manual_seed(seed_of("dropout", place.seed, place.phase, place.epoch, state.step))
-    maps = step.source.drawn(rows, place)
-    targets = _targets(job, phase, rows).to(maps.device)
+    maps = step.source.drawn(sample, place)
+    targets = _targets(job, phase, sample.rows).to(maps.device)
     if step.boundary == 0:
         rng = place.generator("mix", state.step)
         maps, targets = mix(maps, targets, augmentation=job.augmentation, rng=rng)
     with job.machine.computing():
         scores = job.classifier(maps, step.boundary)
-    prior = torch.from_numpy(job.prior).to(scores)
-    loss = job.treatment.loss(scores, targets, prior)
+    loss = job.treatment.loss(scores, targets, job.counts)
     _refuse_divergence(loss, phase, state, rate)
     step.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
@@ -165,7 +173,7 @@ def train_step(step: Step, state: State, rows: NDArray[np.int64], place: Place) 
     state.sums = [
         total + more
         for total, more in zip(
-            state.sums, (loss.item() * len(rows), n_right, len(rows)), strict=True
+            state.sums, (loss.item() * len(sample), n_right, len(sample)), strict=True
         )
     ]
 
@@ -225,7 +233,7 @@ def prepare(job: Job, phase: Phase, state: State) -> Step:
         state.average = {name: laid_out_as(live[name], t) for name, t in state.average.items()}
     elif phase.average:
         state.average = _copy(live)
-    n_batches = len(order_of_epoch(job.train_rows, phase.batch, Place(seed=0, phase=0, epoch=0)))
+    n_images = len(job.epoch(Place(seed=job.seed, phase=state.phase, epoch=0)))
     return Step(
         job=job,
         phase=phase,
@@ -234,7 +242,7 @@ def prepare(job: Job, phase: Phase, state: State) -> Step:
         optimizer=optimizer,
         live=live,
         start=start,
-        n_steps=n_batches * phase.epochs,
+        n_steps=count_batches(n_images, phase.batch) * phase.epochs,
     )
 
 
@@ -288,7 +296,7 @@ def _measure(step: Step) -> dict[str, float]:
         confusion.confusion_matrix(
             labels=labels,
             decisions=decide(logits=logits, prior=job.prior, rule=rule),
-            n_classes=len(job.prior),
+            n_classes=len(job.counts),
         )
         for rule in ("natural", "balanced")
     )
@@ -300,7 +308,7 @@ def _measure(step: Step) -> dict[str, float]:
 
 
 def _targets(job: Job, phase: Phase, rows: NDArray[np.int64]) -> Tensor:
-    n_classes = len(job.prior)
+    n_classes = len(job.counts)
     labels = torch.from_numpy(job.labels[rows])
     hard = torch.nn.functional.one_hot(labels, n_classes).float()
     return hard * (1 - phase.label_smoothing) + phase.label_smoothing / n_classes

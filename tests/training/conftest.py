@@ -73,7 +73,7 @@ class Studio:
             labels=labels,
             train_rows=np.arange(N_TRAIN),
             validation_rows=np.arange(N_TRAIN, N_IMAGES),
-            prior=np.bincount(labels[:N_TRAIN], minlength=N_CLASSES) / N_TRAIN,
+            counts=np.bincount(labels[:N_TRAIN], minlength=N_CLASSES),
             treatment=Treatment(),
             augmentation=augmentation,
             seed=5,

@@ -223,7 +223,7 @@ def test_a_loss_that_is_no_number_ends_in_one_sentence_and_keeps_the_checkpoint(
     studio: Any,
 ) -> None:
     class Poisoned(Treatment):
-        def loss(self, scores: Tensor, targets: Tensor, prior: Tensor) -> Tensor:
+        def loss(self, scores: Tensor, targets: Tensor, counts: Any) -> Tensor:
             return scores.sum() * float("nan")
 
     run_phases_until = replace(HEAD, epochs=4)
