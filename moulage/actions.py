@@ -328,14 +328,21 @@ def range_test(
     out: an .svg or .png for the curve; its numbers go to a .csv beside it.
     """
     from moulage.pages.figures.rates import check_format, draw_rates
-    from moulage.runs.rates import cell_of, test_rates
+    from moulage.runs.rates import cell_of, climb_rates
 
     if out is not None:
         check_format(Path(out))
     cell = cell_of(Path(source), experiment=experiment, data=Path(data) if data else None)
-    found = test_rates(cell, phase=phase, highest=highest, n_steps=n_steps, progress=progress)
+    found = climb_rates(cell, phase=phase, highest=highest, n_steps=n_steps, progress=progress)
     if out is not None:
-        picture = draw_rates(**found.curve(), file_format=Path(out).suffix[1:].lower())
+        picture = draw_rates(
+            rates=found.rates,
+            losses=found.losses,
+            smoothed=found.smoothed,
+            suggested=found.suggested,
+            title=f"{cell.name}, phase {found.phase}",
+            file_format=Path(out).suffix[1:].lower(),
+        )
         store.write_bytes(Path(out), picture)
         store.write_text(Path(out).with_suffix(".csv"), found.as_csv())
     return found

@@ -6,11 +6,23 @@ Knows nothing but words: it parses them, calls `moulage.actions`, prints what co
 import logging
 import os
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-from moulage.cli import application, backbones, splits, studies, weights
+from moulage.cli import (
+    application,
+    backbones,
+    cache,
+    casts,
+    demo,
+    doctor,
+    features,
+    learning_rate,
+    splits,
+    studies,
+    weights,
+)
 from moulage.errors import MoulageError
 
 app = typer.Typer(
@@ -31,36 +43,39 @@ def _common(
 
 
 for command in (
+    demo.demo,
     studies.train,
     studies.report,
     studies.runs,
     application.predict,
     application.evaluate,
+    features.features,
+    learning_rate.lr,
     splits.split,
+    casts.casts,
     backbones.backbones,
+    doctor.doctor,
 ):
     app.command()(command)
 app.add_typer(weights.app, name="weights")
+app.add_typer(cache.app, name="cache")
 
 
 def main() -> None:
-    """Run the command line; a MoulageError becomes one line on stderr and exit code 2."""
+    """Run the command line; what goes wrong becomes one line on stderr and exit code 2."""
     try:
         app()
-    except MoulageError as error:
+    except (MoulageError, OSError) as error:
         if os.environ.get("MOULAGE_DEBUG"):
             raise
-        _end(str(error), error)
-    except OSError as error:  # a folder that may not be read, a disk that fails
-        if os.environ.get("MOULAGE_DEBUG"):
-            raise
-        where = f"`{error.filename}`" if error.filename else "A file"
-        reason = error.strerror or str(error)
-        _end(
-            f"{where} must be usable; got '{reason}'. Check where it is and who may use it.", error
-        )
+        print(f"moulage: {_sentence(error)}", file=sys.stderr)
+        raise SystemExit(2) from error
 
 
-def _end(message: str, error: Exception) -> NoReturn:
-    print(f"moulage: {message}", file=sys.stderr)
-    raise SystemExit(2) from error
+def _sentence(error: MoulageError | OSError) -> str:
+    """Put a fault into one sentence; the system's own know only a file and a reason."""
+    if isinstance(error, MoulageError):
+        return str(error)
+    what = f"`{error.filename}`" if error.filename else "A file"
+    reason = error.strerror or str(error)
+    return f"{what} must be usable; got '{reason}'. Look where it is and who may use it."

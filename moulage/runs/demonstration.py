@@ -9,7 +9,8 @@ from pathlib import Path
 
 from moulage.networks.registry import backbone_named
 from moulage.networks.weights import local_weights
-from moulage.runs.folder import RunFolder
+from moulage.runs.folder import SPLIT, RunFolder
+from moulage.split import read_split
 
 STUDY_FILE = Path(__file__).with_name("demo.toml")
 # Small ones first: the demonstration must not take longer than a cup of coffee.
@@ -34,6 +35,18 @@ class TestScore:
     balanced_accuracy: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demonstration:
+    """What was shown: test scores, how many images and lesions, where page and study file lie."""
+
+    scores: tuple[TestScore, ...]
+    n_images: int
+    n_lesions: int
+    n_test: int
+    page: Path
+    study_file: Path
+
+
 def draw_programme() -> Programme:
     """Choose the experiments: starter and random always, ImageNet's weights where they are here."""
     for title in _WELCOME:
@@ -47,9 +60,17 @@ def draw_programme() -> Programme:
     return Programme(experiments=("starter", "random"), changes=(), note=_none_found())
 
 
-def scores_of_runs(runs: tuple[RunFolder, ...]) -> tuple[TestScore, ...]:
-    """Return the test scores of finished runs, in their order."""
-    return tuple(_score(run) for run in runs)
+def demonstrated(runs: tuple[RunFolder, ...], *, page: Path, study_file: Path) -> Demonstration:
+    """Read back what the finished runs of the demonstration have to show."""
+    split = read_split(runs[0].path / SPLIT)
+    return Demonstration(
+        scores=tuple(_score(run) for run in runs),
+        n_images=len(split),
+        n_lesions=len(set(split.lesion_ids.tolist())),
+        n_test=len(split.rows_of("test")),
+        page=page,
+        study_file=study_file,
+    )
 
 
 def _score(run: RunFolder) -> TestScore:

@@ -1,0 +1,136 @@
+"""Pooled activations with their images' ids, for people who want nothing but features.
+
+In:  a finished run's classifier, or a backbone with weights; a catalogue.
+Out: `Features`, a row an image, and their file: .npy with the ids in a .csv beside it, or .parquet.
+"""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from moulage import store
+from moulage.catalogue import Catalogue
+from moulage.data.pixels import build_pixels
+from moulage.errors import ConfigError
+from moulage.networks.activations import activations_at
+from moulage.networks.classifier import Classifier, InputContract, Recipe, build_classifier
+from moulage.networks.machine import resolve_machine
+from moulage.networks.registry import backbone_named
+from moulage.networks.saved import load_classifier
+from moulage.networks.weights import find_weights, load_weights, starter_architecture
+from moulage.runs.folder import open_run
+from moulage.runs.material import Progress
+
+FORMATS = (".npy", ".parquet")
+_IDS = ("image_id", "lesion_id", "diagnosis")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Features:
+    """ids: image_id, lesion_id, diagnosis, a row an image; values (N, D) float32."""
+
+    ids: pd.DataFrame
+    values: NDArray[np.float32]
+
+
+def open_source(
+    source: str, catalogue: Catalogue, *, weights: str | None, size_px: int
+) -> Classifier:
+    """Open a finished run's folder, "starter", or a backbone's name with its weights.
+
+    weights: of a backbone, "imagenet" where nothing is said. A run has its own weights and size.
+    """
+    if Path(source).is_dir():
+        return load_classifier(open_run(Path(source)).path).classifier
+    name, choice = source, weights or "imagenet"
+    if source == "starter":
+        name, choice = starter_architecture(), weights or "starter"
+    backbone = backbone_named(name)
+    file = find_weights(backbone, choice)
+    contract = InputContract(
+        size_px=size_px,
+        resize="squash",
+        scaling=file.scaling if file and file.scaling else backbone.scaling,
+        diagnoses=catalogue.codes,
+    )
+    recipe = Recipe(
+        backbone=backbone.name, head="pooled", hidden=(), dropout=0.0, contract=contract
+    )
+    classifier = build_classifier(recipe, seed=0)
+    if file is not None:
+        load_weights(classifier.network, file)
+    return classifier
+
+
+def compute_features(
+    classifier: Classifier, catalogue: Catalogue, *, boundary: str, progress: Progress
+) -> Features:
+    """Return each map's mean at a boundary of the classifier, "head" or a stage's name."""
+    machine = resolve_machine()
+    contract = classifier.recipe.contract
+    place = classifier.boundary(boundary)
+    _refuse_pixels(place, boundary)
+    pixels = build_pixels(
+        catalogue,
+        size_px=contract.size_px,
+        resize=contract.resize,
+        progress=_named("decoding images", progress),
+    )
+    activations = activations_at(
+        classifier.to(machine.device),
+        place,
+        pixels=pixels.array,
+        pixels_key=pixels.key,
+        machine=machine,
+        progress=_named("activations", progress),
+    )
+    return Features(ids=catalogue.frame[list(_IDS)], values=activations.pooled())
+
+
+def check_format(path: Path) -> None:
+    """Raise ConfigError where a file's name ends in no known format."""
+    if path.suffix.lower() not in FORMATS:
+        raise ConfigError(
+            f"`--out` must end in {' or '.join(FORMATS)}; got '{path}'. Rename the file."
+        )
+
+
+def write_features(features: Features, path: Path) -> None:
+    """Write a Parquet table, or an array with `<name>.csv` beside it that names its rows."""
+    check_format(path)
+    if path.suffix.lower() == ".parquet":
+        _write_table(features, path)
+        return
+    array = io.BytesIO()
+    np.save(array, features.values)
+    ids = features.ids.to_csv(index=False, lineterminator="\n")
+    store.write_text(path.with_suffix(".csv"), ids)
+    store.write_bytes(path, array.getvalue())
+
+
+def _write_table(features: Features, path: Path) -> None:
+    columns = {name: pa.array(features.ids[name].tolist(), pa.string()) for name in _IDS}
+    for place, column in enumerate(features.values.T):
+        columns[f"feature_{place}"] = pa.array(column)
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), sink)
+    store.write_bytes(path, sink.getvalue().to_pybytes())
+
+
+def _refuse_pixels(place: int, boundary: str) -> None:
+    if place == 0:
+        raise ConfigError(
+            f"`--at` must be a boundary above the pixels; got {boundary!r}, where nothing has "
+            'been computed yet. Choose "head" or a stage of the backbone.'
+        )
+
+
+def _named(what: str, progress: Progress) -> Callable[[int, int], None]:
+    return lambda done, total: progress(what, done, total)

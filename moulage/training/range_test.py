@@ -1,0 +1,135 @@
+"""The range test: one phase trained while its learning rate climbs, to see where it breaks.
+
+In:  a job, a phase, the highest rate, a number of steps.
+Out: the rates and what the loss was at each; the classifier is spoiled afterwards.
+Why: the largest rate that still lowers the loss is found in a hundred steps instead of a grid of
+trainings [smith2015].
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import count, islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moulage.errors import ConfigError, RunError
+from moulage.training.batches import Place, order_of_epoch
+from moulage.training.checkpoint import State
+from moulage.training.loop import Job, Step, prepare, train_step
+from moulage.training.phases import Phase
+
+_MEMORY = 0.9
+_HOPELESS = 4.0
+_FEWEST_STEPS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RangeTest:
+    """What the loss did: rates, losses and smoothed losses, each (n,) float64, in order of steps.
+
+    diverged: whether the loss left all bounds before the highest rate.
+    """
+
+    phase: str
+    rates: NDArray[np.float64]
+    losses: NDArray[np.float64]
+    diverged: bool
+
+    @property
+    def smoothed(self) -> NDArray[np.float64]:
+        """The losses' moving average (n,), each start corrected for having no past."""
+        return smooth(self.losses)
+
+    @property
+    def lowest_at(self) -> float:
+        """The rate at which the smoothed loss was lowest."""
+        return float(self.rates[int(np.argmin(self.smoothed))])
+
+    @property
+    def suggested(self) -> float:
+        """A tenth of the rate at the lowest loss: near it, the next step up breaks the training."""
+        return self.lowest_at / 10
+
+    def as_csv(self) -> str:
+        """Return `learning_rate,loss,smoothed_loss`, a row a step."""
+        rows = zip(self.rates, self.losses, self.smoothed, strict=True)
+        lines = [f"{rate:.6g},{loss:.6g},{mean:.6g}" for rate, loss, mean in rows]
+        return "\n".join(["learning_rate,loss,smoothed_loss", *lines]) + "\n"
+
+    @property
+    def still_fell(self) -> bool:
+        """Say whether the loss was still falling at the end, so that more could be tried."""
+        return not self.diverged and int(np.argmin(self.smoothed)) == len(self.losses) - 1
+
+
+def run_range_test(job: Job, phase: Phase, *, highest: float, n_steps: int) -> RangeTest:
+    """Take up to `n_steps` steps at rates from `highest` · 1e-6 to `highest`, evenly in factors.
+
+    Ends early where the smoothed loss is four times its lowest, or no number any more.
+    """
+    if n_steps < _FEWEST_STEPS or not highest > 0:
+        raise ConfigError(
+            f"A range test must have at least {_FEWEST_STEPS} steps and a highest rate above zero; "
+            f"got {n_steps} and {highest:g}. Try 100 and 1."
+        )
+    ramp = replace(phase, schedule="ramp", learning_rate=highest, epochs=1, average=0.0)
+    state = State()
+    state.begin_phase(0)
+    step = replace(prepare(job, ramp, state), n_steps=n_steps)
+    job.classifier.train_above(step.boundary, phase.batchnorm)
+    rates: list[float] = []
+    losses: list[float] = []
+    for rows, place in islice(_batches(job, phase), n_steps):
+        loss = _loss_of_step(step, state, rows, place)
+        if loss is None:
+            break
+        rates.append(float(step.optimizer.param_groups[0]["lr"]))
+        losses.append(loss)
+        job.progress(f"range test of {phase.name}", len(losses), n_steps)
+        if _is_hopeless(losses):
+            break
+    return RangeTest(
+        phase=phase.name,
+        rates=np.array(rates),
+        losses=np.array(losses),
+        diverged=len(losses) < n_steps or _is_hopeless(losses),
+    )
+
+
+def smooth(losses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the exponential moving average (n,) of losses (n,), corrected for its start.
+
+    >>> smooth(np.array([2.0, 2.0, 2.0])).round(6).tolist()
+    [2.0, 2.0, 2.0]
+    """
+    ages = np.subtract.outer(np.arange(len(losses)), np.arange(len(losses)))
+    weights = np.where(ages >= 0, _MEMORY ** np.maximum(ages, 0), 0.0)
+    return np.asarray(weights @ losses / weights.sum(axis=1), dtype=np.float64)
+
+
+def _batches(job: Job, phase: Phase) -> Iterator[tuple[NDArray[np.int64], Place]]:
+    """Yield batches of one epoch after the other, without end."""
+    for epoch in count():
+        place = Place(seed=job.seed, phase=0, epoch=epoch)
+        for rows in order_of_epoch(job.train_rows, phase.batch, place):
+            yield rows, place
+
+
+def _loss_of_step(step: Step, state: State, rows: NDArray[np.int64], place: Place) -> float | None:
+    """Take one step; return its loss, None where it was no number any more."""
+    state.sums = [0.0, 0.0, 0.0]
+    try:
+        train_step(step, state, rows, place)
+    except RunError:  # the loop refuses a loss that is not finite; here that is an answer
+        return None
+    state.step += 1
+    loss, _, n_images = state.sums
+    return loss / n_images
+
+
+def _is_hopeless(losses: list[float]) -> bool:
+    if len(losses) < _FEWEST_STEPS:
+        return False
+    smoothed = smooth(np.array(losses))
+    return bool(smoothed[-1] > _HOPELESS * smoothed.min())
