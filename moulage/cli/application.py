@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from moulage import actions
+from moulage import actions, store
 from moulage.cli.progress import shown_progress
 from moulage.errors import ConfigError
 
@@ -23,7 +23,7 @@ def predict(
     if out is None:
         sys.stdout.write(content)
     else:
-        out.write_text(content)
+        store.write_text(out, content)
     for fault in answers.unreadable:
         print(f"{fault.path} was left out: {fault.cause}", file=sys.stderr)
     if answers.unreadable and answers.table.empty:

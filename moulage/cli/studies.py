@@ -1,6 +1,10 @@
 """`moulage train`, `report`, `runs`: studies run, their pages, and what came of them."""
 
 import json
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +28,7 @@ def train(
     fresh: Annotated[bool, typer.Option(help="Start over where another recipe stands.")] = False,
 ) -> None:
     """Run a study, or go on with it where it stopped."""
-    with shown_progress() as progress:
+    with _saying_how_to_go_on(), shown_progress() as progress:
         outcome = actions.train(
             study,
             data=data,
@@ -37,6 +41,8 @@ def train(
     Console().print(_table(list(outcome.finished)))
     for name, reason in outcome.not_run:
         print(f"{name} was not run: {reason}")
+    for pooled in outcome.pooled:
+        print(f"Out-of-fold predictions and their metrics: {pooled}")
     print(f"The study's page: {outcome.folder / actions.COMPARISON_PAGE}")
 
 
@@ -66,6 +72,20 @@ def runs(
         print(f"No runs below {root}. Start one with `moulage train STUDY`.")
         return
     Console().print(_table(found))
+
+
+@contextmanager
+def _saying_how_to_go_on() -> Iterator[None]:
+    """Turn Ctrl-C into one line with the command that goes on, and exit code 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        words = [word for word in sys.argv[1:] if word != "--fresh"]
+        print(
+            f"moulage: stopped; what was done is kept. Go on with: moulage {shlex.join(words)}",
+            file=sys.stderr,
+        )
+        raise SystemExit(130) from None
 
 
 def _facts(run: RunFolder) -> dict[str, object]:

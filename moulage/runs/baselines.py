@@ -31,9 +31,7 @@ def keep_baselines(
     machine: Machine,
     progress: Progress,
 ) -> None:
-    """Fit the baselines of a split, unless they stand there already."""
-    if read_baselines(folder, material.split.digest):
-        return
+    """Fit the baselines of a split and write their predictions."""
     logger.info("fitting the three baselines")
     boundary = len(classifier.stages)
     activations = activations_at(

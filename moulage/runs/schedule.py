@@ -13,6 +13,7 @@ from moulage.runs.config import StudyConfig
 from moulage.runs.experiment import keep_cell_baselines, run_cell
 from moulage.runs.folder import RunFolder
 from moulage.runs.material import Images, Material, Progress, prepare, read_images
+from moulage.runs.pooled import keep_pooled
 from moulage.runs.study import Cell, cells_of
 
 logger = logging.getLogger(__name__)
@@ -20,11 +21,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of a study: finished runs, and (experiment, reason) of what did not run."""
+    """What came of a study: finished runs, and (experiment, reason) of what did not run.
+
+    pooled: a folder for each cross-validation, its predictions pooled out of fold.
+    """
 
     folder: Path
     finished: tuple[RunFolder, ...]
     not_run: tuple[tuple[str, str], ...]
+    pooled: tuple[Path, ...] = ()
 
 
 def run_study(
@@ -54,7 +59,12 @@ def run_study(
             logger.warning("%s is not run: %s", cell.experiment.name, error)
     if not finished:
         raise RunError("; ".join(not_run.values()))
-    return Outcome(folder=folder, finished=tuple(finished), not_run=tuple(not_run.items()))
+    return Outcome(
+        folder=folder,
+        finished=tuple(finished),
+        not_run=tuple(not_run.items()),
+        pooled=keep_pooled(cells, folder),
+    )
 
 
 class _Materials:

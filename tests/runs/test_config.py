@@ -1,0 +1,179 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from moulage.errors import ConfigError
+from moulage.runs.config import StudyConfig, parse_study, read_study
+
+PHASE = {"name": "frozen", "train_from": "head"}
+EXPERIMENT = {"name": "exp1", "backbone": "MobileNetV2", "phases": [PHASE]}
+TEXT = """
+[split]
+seeds = [0, 1]
+[common]
+weights = "random"
+hidden = [16]
+[[common.phases]]
+name = "frozen"
+train_from = "head"
+[[experiment]]
+name = "a"
+backbone = "MobileNetV2"
+[[experiment]]
+name = "b"
+backbone = "DenseNet201"
+hidden = [8, 4]
+"""
+
+
+@pytest.fixture
+def study_file(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.toml"
+    path.write_text(TEXT)
+    return path
+
+
+def parse(**changes: Any) -> StudyConfig:
+    return parse_study({"experiment": [EXPERIMENT], **changes})
+
+
+def test_defaults_are_the_papers() -> None:
+    study = parse()
+    assert (study.images.size, study.images.resize) == (128, "squash")
+    assert study.split.ratios == {"train": 0.6, "validation": 0.2, "test": 0.2}
+    (experiment,) = study.experiments
+    assert (experiment.head, experiment.hidden, experiment.dropout) == ("flatten", (128,), 0.5)
+    (phase,) = experiment.phases
+    assert (phase.epochs, phase.batch, phase.optimizer, phase.learning_rate) == (
+        10,
+        128,
+        "adam",
+        1e-3,
+    )
+
+
+def test_what_is_common_reaches_each_experiment_that_does_not_say_otherwise(
+    study_file: Path,
+) -> None:
+    study = read_study(study_file)
+    assert study.name == "mine"
+    assert [experiment.hidden for experiment in study.experiments] == [(16,), (8, 4)]
+    assert {experiment.weights for experiment in study.experiments} == {"random"}
+
+
+def test_an_unknown_key_names_the_nearest_known_one() -> None:
+    with pytest.raises(
+        ConfigError, match=r"`split\.seed` is no known key\. Did you mean 'seeds'\?"
+    ):
+        parse(split={"seed": [1]})
+    with pytest.raises(ConfigError, match=r"`experiment\.0\.phases\.0\.epoch` .* 'epochs'\?"):
+        parse(experiment=[{**EXPERIMENT, "phases": [{**PHASE, "epoch": 3}]}])
+    with pytest.raises(ConfigError, match=r"`experiment\.0\.augmentation\.flip` .* 'flips'\?"):
+        parse(experiment=[{**EXPERIMENT, "augmentation": {"flip": True}}])
+    with pytest.raises(ConfigError, match=r"`comon` is no known key\. Did you mean 'common'\?"):
+        parse(comon={})
+
+
+def test_every_fault_stands_in_one_message() -> None:
+    faulty = {**EXPERIMENT, "dropout": 1.5, "phases": [{"name": "x", "epochs": 0}]}
+    with pytest.raises(ConfigError) as caught:
+        parse(experiment=[faulty], images={"size": 3}, splitt={})
+    message = str(caught.value)
+    for place in ("dropout", "train_from` must be given", "epochs", "images.size", "splitt"):
+        assert place in message
+    assert "\n" not in message
+    assert "got 1.5" in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"split": {"kind": "file"}}, "`file` must be given exactly where"),
+        ({"split": {"file": "x.csv"}}, "`file` must be given exactly where"),
+        ({"split": {"folds": 1}}, "`folds` must be 0, or above 1"),
+        ({"split": {"folds": 3, "kind": "leaky"}}, "`folds` must be 0, or above 1"),
+        ({"split": {"seeds": [1, 1]}}, "`seeds` must differ"),
+        ({"split": {"seeds": []}}, r"split\.seeds"),
+        ({"experiment": [EXPERIMENT, EXPERIMENT]}, "experiments' names must differ"),
+        ({"experiment": [{**EXPERIMENT, "phases": [PHASE, PHASE]}]}, "phases' names must differ"),
+        ({"experiment": [{**EXPERIMENT, "name": "../up"}]}, r"experiment\.0\.name"),
+        ({"experiment": [{**EXPERIMENT, "augmentation": {"scale": [2, 1]}}]}, "two rising numbers"),
+        ({"experiment": []}, "experiment"),
+        ({"experiment": EXPERIMENT}, "experiment"),
+        ({"experiment": [1]}, r"experiment\.0"),
+        ({"common": 5}, "`common` must be a table"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        parse(**changes)
+
+
+def test_a_treatment_may_be_a_word_or_a_table() -> None:
+    word = parse(experiment=[{**EXPERIMENT, "imbalance": "class_weight"}])
+    assert word.experiments[0].imbalance.kind == "class_weight"
+    table = {"kind": "logit_adjustment", "tau": 0.5}
+    assert (
+        parse(experiment=[{**EXPERIMENT, "imbalance": table}]).experiments[0].imbalance.tau == 0.5
+    )
+
+
+def test_a_change_reaches_a_table_every_experiment_or_one(study_file: Path) -> None:
+    changes = (
+        "split.seeds=[4]",
+        "images.resize=pad",
+        "experiment.dropout=0.1",
+        "experiment.b.dropout=0.2",
+        "experiment.a.augmentation.turns=true",
+        "common.weights='starter'",
+        'common.phases=[{name="only", train_from="all", epochs=1}]',
+    )
+    study = read_study(study_file, changes=changes, data=Path("elsewhere"))
+    a, b = study.experiments
+    assert study.split.seeds == (4,)
+    assert study.images.resize == "pad"
+    assert (a.dropout, b.dropout) == (0.1, 0.2)
+    assert (a.augmentation.turns, b.augmentation.turns) == (True, False)
+    assert a.weights == "starter"
+    assert [phase.name for phase in b.phases] == ["only"]
+    assert study.dataset.path == Path("elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("split.seeds", "must read key=value"),
+        ("=3", "must read key=value"),
+        ("name.first=3", "where `name` is no table"),
+        ("common.phases.epochs=3", "where `phases` is no table"),
+        ("experiment=3", "experiment"),
+        ("experiment.dropuot=3", "Did you mean 'dropout'"),
+        ("split.=3", r"`split\.` is no known key"),
+    ],
+)
+def test_a_change_that_names_no_key_is_refused(study_file: Path, change: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        read_study(study_file, changes=(change,))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"a = ", "must be TOML"), (b"\xff\xfe", "must be TOML"), (b"dataset = 3", "no table")],
+)
+def test_a_file_that_is_no_study_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
+    path = tmp_path / "study.toml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=says):
+        read_study(path, data=Path("x"))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nope\.toml \(No such file"):
+        read_study(tmp_path / "nope.toml")
+
+
+def test_the_ready_studies_follow_the_rules() -> None:
+    ready = sorted((Path(__file__).parents[2] / "studies").glob("*.toml"))
+    assert {"ham10000-best", "ham10000-paper"} <= {path.stem for path in ready}
+    assert all(read_study(path).experiments for path in ready)

@@ -1,0 +1,94 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+
+from moulage.errors import ConfigError, RunError
+from moulage.runs.folder import METRICS, STUDY, claim, find_runs, open_run, refuse_other_versions
+
+RECIPE: dict[str, Any] = {
+    "name": "s",
+    "dataset": {"path": "here"},
+    "machine": {"threads": 0},
+    "images": {"size": 64, "digest": "d"},
+    "experiment": [{"name": "a", "dropout": 0.5, "phases": [{"epochs": 3}]}],
+}
+MACHINE = {"threads": 2, "versions": {"torch": "2"}}
+
+
+def changed(**keys: Any) -> dict[str, Any]:
+    return {**RECIPE, **keys}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    path = tmp_path / "runs" / "s" / "a-seed0"
+    path.mkdir(parents=True)
+    (path / STUDY).write_text(tomli_w.dumps({**RECIPE, "resolved": MACHINE}))
+    return path
+
+
+def test_an_empty_place_may_be_claimed(tmp_path: Path) -> None:
+    assert claim(tmp_path / "new", RECIPE, fresh=False) is None
+
+
+def test_a_run_goes_on_as_the_machine_that_it_began_on(run: Path) -> None:
+    assert claim(run, RECIPE, fresh=False) == MACHINE
+
+
+def test_a_changed_recipe_is_refused_and_each_key_named(run: Path) -> None:
+    experiment = [{"name": "a", "dropout": 0.1, "phases": [{"epochs": 4}]}]
+    with pytest.raises(ConfigError) as caught:
+        claim(run, changed(experiment=experiment, images={"size": 32, "digest": "d"}), fresh=False)
+    message = str(caught.value)
+    for key in ("experiment.0.dropout", "experiment.0.phases.0.epochs", "images.size"):
+        assert key in message
+    assert "--fresh" in message
+
+
+@pytest.mark.parametrize(
+    "free", [{"dataset": {"path": "moved"}}, {"name": "t"}, {"machine": {"threads": 4}}]
+)
+def test_where_things_lie_and_what_they_are_called_may_change(
+    run: Path, free: dict[str, Any]
+) -> None:
+    assert claim(run, changed(**free), fresh=False) == MACHINE
+
+
+def test_fresh_starts_over(run: Path) -> None:
+    (run / "old").write_text("")
+    assert claim(run, changed(images={"size": 32}), fresh=True) is None
+    assert not run.exists()
+
+
+def test_what_a_killed_run_was_writing_is_swept(run: Path) -> None:
+    torn = run / ".metrics.json.abcd1234.part"
+    torn.write_text("{")
+    claim(run, RECIPE, fresh=False)
+    assert not torn.exists()
+
+
+def test_other_versions_are_refused_by_name(run: Path) -> None:
+    refuse_other_versions(
+        run, kept={"torch": "2", "timm": "1"}, present={"torch": "2", "timm": "1"}
+    )
+    with pytest.raises(RunError, match=r"got timm 1 \(here 2\), numpy 1 \(here none\)"):
+        refuse_other_versions(
+            run, kept={"torch": "2", "timm": "1", "numpy": "1"}, present={"torch": "2", "timm": "2"}
+        )
+
+
+def test_runs_are_found_below_a_folder_and_a_run_finds_itself(run: Path) -> None:
+    assert [found.path for found in find_runs(run.parents[1])] == [run]
+    assert [found.path for found in find_runs(run)] == [run]
+    assert find_runs(run / "nothing") == []
+
+
+def test_only_a_finished_run_may_be_opened(run: Path) -> None:
+    with pytest.raises(ConfigError, match="got an unfinished one"):
+        open_run(run)
+    (run / METRICS).write_text("{}")
+    assert open_run(run).is_finished
+    with pytest.raises(ConfigError, match=r"got none at .*Finished runs here: .*a-seed0"):
+        open_run(run.parent / "other")
