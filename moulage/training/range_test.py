@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moulage.errors import ConfigError, RunError
-from moulage.training.batches import Place, order_of_epoch
+from moulage.training.batches import Place, Sample, cut_epoch
 from moulage.training.checkpoint import State
 from moulage.training.loop import Job, Step, prepare, train_step
 from moulage.training.phases import Phase
@@ -80,8 +80,8 @@ def run_range_test(job: Job, phase: Phase, *, highest: float, n_steps: int) -> R
     job.classifier.train_above(step.boundary, phase.batchnorm)
     rates: list[float] = []
     losses: list[float] = []
-    for rows, place in islice(_batches(job, phase), n_steps):
-        loss = _loss_of_step(step, state, rows, place)
+    for sample, place in islice(_batches(job, phase), n_steps):
+        loss = _loss_of_step(step, state, sample, place)
         if loss is None:
             break
         rates.append(float(step.optimizer.param_groups[0]["lr"]))
@@ -108,19 +108,19 @@ def smooth(losses: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(weights @ losses / weights.sum(axis=1), dtype=np.float64)
 
 
-def _batches(job: Job, phase: Phase) -> Iterator[tuple[NDArray[np.int64], Place]]:
+def _batches(job: Job, phase: Phase) -> Iterator[tuple[Sample, Place]]:
     """Yield batches of one epoch after the other, without end."""
     for epoch in count():
         place = Place(seed=job.seed, phase=0, epoch=epoch)
-        for rows in order_of_epoch(job.train_rows, phase.batch, place):
-            yield rows, place
+        for sample in cut_epoch(job.epoch(place), phase.batch, place):
+            yield sample, place
 
 
-def _loss_of_step(step: Step, state: State, rows: NDArray[np.int64], place: Place) -> float | None:
+def _loss_of_step(step: Step, state: State, sample: Sample, place: Place) -> float | None:
     """Take one step; return its loss, None where it was no number any more."""
     state.sums = [0.0, 0.0, 0.0]
     try:
-        train_step(step, state, rows, place)
+        train_step(step, state, sample, place)
     except RunError:  # the loop refuses a loss that is not finite; here that is an answer
         return None
     state.step += 1

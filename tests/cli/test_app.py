@@ -1,0 +1,292 @@
+"""The command line, driven in process: words in; lines, files and exit codes out."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from moulage.casts.generator import make_casts
+from moulage.cli import app
+from moulage.predictions import read_predictions
+
+STUDY = """
+name = "small"
+[images]
+size = 32
+[machine]
+threads = 1
+[[experiment]]
+name = "tiny"
+backbone = "test_efficientnet"
+weights = "random"
+hidden = [4]
+[[experiment.phases]]
+name = "frozen"
+train_from = "head"
+epochs = 2
+batch = 16
+"""
+
+
+class Desk:
+    """A folder with sixty casts, a study of them and, once asked for, its finished run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.casts, self.study = folder / "casts", folder / "study.toml"
+        make_casts(self.casts, n_images=60, seed=1, size=(64, 48), threads=1)
+        self.study.write_text(STUDY)
+        self.run = folder / "runs" / "small" / "tiny-seed0"
+
+    @property
+    def training(self) -> list[str]:
+        out = str(self.folder / "runs")
+        return ["train", str(self.study), "--data", str(self.casts), "--out", out]
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    return Desk(tmp_path_factory.mktemp("desk"))
+
+
+@pytest.fixture(autouse=True)
+def own_folders(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep every test out of the user's caches and records, and its settings in the test."""
+    monkeypatch.setenv("MOULAGE_CACHE", str(desk.folder / "cache"))
+    monkeypatch.setenv("MOULAGE_DATA", str(desk.folder / "data"))
+    monkeypatch.setenv("MOULAGE_OFFLINE", "1")
+    monkeypatch.setenv("MOULAGE_DEBUG", "")
+    monkeypatch.delenv("MOULAGE_WEIGHTS", raising=False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def same_threads() -> object:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def call(*words: str) -> int:
+    """Run the command line as a shell would; return its exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["moulage", *words])
+        try:
+            app.main()
+        except SystemExit as ended:
+            return int(ended.code or 0)
+    return 0
+
+
+@pytest.fixture
+def finished(desk: Desk, capsys: pytest.CaptureFixture[str]) -> Path:
+    """Return a finished run's folder; only the first test that asks waits for it."""
+    if not (desk.run / "report.html").is_file():
+        assert call(*desk.training) == 0
+        capsys.readouterr()
+    return desk.run
+
+
+def test_ctrl_c_says_in_one_line_how_to_go_on(
+    desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def press(what: str, done: int, total: int) -> None:
+        if what.startswith("frozen"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("moulage.cli.progress._Lines.__call__", lambda self, *said: press(*said))
+    words = [*desk.training[:-1], str(tmp_path / "runs")]
+    assert call("--quiet", *words, "--fresh") == 130
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        "moulage: stopped; what was done is kept. Go on with: moulage --quiet " + " ".join(words)
+    ]
+    assert (tmp_path / "runs" / "small" / "tiny-seed0" / "checkpoint.safetensors").is_file()
+    monkeypatch.undo()
+
+
+def test_a_study_leads_to_its_pages_and_a_table(
+    finished: Path, desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (finished / "report.html").read_text().startswith("<!doctype html>")
+    assert (finished.parent / "comparison.html").is_file()
+    assert (finished.parent / "comparison.csv").is_file()
+    before = {p: p.read_bytes() for p in finished.parent.rglob("*") if p.is_file()}
+    assert call(*desk.training) == 0
+    out = capsys.readouterr().out
+    assert "tiny-seed0" in out
+    assert "comparison.html" in out
+    assert {p: p.read_bytes() for p in finished.parent.rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["train", "nowhere.toml"], "A study must be a file that can be read; got nowhere.toml"),
+        (["report", "nowhere"], "`RUN` must be the folder of a finished run; got none at nowhere"),
+        (["predict", "nowhere", "x.jpg"], "`RUN` must be the folder of a finished run"),
+        (["split", "nowhere"], "nowhere"),
+        (["split", ".", "--ratios", "a:b"], "`--ratios` must be two to four numbers"),
+        (["evaluate", "nowhere", ".", "--map", "NV"], "`--map` must read theirs=ours; got 'NV'"),
+    ],
+)
+def test_a_fault_is_one_line_and_exit_code_2(
+    words: list[str],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call(*words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("moulage: ")
+    assert says in line
+
+
+def test_debug_shows_the_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from moulage.errors import ConfigError
+
+    monkeypatch.setattr(sys, "argv", ["moulage", "--debug", "train", str(tmp_path / "no.toml")])
+    with pytest.raises(ConfigError, match="must be a file that can be read"):
+        app.main()
+
+
+def test_what_the_system_refuses_is_one_line_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(root: Path) -> None:
+        raise PermissionError(13, "Permission denied", "/locked")
+
+    monkeypatch.setattr("moulage.actions.list_runs", refuse)
+    assert call("runs") == 2
+    assert capsys.readouterr().err == (
+        "moulage: `/locked` must be usable; got 'Permission denied'. Look where it is and who may "
+        "use it.\n"
+    )
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(
+    desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert call("--quiet", *desk.training[:-1], str(tmp_path / "file")) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "must be writable" in line
+    assert call("split", str(desk.casts), "--out", str(tmp_path / "file" / "s.csv")) == 2
+    assert "must be writable" in capsys.readouterr().err
+
+
+def test_predict_repeats_what_training_wrote(
+    finished: Path, desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = sorted(path for path in desk.casts.rglob("*.jpg"))[:9]
+    assert call("predict", str(finished), *map(str, pictures)) == 0
+    table = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    written = read_predictions(finished / "predictions.parquet")
+    place = {name: row for row, name in enumerate(written.image_ids.tolist())}
+    rows = np.array([place[Path(path).stem] for path in table["path"]])
+    columns = [f"probability_{code}" for code in written.diagnoses]
+    expected = written.take(rows).probabilities()
+    np.testing.assert_allclose(table[columns].to_numpy(), expected, atol=0.02)
+    assert np.abs(table[columns].sum(axis=1) - 1).max() < 1e-5
+    assert call("predict", str(finished), str(pictures[0]), "--out", str(tmp_path / "a.csv")) == 0
+    assert len(pd.read_csv(tmp_path / "a.csv")) == 1
+
+
+def test_predict_lists_what_it_cannot_read(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "torn.jpg").write_bytes(b"\xff\xd8\xff")
+    assert call("predict", str(finished), str(tmp_path / "torn.jpg")) == 2
+    assert "torn.jpg was left out: " in capsys.readouterr().err
+
+
+def test_evaluate_maps_what_it_is_told_and_counts_the_rest(
+    finished: Path, desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = sorted(desk.casts.rglob("*.jpg"))[:6]
+    rows = [("NV", 3), ("mel", 2), ("wart", 1)]
+    names = [name for name, count in rows for _ in range(count)]
+    for name, picture in zip(names, pictures, strict=True):
+        (tmp_path / "theirs" / name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "theirs" / name / picture.name).write_bytes(picture.read_bytes())
+    words = ["evaluate", str(finished), str(tmp_path / "theirs"), "--kind", "folders"]
+    assert call(*words, "--map", "NV=nv", "--out", str(tmp_path / "out")) == 0
+    out = capsys.readouterr().out
+    assert "1 images of 'wart' were left out: map them with --map wart=OURS" in out
+    assert "5 images measured" in out
+    found = read_predictions(tmp_path / "out" / "predictions.parquet")
+    assert sorted(found.diagnoses[label] for label in found.labels) == ["mel"] * 2 + ["nv"] * 3
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["n_unmapped"] == {"wart": 1}
+    assert call(*words, "--map", "NV=naevus", "--out", str(tmp_path / "out")) == 2
+    assert "got NV=naevus" in capsys.readouterr().err
+
+
+def test_runs_lists_finished_and_unfinished_ones_as_a_table_or_json(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = finished.parent / "other-seed0"
+    other.mkdir(exist_ok=True)
+    (other / "study.toml").write_text((finished / "study.toml").read_text())
+    try:
+        assert call("runs", str(finished.parent), "--json") == 0
+        facts = json.loads(capsys.readouterr().out)
+        assert [fact["finished"] for fact in facts] == [False, True]
+        assert 0 <= facts[1]["test_accuracy_natural"] <= 1
+        assert call("runs", str(finished.parent)) == 0
+        assert "unfinished" in capsys.readouterr().out
+    finally:
+        (other / "study.toml").unlink()
+        other.rmdir()
+
+
+def test_runs_says_so_where_there_are_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("runs", str(tmp_path)) == 0
+    assert "No runs below" in capsys.readouterr().out
+
+
+def test_report_writes_a_page_anew(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = finished / "report.html"
+    before = page.read_bytes()
+    page.unlink()
+    assert call("report", str(finished)) == 0
+    assert capsys.readouterr().out.strip() == str(page)
+    assert page.read_bytes() == before
+
+
+def test_split_writes_a_table_without_shared_lesions(
+    desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "split.csv"
+    assert call("split", str(desk.casts), "--out", str(out), "--ratios", "50:25:25") == 0
+    frame = pd.read_csv(out)
+    assert frame.groupby("lesion_id")["part"].nunique().max() == 1
+    assert "digest" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["--help"], ["runs"], ["runs", "--json"]])
+def test_quick_commands_load_no_heavy_library(words: list[str], tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from moulage.cli.app import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'torchvision', 'timm', 'sklearn', 'scipy', 'pandas', 'matplotlib', "
+        "'cv2', 'skimage', 'pyarrow'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[-1] == "[]"

@@ -1,0 +1,245 @@
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from moulage.catalogue import read_catalogue
+from moulage.errors import ConfigError, DataError, LeakageError, MoulageError, RunError
+from moulage.evaluation.decisions import decide
+from moulage.predictions import Predictions, read_predictions
+from moulage.runs.baselines import NAMES, read_baselines
+from moulage.runs.config import StudyConfig
+from moulage.runs.pooled import pool
+from moulage.runs.schedule import Outcome, run_study
+from moulage.split import read_split, write_split
+from moulage.splits.leakage import shared_groups
+
+TINY = {
+    "name": "tiny",
+    "backbone": "test_efficientnet",
+    "weights": "random",
+    "hidden": [4],
+    "phases": [{"name": "frozen", "train_from": "head", "epochs": 1, "batch": 16}],
+}
+
+
+def run(study: StudyConfig, out: Path, *, fresh: bool = False) -> Outcome:
+    return run_study(study, out=out, only=(), fresh=fresh, progress=lambda what, done, total: None)
+
+
+def bytes_below(folder: Path) -> dict[str, bytes]:
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_a_study_leaves_run_folders_baselines_and_predictions_of_every_image(
+    study_of: Any, casts: Path, tmp_path: Path
+) -> None:
+    outcome = run(study_of(casts), tmp_path)
+    (finished,) = outcome.finished
+    assert {path.name for path in finished.path.iterdir()} == {
+        "catalogue.parquet",
+        "classifier.json",
+        "classifier.safetensors",
+        "history.csv",
+        "ledger.json",
+        "metrics.json",
+        "predictions-frozen.parquet",
+        "predictions.parquet",
+        "split.csv",
+        "study.toml",
+    }
+    catalogue = read_catalogue(finished.path / "catalogue.parquet")
+    split = read_split(finished.path / "split.csv")
+    predictions = read_predictions(finished.path / "predictions.parquet")
+    assert predictions.image_ids.tolist() == catalogue.image_ids.tolist()
+    assert predictions.labels.tolist() == catalogue.labels.tolist()
+    assert predictions.parts.tolist() == split.parts.tolist()
+    assert not shared_groups(split)
+    train = predictions.labels[predictions.parts == "train"]
+    np.testing.assert_allclose(predictions.prior, np.bincount(train, minlength=7) / len(train))
+    assert predictions.split_digest == split.digest
+    baselines = read_baselines(outcome.folder / "baselines-split0", split.digest)
+    assert tuple(baselines) == NAMES
+    metrics = finished.metrics()
+    test = predictions.of("test")
+    accuracy = np.mean(decide(logits=test.logits, prior=test.prior, rule="natural") == test.labels)
+    assert metrics["parts"]["test"]["natural"]["accuracy"] == pytest.approx(accuracy)
+    assert metrics["run"]["n_looks"] == 1
+    history = pd.read_csv(finished.path / "history.csv")
+    assert history["phase"].tolist() == ["frozen"]
+
+
+def test_the_same_study_again_changes_no_byte(study_of: Any, casts: Path, tmp_path: Path) -> None:
+    run(study_of(casts), tmp_path)
+    before = bytes_below(tmp_path / "small")
+    run(study_of(casts), tmp_path)
+    assert bytes_below(tmp_path / "small") == before
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
+    study_of: Any, casts: Path, tmp_path: Path
+) -> None:
+    study = study_of(casts, experiment=[{**TINY, "seeds": [0, 1]}])
+    once, again = (run(study, tmp_path / name) for name in ("once", "again"))
+    first, second = (
+        [(found.path / "predictions.parquet").read_bytes() for found in outcome.finished]
+        for outcome in (once, again)
+    )
+    assert first == second
+    assert first[0] != first[1]
+
+
+def test_a_changed_experiment_is_refused_and_fresh_starts_over(
+    study_of: Any, casts: Path, tmp_path: Path
+) -> None:
+    run(study_of(casts), tmp_path)
+    other = study_of(casts, experiment=[{**TINY, "dropout": 0.1}])
+    with pytest.raises(ConfigError, match=r"other values of experiment\.0\.dropout in"):
+        run(other, tmp_path)
+    (finished,) = run(other, tmp_path, fresh=True).finished
+    assert finished.study()["experiment"][0]["dropout"] == 0.1
+
+
+def test_experiments_without_weights_are_left_out_with_the_reason(
+    study_of: Any, casts: Path, tmp_path: Path
+) -> None:
+    absent = {**TINY, "name": "absent", "backbone": "densenet201", "weights": "imagenet"}
+    outcome = run(study_of(casts, experiment=[absent, TINY]), tmp_path)
+    assert [found.path.name for found in outcome.finished] == ["tiny-seed0"]
+    ((name, reason),) = outcome.not_run
+    assert name == "absent"
+    assert "DenseNet201" in reason
+    with pytest.raises(RunError, match="DenseNet201"):
+        run(study_of(casts, experiment=[absent]), tmp_path)
+
+
+def test_a_leak_is_refused_unless_it_is_asked_for(
+    study_of: Any, casts: Path, tmp_path: Path
+) -> None:
+    (finished,) = run(study_of(casts, split={"kind": "leaky"}), tmp_path / "a").finished
+    leaky = read_split(finished.path / "split.csv")
+    assert shared_groups(leaky)
+    predictions = read_predictions(finished.path / "predictions.parquet")
+    assert len(predictions) == len(leaky) > 60
+    (finished,) = run(study_of(casts, split={"kind": "image"}), tmp_path / "b").finished
+    by_image = read_split(finished.path / "split.csv")
+    assert shared_groups(by_image)
+    write_split(by_image, tmp_path / "split.csv")
+    from_file = {"kind": "file", "file": str(tmp_path / "split.csv")}
+    with pytest.raises(LeakageError, match="A lesion must lie in one part only"):
+        run(study_of(casts, split=from_file), tmp_path / "c")
+
+
+def test_a_split_file_is_followed_row_by_row(study_of: Any, casts: Path, tmp_path: Path) -> None:
+    (finished,) = run(study_of(casts, split={"seeds": [5]}), tmp_path / "a").finished
+    made = read_split(finished.path / "split.csv")
+    shuffled = np.random.default_rng(42).permutation(len(made))
+    write_split(
+        replace(
+            made,
+            image_ids=made.image_ids[shuffled],
+            lesion_ids=made.lesion_ids[shuffled],
+            parts=made.parts[shuffled],
+        ),
+        tmp_path / "split.csv",
+    )
+    from_file = {"kind": "file", "file": str(tmp_path / "split.csv")}
+    (again,) = run(study_of(casts, split=from_file), tmp_path / "b").finished
+    parts = [
+        dict(zip(p.image_ids.tolist(), p.parts.tolist(), strict=True))
+        for p in (read_predictions(r.path / "predictions.parquet") for r in (finished, again))
+    ]
+    assert parts[0] == parts[1]
+    assert read_split(again.path / "split.csv").digest == made.digest
+
+
+def test_unreadable_images_are_refused_or_left_out_and_listed(
+    study_of: Any, casts: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(casts, tmp_path / "broken")
+    victim = sorted((tmp_path / "broken").rglob("*.jpg"))[7]
+    victim.write_bytes(b"")
+    with pytest.raises(DataError, match=f"1 that are not.*{victim.name}"):
+        run(study_of(tmp_path / "broken"), tmp_path / "a")
+    skipping = {"size": 32, "unreadable": "skip"}
+    (finished,) = run(study_of(tmp_path / "broken", images=skipping), tmp_path / "b").finished
+    predictions = read_predictions(finished.path / "predictions.parquet")
+    assert victim.stem not in predictions.image_ids
+    assert len(predictions) == len(pd.read_csv(casts / "HAM10000_metadata.csv")) - 1
+    assert any(victim.name in note for note in finished.metrics()["run"]["notes"])
+
+
+def test_folds_are_pooled_so_that_each_image_is_predicted_once_out_of_fold(
+    study_of: Any, casts: Path, tmp_path: Path
+) -> None:
+    outcome = run(study_of(casts, split={"folds": 3}), tmp_path)
+    assert len(outcome.finished) == 3
+    (folder,) = outcome.pooled
+    assert folder.name == "tiny-seed0-pooled"
+    pooled = read_predictions(folder / "predictions.parquet")
+    catalogue = read_catalogue(outcome.finished[0].path / "catalogue.parquet")
+    assert pooled.image_ids.tolist() == catalogue.image_ids.tolist()
+    assert set(pooled.parts.tolist()) == {"test"}
+    for finished in outcome.finished:
+        fold = read_predictions(finished.path / "predictions.parquet").of("test")
+        rows = np.flatnonzero(np.isin(pooled.image_ids, fold.image_ids))
+        ours, theirs = (
+            p.logits.astype(float) - np.log(np.maximum(p.prior, 1e-9))
+            for p in (pooled.take(rows), fold)
+        )
+        trained = (fold.prior > 0) & (pooled.prior > 0)
+        difference = (ours - theirs)[:, trained]
+        np.testing.assert_allclose(difference - difference[:, :1], 0, atol=1e-4)
+        assert np.isin(fold.image_ids, pooled.image_ids).all()
+    assert (folder / "metrics.json").is_file()
+
+
+def fold_of(parts: list[str], logits: list[list[float]], prior: list[float]) -> Predictions:
+    names = np.array([f"i{row}" for row in range(len(parts))])
+    return Predictions(
+        image_ids=names,
+        lesion_ids=names,
+        parts=np.array(parts),
+        labels=np.arange(len(parts), dtype=np.int64) % 2,
+        logits=np.array(logits, dtype=np.float32),
+        diagnoses=("nv", "mel"),
+        prior=np.array(prior),
+    )
+
+
+def test_pooling_moves_each_fold_to_the_prior_of_the_whole_by_pencil() -> None:
+    scores = [[2.0, 0.0], [0.0, 1.0], [1.0, 1.0], [3.0, 0.0]]
+    first = fold_of(["test", "train", "validation", "test"], scores, [0.75, 0.25])
+    second = fold_of(["validation", "test", "test", "train"], scores, [0.5, 0.5])
+    pooled = pool([second, first])
+    assert pooled.image_ids.tolist() == ["i0", "i1", "i2", "i3"]
+    np.testing.assert_allclose(pooled.prior, [0.5, 0.5])
+    shift = np.log([0.5 / 0.75, 0.5 / 0.25])
+    np.testing.assert_allclose(pooled.logits[0], [2 + shift[0], shift[1]], rtol=1e-6)
+    np.testing.assert_allclose(pooled.logits[1], [0, 1], rtol=1e-6)
+    np.testing.assert_allclose(pooled.logits[3], [3 + shift[0], shift[1]], rtol=1e-6)
+
+
+def test_a_full_disk_ends_in_one_sentence_and_the_same_study_goes_on(
+    study_of: Any, casts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calm = run(study_of(casts), tmp_path / "calm").finished[0].path
+    replace_ = Path.replace
+
+    def refuse(self: Path, target: Path) -> Path:
+        if target.name == "classifier.safetensors":
+            raise OSError(28, "No space left on device")
+        return replace_(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", refuse)
+        with pytest.raises(MoulageError, match=r"No space left on device'\. Free space"):
+            run(study_of(casts), tmp_path / "full")
+    assert (tmp_path / "full" / "small" / "tiny-seed0" / "checkpoint.safetensors").is_file()
+    full = run(study_of(casts), tmp_path / "full").finished[0].path
+    assert bytes_below(full)["predictions.parquet"] == bytes_below(calm)["predictions.parquet"]
