@@ -189,7 +189,7 @@ def logits_of(
 ) -> NDArray[np.float32]:
     """Return logits (n, K) float32 at the natural prior, in evaluation mode, unaugmented."""
     classifier.eval()
-    blocks = []
+    blocks = [torch.empty(0, len(classifier.recipe.contract.diagnoses))]
     for start in range(0, len(rows), _EVALUATION_BATCH):
         maps = source.plain(rows[start : start + _EVALUATION_BATCH])
         with torch.inference_mode(), machine.computing():
