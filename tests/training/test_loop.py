@@ -15,7 +15,7 @@ from moulage.networks.classifier import Classifier
 from moulage.training import loop
 from moulage.training.augmentation import Augmentation
 from moulage.training.checkpoint import State, read_state, write_state
-from moulage.training.imbalance import Treatment
+from moulage.training.imbalance import Treatment, TreatmentKind
 from moulage.training.loop import CHECKPOINT, Job, run_phases
 from moulage.training.phases import Phase
 
@@ -76,9 +76,13 @@ def quiet(what: str, done: int, total: int) -> None:
     """Report progress to nobody."""
 
 
-def rich_job(studio: Any, progress: Callable[[str, int, int], None] = quiet) -> Job:
+def rich_job(
+    studio: Any,
+    progress: Callable[[str, int, int], None] = quiet,
+    kind: TreatmentKind = "class_weight",
+) -> Job:
     """Return a job with everything switched on that draws, remembers or averages."""
-    treatment = Treatment(kind="class_weight")
+    treatment = Treatment(kind=kind)
     job: Job = studio.job(augmentation=RICH_AUGMENTATION, treatment=treatment, progress=progress)
     return job
 
@@ -96,16 +100,18 @@ def test_a_run_killed_in_any_epoch_ends_in_the_same_bytes(studio_in: Any, tmp_pa
         assert outcome(killed) == outcome(whole), at
 
 
+@pytest.mark.parametrize("kind", ["class_weight", "oversample", "augment"])
 def test_a_run_killed_at_every_step_again_and_again_ends_in_the_same_bytes(
-    studio_in: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    studio_in: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: TreatmentKind
 ) -> None:
     monkeypatch.setattr(loop, "_CHECKPOINT_EVERY_S", 0.0)
     whole, killed = studio_in(tmp_path / "whole"), studio_in(tmp_path / "killed")
-    state = run_phases(rich_job(whole), RICH)
-    for _ in range(3 * len(state.history) - 1):  # each life takes two steps and keeps the first
+    steps: list[str] = []
+    state = run_phases(rich_job(whole, lambda what, done, total: steps.append(what), kind), RICH)
+    for _ in steps[1:]:  # each life takes two steps and keeps the first
         with pytest.raises(KilledError, match=r"^$"):
-            run_phases(rich_job(killed, killer(2)), RICH)
-    assert rows_of(run_phases(rich_job(killed), RICH)) == rows_of(state)
+            run_phases(rich_job(killed, killer(2), kind), RICH)
+    assert rows_of(run_phases(rich_job(killed, quiet, kind), RICH)) == rows_of(state)
     assert outcome(killed) == outcome(whole)
 
 

@@ -1,0 +1,131 @@
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from moulage.errors import RunError
+from moulage.training.checkpoint import (
+    State,
+    laid_out_as,
+    optimizer_tensors,
+    read_state,
+    restore_optimizer,
+    write_state,
+)
+
+
+def full_state() -> State:
+    generator = torch.Generator().manual_seed(42)
+    weights = torch.randn(4, 3, 3, 3, generator=generator)
+    return State(
+        phase=1,
+        epoch=2,
+        step=3,
+        best_loss=0.1 + 0.2,
+        best_phase=0,
+        stale=1,
+        sums=[1 / 3, 7.0, 11.0],
+        history=[{"phase": "frozen", "epoch": 1, "train_loss": 1e-17, "seconds": 0.1}],
+        seconds=[1.5, 2.5],
+        memory_mib=[100.25, 0.0],
+        live={"a/b.weight": weights, "n": torch.tensor(7)},
+        best={"half": torch.randn(3, generator=generator).bfloat16()},
+        average={"zero": torch.tensor([-0.0, 5e-324], dtype=torch.float64)},
+        optimizer={"0/step": torch.tensor(3.0), "0/exp_avg": torch.full((2,), 1e-40)},
+    )
+
+
+def test_a_state_comes_back_bit_for_bit(tmp_path: Path) -> None:
+    state = full_state()
+    write_state(state, tmp_path / "state")
+    found = read_state(tmp_path / "state")
+    for group in ("live", "best", "average", "optimizer"):
+        kept, back = getattr(state, group), getattr(found, group)
+        assert kept.keys() == back.keys()
+        for name, tensor in kept.items():
+            assert back[name].dtype == tensor.dtype
+            assert back[name].shape == tensor.shape
+            ours, theirs = (
+                t.reshape(-1).contiguous().view(torch.uint8) for t in (tensor, back[name])
+            )
+            assert torch.equal(ours, theirs)
+    for name in ("phase", "epoch", "step", "best_loss", "best_phase", "stale", "sums", "history"):
+        assert getattr(found, name) == getattr(state, name)
+    assert (found.seconds, found.memory_mib) == (state.seconds, state.memory_mib)
+
+
+def test_a_state_without_tensors_and_with_no_best_comes_back(tmp_path: Path) -> None:
+    state = State()
+    state.begin_phase(0)
+    write_state(state, tmp_path / "state")
+    found = read_state(tmp_path / "state")
+    assert math.isinf(found.best_loss)
+    assert found == state
+
+
+def test_the_same_state_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in "ab":
+        write_state(full_state(), tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_write_that_fails_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state"
+    write_state(full_state(), path)
+    before = path.read_bytes()
+
+    def fail(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(RunError, match="got 'No space left on device'"):
+        write_state(State(epoch=9), path)
+    assert path.read_bytes() == before
+    assert [found.name for found in tmp_path.iterdir()] == ["state"]
+
+
+def test_a_new_phase_forgets_the_tensors_and_keeps_the_record() -> None:
+    state = full_state()
+    state.begin_phase(2)
+    assert (state.phase, state.epoch, state.step, state.stale) == (2, 0, 0, 0)
+    assert [state.live, state.best, state.average, state.optimizer] == [{}, {}, {}, {}]
+    assert state.best_loss == full_state().best_loss
+    assert state.seconds == [1.5, 2.5, 0.0]
+
+
+def test_values_take_the_layout_of_their_model() -> None:
+    model = torch.zeros(4, 3, 2, 2).to(memory_format=torch.channels_last)
+    values = torch.arange(48.0).reshape(4, 3, 2, 2)
+    laid_out = laid_out_as(model, values)
+    assert laid_out.stride() == model.stride()
+    assert torch.equal(laid_out, values)
+
+
+def test_an_optimizer_goes_on_with_the_same_bits_on_channels_last_weights() -> None:
+    def fresh() -> tuple[torch.nn.Conv2d, torch.optim.Optimizer]:
+        torch.manual_seed(0)
+        conv = torch.nn.Conv2d(3, 8, 3).to(memory_format=torch.channels_last)
+        return conv, torch.optim.AdamW(conv.parameters(), lr=0.1, fused=True)
+
+    def step(conv: torch.nn.Conv2d, optimizer: torch.optim.Optimizer, seed: int) -> None:
+        torch.manual_seed(seed)
+        optimizer.zero_grad()
+        conv(torch.randn(2, 3, 8, 8)).square().mean().backward()
+        optimizer.step()
+
+    whole, optimizer = fresh()
+    for seed in range(4):
+        step(whole, optimizer, seed)
+    first, memory = fresh()
+    for seed in range(2):
+        step(first, memory, seed)
+    kept = {k: v.detach().clone().contiguous() for k, v in optimizer_tensors(memory).items()}
+    again, resumed = fresh()
+    again.load_state_dict(first.state_dict())
+    restore_optimizer(resumed, kept)
+    for seed in range(2, 4):
+        step(again, resumed, seed)
+    assert torch.equal(again.weight, whole.weight)

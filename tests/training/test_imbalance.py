@@ -1,0 +1,121 @@
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from moulage.training.batches import Place
+from moulage.training.imbalance import Treatment
+
+COUNTS = np.array([60, 30, 10])
+PLACE = Place(seed=1, phase=0, epoch=0)
+KINDS: Any = ["none", "class_weight", "oversample", "augment", "focal", "logit_adjustment"]
+
+
+@pytest.fixture
+def scores() -> Tensor:
+    return torch.randn(20, 3, generator=torch.Generator().manual_seed(42)).double()
+
+
+LABELS = torch.arange(20) % 3
+HARD = torch.nn.functional.one_hot(LABELS, 3).double()
+
+
+def test_class_weights_make_torchs_weighted_loss_up_to_its_mean(scores: Tensor) -> None:
+    treatment = Treatment(kind="class_weight")
+    weights = torch.tensor(100 / (3 * COUNTS))
+    theirs = torch.nn.functional.cross_entropy(scores, LABELS, weight=weights, reduction="sum")
+    ours = treatment.loss(scores, HARD, COUNTS)
+    torch.testing.assert_close(ours, theirs / 20)
+    np.testing.assert_allclose(treatment.weights(COUNTS), weights.numpy())
+
+
+def test_without_a_treatment_the_loss_is_torchs_for_hard_and_soft_targets(scores: Tensor) -> None:
+    soft = torch.softmax(torch.randn(20, 3, generator=torch.Generator().manual_seed(1)), 1).double()
+    for targets in (HARD, soft):
+        theirs = torch.nn.functional.cross_entropy(scores, targets)
+        torch.testing.assert_close(Treatment().loss(scores, targets, COUNTS), theirs)
+
+
+@pytest.mark.parametrize("tau", [0.5, 1.0, 2.0])
+def test_logit_adjustment_adds_tau_log_prior(scores: Tensor, tau: float) -> None:
+    moved = scores + tau * torch.log(torch.tensor(COUNTS / 100))
+    theirs = torch.nn.functional.cross_entropy(moved, LABELS)
+    ours = Treatment(kind="logit_adjustment", tau=tau).loss(scores, HARD, COUNTS)
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_focal_damps_by_the_formula_and_at_gamma_zero_not_at_all(scores: Tensor) -> None:
+    p = torch.softmax(scores, 1).gather(1, LABELS[:, None])[:, 0]
+    expected = (-((1 - p) ** 2) * p.log()).mean()
+    torch.testing.assert_close(Treatment(kind="focal").loss(scores, HARD, COUNTS), expected)
+    plain = Treatment().loss(scores, HARD, COUNTS)
+    torch.testing.assert_close(Treatment(kind="focal", gamma=0.0).loss(scores, HARD, COUNTS), plain)
+
+
+def test_effective_weights_follow_the_formula_and_average_to_one() -> None:
+    weights = Treatment(kind="class_weight", scheme="effective", beta=0.9).weights(COUNTS)
+    raw = 0.1 / (1 - 0.9**COUNTS)
+    np.testing.assert_allclose(weights / weights[0], raw / raw[0])
+    assert weights @ COUNTS == pytest.approx(COUNTS.sum())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_absent_class_leaves_loss_gradient_and_prior_finite(kind: Any, scores: Tensor) -> None:
+    counts = np.array([60, 0, 10])
+    treatment = Treatment(kind=kind)
+    scores.requires_grad_(True)
+    present = torch.where(LABELS == 1, 0, LABELS)
+    targets = torch.nn.functional.one_hot(present, 3).double()
+    loss = treatment.loss(scores, targets, counts)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(scores.grad).all()
+    prior = treatment.trained_prior(counts)
+    assert np.isfinite(prior).all()
+    assert prior.sum() == pytest.approx(1)
+    assert prior.min() > 0
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "focal"])  # not a proper loss
+def test_the_trained_prior_is_where_the_loss_is_least_without_any_sign(kind: Any) -> None:
+    """Constant scores that minimise the expected loss have the trained prior as softmax."""
+    treatment = Treatment(kind=kind)
+    rows, labels = np.arange(100), np.repeat(np.arange(3), COUNTS)
+    drawn = labels[treatment.epoch(rows, labels, PLACE).rows]
+    targets = torch.nn.functional.one_hot(torch.from_numpy(drawn), 3).double()
+    scores = torch.zeros(1, 3, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([scores], max_iter=200, tolerance_grad=1e-10)
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = treatment.loss(scores.expand(len(targets), -1), targets, COUNTS)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    found = torch.softmax(scores.detach(), 1)[0].numpy()
+    np.testing.assert_allclose(found, treatment.trained_prior(COUNTS), atol=0.01)
+
+
+def test_oversampling_draws_each_class_equally_and_keeps_the_epochs_length() -> None:
+    labels = np.repeat(np.arange(3), COUNTS)
+    rows = np.arange(1000, 1100)
+    sample = Treatment(kind="oversample").epoch(rows, labels, PLACE)
+    drawn = np.bincount(labels[sample.rows - 1000])
+    assert drawn.tolist() == [33, 33, 33]
+    pairs = set(zip(sample.rows.tolist(), sample.copies.tolist(), strict=True))
+    assert len(pairs) == len(sample), "every copy of an image has a number of its own"
+    longest = Treatment(kind="oversample", length="majority").epoch(rows, labels, PLACE)
+    assert np.bincount(labels[longest.rows - 1000]).tolist() == [60, 60, 60]
+
+
+def test_augmenting_fills_minorities_with_the_next_views() -> None:
+    labels = np.repeat(np.arange(3), COUNTS)
+    treatment = Treatment(kind="augment")
+    sample = treatment.epoch(np.arange(100), labels, PLACE)
+    assert np.bincount(labels[sample.rows]).tolist() == [60, 60, 60]
+    assert sample.views is not None
+    assert sample.views[labels[sample.rows] == 0].max() == 0
+    assert set(sample.views[labels[sample.rows] == 2].tolist()) == set(range(6))
