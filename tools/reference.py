@@ -103,11 +103,10 @@ def _commands() -> Iterator[tuple[str, Any]]:
 
 
 def _leaves(name: str, command: Any) -> Iterator[tuple[str, Any]]:
-    """Yield each command with its full name, those of groups after the group's own name."""
-    inner = getattr(command, "commands", None)
-    if inner is None:
+    """Yield each command with its full name; a group is one where it does something alone."""
+    inner = getattr(command, "commands", {})
+    if not inner or command.invoke_without_command:
         yield name, command
-        return
     for word, one in inner.items():
         if not one.hidden:
             yield from _leaves(f"{name} {word}", one)
@@ -122,7 +121,7 @@ def _help(name: str, command: Any) -> str:
 
 
 def _first_sentence(words: str) -> str:
-    return " ".join(re.split(r"(?<=[.:]) |\n\n", words, maxsplit=1)[0].split()).rstrip(".:")
+    return " ".join(re.split(r"(?<=\.) |\n\n", words, maxsplit=1)[0].split()).rstrip(".")
 
 
 def _tables(model: type[BaseModel], where: str) -> Iterator[tuple[str, type[BaseModel]]]:

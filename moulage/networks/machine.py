@@ -67,6 +67,12 @@ def keep_freed_memory() -> None:
     libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30)
 
 
+def return_freed_memory() -> None:
+    """Give back what `keep_freed_memory` kept: the next phase may need far less."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
 def private_memory_mib() -> float:
     """Return this process' own memory in MiB.
 

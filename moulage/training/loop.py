@@ -26,7 +26,7 @@ from moulage.errors import RunError
 from moulage.evaluation import confusion
 from moulage.evaluation.decisions import decide
 from moulage.networks.classifier import Classifier
-from moulage.networks.machine import Machine, private_memory_mib
+from moulage.networks.machine import Machine, private_memory_mib, return_freed_memory
 from moulage.seeding import seed_of
 from moulage.store import write_bytes
 from moulage.training.augmentation import Augmentation, mix
@@ -48,7 +48,7 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint.safetensors"
 _CHECKPOINT_EVERY_S = 60.0
-_EVALUATION_BATCH = 256
+_EVALUATION_BATCH = 128  # as the training step's, so that memory of the one serves the other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -122,6 +122,7 @@ def run_phase(job: Job, phase: Phase, state: State) -> None:
             run_epoch(step, state, started, interrupted)
     _load(step.live, state.best or step.start)
     job.on_phase_end(state.phase, phase, state, step.source)
+    return_freed_memory()
 
 
 def run_epoch(step: Step, state: State, started: float, interrupted: Callable[[], bool]) -> None:
@@ -134,6 +135,7 @@ def run_epoch(step: Step, state: State, started: float, interrupted: Callable[[]
     while state.step < len(batches):
         train_step(step, state, batches[state.step], place)
         state.step += 1
+        _note_memory(state)
         state.seconds[state.phase] = time.monotonic() - started
         job.progress(f"{phase.name} {state.epoch + 1}/{phase.epochs}", state.step, len(batches))
         if interrupted() or time.monotonic() - kept > _CHECKPOINT_EVERY_S:
@@ -266,7 +268,7 @@ def _finish_epoch(step: Step, state: State, seconds: float) -> None:
             "seconds": seconds,
         }
     )
-    state.memory_mib[state.phase] = max(state.memory_mib[state.phase], private_memory_mib())
+    _note_memory(state)
     state.epoch, state.step, state.sums = state.epoch + 1, 0, [0.0, 0.0, 0.0]
     state.stale = 0 if is_best else state.stale + 1
     logger.info(
@@ -281,6 +283,10 @@ def _finish_epoch(step: Step, state: State, seconds: float) -> None:
         row["validation_balanced_accuracy"],
         ", best so far" if is_best else "",
     )
+
+
+def _note_memory(state: State) -> None:
+    state.memory_mib[state.phase] = max(state.memory_mib[state.phase], private_memory_mib())
 
 
 def _measure(step: Step) -> dict[str, float]:

@@ -1,12 +1,10 @@
-"""Pages of the documentation as tests read them: their fenced blocks, and a folder of casts."""
+"""Pages of the documentation as tests read them: their fenced blocks, and a place to run them."""
 
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from moulage.casts.generator import make_casts
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,11 +22,10 @@ def blocks() -> Callable[[str, str], list[str]]:
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand in an empty folder with caches of its own and a folder `lesions` of casts."""
+    """Stand in an empty folder, with caches of its own."""
     for name in ("MOULAGE_CACHE", "MOULAGE_DATA"):
         monkeypatch.setenv(name, str(tmp_path / name))
     for name in ("MOULAGE_WEIGHTS", "MOULAGE_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
-    make_casts(tmp_path / "lesions", n_images=70, seed=42, size=(64, 48), threads=1)
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 import moulage
+from moulage.casts.generator import make_casts
 
 
 @pytest.mark.slow
 def test_every_line_of_the_library_page_runs(
     workplace: Path, blocks: Callable[[str, str], list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    make_casts(workplace / "lesions", n_images=70, seed=42, size=(64, 48), threads=1)
     (study,) = blocks("docs/library.md", "toml")
     (workplace / "study.toml").write_text(study)
     names: dict[str, Any] = {}

@@ -62,6 +62,7 @@ def test_the_wheel_runs_the_demo_in_an_empty_environment(wheel: Path, tmp_path: 
         MOULAGE_CACHE=str(tmp_path / "cache"),
         MOULAGE_DATA=str(tmp_path / "data"),
         MOULAGE_OFFLINE="1",
+        COLUMNS="160",
     )
     assert "accuracy (rule: natural)" in said
     assert "balanced accuracy (rule: balanced)" in said
