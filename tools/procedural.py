@@ -20,6 +20,7 @@ from tools.textures import FORMULAS, Field, noise, plane_of, sharpen
 Colour = NDArray[np.float32]
 
 SURFACES = tuple(FORMULAS)
+SCALELESS = ("plain", "gradient", "fractal")
 LAYERS = ("none", "network", "dots", "cells", "streaks", "hairs", "branches", "stripes")
 KINDS = {"ground": SURFACES, "figure": ("none", *SURFACES), "layer": LAYERS}
 FACTORS = (
@@ -33,6 +34,7 @@ FACTORS = (
 
 _SHORTEST_PX, _LONGEST_PX = 2.5, 20.0
 _HARMONICS = np.arange(2, 9, dtype=np.float32)
+_N_DIRECTIONS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,16 @@ class _Surface:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Outline:
+    """The character of a border: how blurred, how ragged, how long and in which direction."""
+
+    softness_px: float
+    raggedness: float
+    stretch: float
+    direction: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Figures:
     """Where the figures are: `share (H, W)` in [0, 1], and their common factors."""
 
@@ -72,30 +84,28 @@ def draw_picture(rng: np.random.Generator, size: int) -> Picture:
     ground = _draw_surface(rng, size, tone)
     figures = _draw_figures(rng, size)
     figure, tones = _draw_figure_surface(rng, size, tone)
-    image = _mix(ground.image, figure.image, figures.share)
-    kind, image, layer = _draw_layer(rng, image, figures.share)
-    image, camera = _photograph(rng, image)
+    scene = _mix(ground.image, figure.image, figures.share)
+    layer_kind, scene, layer = _draw_layer(rng, scene, figures.share)
+    image, camera = _photograph(rng, scene)
     pixels = np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)
-    factors = {
-        "ground_octave": ground.octave,
-        "ground_contrast": ground.contrast,
-        **_measure("ground", pixels, 1 - figures.share),
-        **layer,
-        **camera,
-        "n_figures": figures.factors["n_figures"],
-    }
-    if figures.factors["n_figures"] == 0:
-        kinds = {"ground": ground.kind, "figure": "none", "layer": kind}
-        return Picture(pixels=pixels, kinds=kinds, factors=factors)
-    factors |= {"figure_octave": figure.octave, "figure_contrast": figure.contrast}
-    factors |= figures.factors | tones | _measure("figure", pixels, figures.share)
-    kinds = {"ground": ground.kind, "figure": figure.kind, "layer": kind}
-    return Picture(pixels=pixels, kinds=kinds, factors=factors)
+    has_figure = figures.factors["n_figures"] > 0
+    factors = layer | camera | _describe("ground", ground, pixels, 1 - figures.share)
+    if has_figure:
+        factors |= tones | _describe("figure", figure, pixels, figures.share)
+    return Picture(
+        pixels=pixels,
+        kinds={
+            "ground": ground.kind,
+            "figure": figure.kind if has_figure else "none",
+            "layer": layer_kind,
+        },
+        factors=factors | (figures.factors if has_figure else {"n_figures": 0.0}),
+    )
 
 
 def _draw_colour(rng: np.random.Generator) -> Colour:
-    """Draw any colour, or as often one between pink, orange, tan and brown."""
-    if rng.random() < 0.5:
+    """Draw any colour, or three times as often one between pink, orange, tan and brown."""
+    if rng.random() < 0.25:
         return rng.random(3, dtype=np.float32)
     hue, saturation, value = rng.uniform([-0.08, 0.1, 0.15], [0.12, 0.8, 1.0])
     return np.array(colorsys.hsv_to_rgb(hue % 1.0, saturation, value), dtype=np.float32)
@@ -152,51 +162,64 @@ def _draw_figure_surface(
 
 
 def _draw_figures(rng: np.random.Generator, size: int) -> _Figures:
-    """Draw blobs whose border is a sum of harmonics; one figure is the usual number."""
+    """Draw blobs that share an outline's character; one figure is the usual number."""
     n_figures = int(rng.choice([0, 1, 1, 1, 1, 2, 3]))
-    softness = float(2 ** rng.uniform(-1.5, 3.0))
-    raggedness = float(rng.uniform(0, 0.5) ** 1.5)
-    stretch, direction = float(rng.uniform(0, 0.7)), float(rng.uniform(0, np.pi))
-    share = np.zeros((size, size), dtype=np.float32)
+    outline = _draw_outline(rng)
     centres = rng.normal(0, 0.12 * size * max(n_figures, 1), (n_figures, 2))
+    share = np.zeros((size, size), dtype=np.float32)
     for centre in centres:
         radius = rng.uniform(0.15, 0.45) * size / np.sqrt(n_figures)
-        border = _border_distance(rng, size, centre, radius, raggedness, stretch, direction)
-        share = np.maximum(share, 1 / (1 + np.exp(np.clip(border / softness, -30, 30))))
+        border = _distance_outside(rng, size, outline, centre=centre, radius=radius)
+        inside = 1 / (1 + np.exp(np.clip(border / outline.softness_px, -30, 30)))
+        share = np.maximum(share, inside)
     factors = {
         "n_figures": float(n_figures),
         "area": float(share.mean()),
-        "softness": float(np.log2(softness)),
-        "raggedness": raggedness,
-        "elongation": stretch,
+        "softness": float(np.log2(outline.softness_px)),
+        "raggedness": outline.raggedness,
+        "elongation": outline.stretch,
         "off_centre": float(np.hypot(*centres.T).mean() / size) if n_figures else 0.0,
     }
     return _Figures(share=share.astype(np.float32), factors=factors)
 
 
-def _border_distance(
+def _draw_outline(rng: np.random.Generator) -> _Outline:
+    return _Outline(
+        softness_px=float(2 ** rng.uniform(-1.5, 3.0)),
+        raggedness=float(rng.uniform(0, 0.5) ** 1.5),
+        stretch=float(rng.uniform(0, 0.7)),
+        direction=float(rng.uniform(0, np.pi)),
+    )
+
+
+def _distance_outside(
     rng: np.random.Generator,
     size: int,
+    outline: _Outline,
+    *,
     centre: NDArray[np.float64],
     radius: float,
-    raggedness: float,
-    stretch: float,
-    direction: float,
 ) -> Field:
     """Return about how many pixels each pixel lies outside of the border (inside: negative)."""
     x, y = np.mgrid[:size, :size][::-1].astype(np.float32) - np.float32((size - 1) / 2)
     x, y = x - np.float32(centre[0]), y - np.float32(centre[1])
-    cosine, sine = np.float32(np.cos(direction)), np.float32(np.sin(direction))
-    squeeze = np.float32(np.sqrt(1 - stretch))
+    cosine, sine = np.float32(np.cos(outline.direction)), np.float32(np.sin(outline.direction))
+    squeeze = np.float32(np.sqrt(1 - outline.stretch))
     along, across = (cosine * x + sine * y) * squeeze, (cosine * y - sine * x) / squeeze
+    reach = _draw_reach(rng, outline.raggedness)
+    steps = cv2.phase(along, across) * np.float32(_N_DIRECTIONS / (2 * np.pi))
+    border = np.float32(radius) * reach[steps.astype(np.int32)]
+    return np.asarray(cv2.magnitude(along, across) - border)
+
+
+def _draw_reach(rng: np.random.Generator, raggedness: float) -> Field:
+    """Draw how far a border reaches in each direction, as a share of the radius."""
     amplitudes = raggedness * rng.normal(0, 1, len(_HARMONICS)).astype(np.float32)
     amplitudes /= np.sqrt(_HARMONICS)
     phases = rng.uniform(0, 2 * np.pi, len(_HARMONICS)).astype(np.float32)
-    turns = np.linspace(0, 2 * np.pi, 257, dtype=np.float32)
-    outline = 1 + amplitudes @ np.cos(_HARMONICS[:, None] * turns + phases[:, None])
-    angle = cv2.phase(along, across)
-    reach = np.clip(outline, 0.3, 1.8)[(angle * np.float32(256 / (2 * np.pi))).astype(np.int32)]
-    return np.asarray(cv2.magnitude(along, across) - np.float32(radius) * reach)
+    turns = np.linspace(0, 2 * np.pi, _N_DIRECTIONS + 1, dtype=np.float32)
+    waves = np.cos(_HARMONICS[:, None] * turns + phases[:, None])
+    return np.clip(1 + amplitudes @ waves, 0.3, 1.8)
 
 
 def _draw_layer(
@@ -239,17 +262,21 @@ def _photograph(rng: np.random.Generator, image: Field) -> tuple[Field, dict[str
     return np.asarray(image), {"blur": blur, "grain": grain}
 
 
-def _measure(name: str, pixels: NDArray[np.uint8], share: Field) -> dict[str, float]:
-    """Return mean and deviation of each channel in [0, 1], weighted by `share (H, W)`."""
+def _describe(
+    name: str, surface: _Surface, pixels: NDArray[np.uint8], share: Field
+) -> dict[str, float]:
+    """Return a surface's factors and the colours that are seen of it, weighted by its share."""
     weights = (share / (share.sum() + np.float32(1e-6))).reshape(-1)
     colours = pixels.reshape(-1, 3).astype(np.float32) / np.float32(255)
     means = weights @ colours
     spreads = np.sqrt(weights @ (colours - means) ** 2)
-    return {
+    colours_seen = {
         f"{name}_{statistic}_{channel}": float(value)
         for statistic, values in (("mean", means), ("std", spreads))
         for channel, value in zip("rgb", values, strict=True)
     }
+    scale = {} if surface.kind in SCALELESS else {f"{name}_octave": surface.octave}
+    return colours_seen | scale | {f"{name}_contrast": surface.contrast}
 
 
 def _mix(below: Field, above: Field, share: Field) -> Field:
