@@ -1,7 +1,7 @@
 """Draw the README's tree: every module with about five words.
 
 In:  the files on disk, and the words that the README has for them.   Out: the README, redrawn.
-A new file gets the first words of its docstring, to be shortened by hand in the README; the
+A new file gets the first words of its docstring, to be put better by hand in the README; the
 words of a file that is gone go with it. Run as `python -m tools.tree`.
 """
 
@@ -16,7 +16,7 @@ OPENING, CLOSING = "```text\nmoulage/", "\n```"
 
 _SUFFIXES = frozenset({".py", ".toml", ".md", ".ipynb"})
 _FOLDED = frozenset({"tests", "docs/decisions"})
-_INDENT, _WORDS_AT = "  ", 26
+_INDENT, _WORDS_AT, _N_WORDS = "  ", 26, 7
 
 
 def draw_tree(*, root: Path, words: Mapping[str, str]) -> str:
@@ -84,7 +84,8 @@ def _first_words(path: Path) -> str:
     if module.suffix != ".py" or not module.is_file():
         return ""
     docstring = ast.get_docstring(ast.parse(module.read_text())) or ""
-    return docstring.partition("\n")[0].rstrip(".")
+    words = docstring.partition("\n")[0].rstrip(".").split()
+    return " ".join(words[:_N_WORDS]) + ("…" if len(words) > _N_WORDS else "")
 
 
 if __name__ == "__main__":

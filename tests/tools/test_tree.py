@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tools.tree import README, ROOT, draw_tree, read_words, tree_of
 
-CURE = "run `python -m tools.tree` and shorten new words in the README"
+CURE = "run `python -m tools.tree` and better the new words in the README"
 
 
 def test_the_tree_of_the_readme_is_the_tree_on_disk() -> None:
@@ -24,10 +24,14 @@ def test_a_new_module_is_drawn_with_its_docstring(tmp_path: Path) -> None:
     (tmp_path / "moulage" / "room" / "__init__.py").write_text('"""A room."""')
     (tmp_path / "moulage" / "room" / "old.py").write_text('"""Something long."""')
     (tmp_path / "moulage" / "room" / "new.py").write_text('"""Said here.\n\nAnd more."""')
+    (tmp_path / "moulage" / "room" / "wordy.py").write_text(
+        '"""One two three four five six 7 8."""'
+    )
     tree = draw_tree(root=tmp_path, words={"moulage/": "all", "moulage/room/old.py": "known"})
     assert read_words(tree) == {
         "moulage/": "all",
         "moulage/room/": "A room",
         "moulage/room/new.py": "Said here",
         "moulage/room/old.py": "known",
+        "moulage/room/wordy.py": "One two three four five six 7…",
     }
