@@ -3,6 +3,7 @@ import pytest
 from scipy import ndimage
 
 from moulage.errors import ConfigError, ShapeError
+from moulage.explanation import superpixels
 from moulage.explanation.superpixels import METHODS, grid, segment
 
 
@@ -53,9 +54,12 @@ def test_equal_pixels_give_equal_segments(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_large_photograph_is_cut_at_its_own_size(method: str) -> None:
-    segments = segment(picture(900, 1300), n_segments=8, method=method)
-    assert segments.shape == (900, 1300)
+def test_a_large_photograph_is_cut_small_and_the_cut_enlarged(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(superpixels, "_LONGEST_PX", 48)
+    segments = segment(picture(131, 170), n_segments=8, method=method)
+    assert segments.shape == (131, 170)
     assert_cut(segments, 8)
 
 
