@@ -19,6 +19,8 @@ _NUGGET = 1e-6
 _START = 0.3
 _BOUNDS = (-7.0, 2.0)
 _MOST_STEPS = 40
+# Below this share of the largest value, what no line explains is rounding.
+_LINEAR = 1e-10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,20 +86,21 @@ def fit_field(
 def learn_rates(masks: NDArray[np.bool_], *, values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the rates (S,) that make values (P, K) likeliest, every column with its own scale.
 
-    Restricted likelihood: slopes and variances are integrated out. Columns that do not vary
-    say nothing; without any other the rates are those assumed at the start.
+    Restricted likelihood: it sees what no line explains, and each column at a variance of its
+    own. Where a line explains all, the rates are the usual ones.
     """
     start = np.log(usual_rates(masks.shape[1]))
-    scatter = values.std(axis=0)
-    varied = values[:, scatter > 1e-12 * (1 + np.abs(values).max())]
-    if not varied.shape[1]:
+    blind = contrasts(masks)
+    bent = blind.T @ values  # what no line explains, (P - 1 - S, K)
+    sizes = np.sqrt((bent**2).mean(axis=0)) if len(bent) else np.zeros(values.shape[1])
+    telling = sizes > _LINEAR * (1 + np.abs(values).max())
+    if not telling.any():
         return np.exp(start)
-    scaled = (varied - varied.mean(axis=0)) / varied.std(axis=0)
     apart = (masks[:, None] != masks[None]).astype(np.float64)  # (P, P, S)
     found = minimize(
         _unlikelihood,
         start,
-        args=(apart, basis(masks), scaled),
+        args=(apart, blind, bent[:, telling] / sizes[telling]),
         jac=True,
         method="L-BFGS-B",
         bounds=[_BOUNDS] * len(start),
@@ -109,6 +112,12 @@ def learn_rates(masks: NDArray[np.bool_], *, values: NDArray[np.float64]) -> NDA
 def usual_rates(n_segments: int) -> NDArray[np.float64]:
     """Return the rates (S,) assumed before any value is known."""
     return np.full(n_segments, _START)
+
+
+def contrasts(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return orthonormal columns (P, P - rank) that see neither an intercept nor any slope."""
+    seen = basis(masks)
+    return np.asarray(np.linalg.svd(seen)[0][:, np.linalg.matrix_rank(seen) :])
 
 
 def basis(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -128,23 +137,19 @@ def correlation(
 def _unlikelihood(
     log_rates: NDArray[np.float64],
     apart: NDArray[np.float64],
-    seen: NDArray[np.float64],
-    values: NDArray[np.float64],
+    blind: NDArray[np.float64],
+    bent: NDArray[np.float64],
 ) -> tuple[float, NDArray[np.float64]]:
     """Return minus the restricted log-likelihood and its slope in the logs of the rates (S,)."""
     rates = np.exp(log_rates)
     near = np.exp(-apart @ rates)
-    factor = cho_factor(near + _NUGGET * np.eye(len(near)), lower=True)
-    inverse = cho_solve(factor, np.eye(len(near)))
-    weighted = inverse @ seen
-    curvature = seen.T @ weighted
-    annihilator = inverse - weighted @ np.linalg.solve(curvature, weighted.T)
-    pulls = annihilator @ values  # (P, K)
-    n_free, n_columns = len(values) - seen.shape[1], values.shape[1]
-    variances = np.einsum("pk,pk->k", values, pulls) / n_free + 1e-12
-    volume = 2 * np.log(np.diag(factor[0])).sum() + np.linalg.slogdet(curvature)[1]
-    loss = (n_free * np.log(variances).sum() + n_columns * volume) / 2
-    to_near = n_columns * annihilator - (pulls / variances) @ pulls.T
+    factor = cho_factor(blind.T @ near @ blind + _NUGGET * np.eye(len(bent)), lower=True)
+    pulls = cho_solve(factor, bent)
+    variances = np.einsum("rk,rk->k", bent, pulls) / len(bent)
+    volume = 2 * np.log(np.diag(factor[0])).sum()
+    loss = (len(bent) * np.log(variances).sum() + bent.shape[1] * volume) / 2
+    inverse = cho_solve(factor, np.eye(len(bent)))
+    to_near = blind @ (bent.shape[1] * inverse - (pulls / variances) @ pulls.T) @ blind.T
     slopes = -np.einsum("pq,pqs->s", to_near * near, apart, optimize=True) * rates / 2
     return float(loss), slopes
 
