@@ -43,28 +43,37 @@ def test_sampled_is_the_published_method(blocks, answering, pairs) -> None:
     assert found.n_evaluations == 200
 
 
-def test_sampled_agrees_with_the_lime_package(blocks, answering, pairs) -> None:
+@pytest.mark.parametrize(("fill", "hide_color"), [("mean", None), ("black", 0)])
+def test_sampled_agrees_with_the_lime_package(fill: str, hide_color: int | None, blocks) -> None:
     lime_image = pytest.importorskip("lime.lime_image", reason="the lime package is not installed")
-    pixels, segments = blocks
-    classify = answering(pairs, segments)
+    segments = blocks[1]
+    pixels = np.random.default_rng(42).integers(0, 256, (*segments.shape, 3)).astype(np.uint8)
+    pattern = np.random.default_rng(43).normal(size=pixels.shape)
+
+    def classify(copies: np.ndarray) -> np.ndarray:
+        found = 1 / (1 + np.exp(-((copies / 255) ** 2 * pattern).sum(axis=(1, 2, 3))))
+        return np.stack([1 - found, found], axis=1)
+
     theirs = lime_image.LimeImageExplainer(random_state=0).explain_instance(
         pixels,
         classify,
         labels=(1,),
+        hide_color=hide_color,
         top_labels=None,
         num_samples=150,
         segmentation_fn=lambda _: segments,
     )
-    masks = np.random.RandomState(0)
-    masks.randint(0, high=1000)  # the seed of a segmentation that is not used
-    drawn = masks.randint(0, 2, 150 * 10).reshape(150, 10).astype(bool)
-    drawn[0] = True
-    covered = cover(pixels, segments)
-    answers = ask(classify, pixels, covered=covered, segments=segments, masks=drawn)
+    drawing = np.random.RandomState(0)
+    drawing.randint(0, high=1000)  # the seed of a segmentation that is not used
+    masks = drawing.randint(0, 2, 150 * 10).reshape(150, 10).astype(bool)
+    masks[0] = True
+    covered = cover(pixels, segments, fill=fill)
+    answers = ask(classify, pixels, covered=covered, segments=segments, masks=masks)
     ours = explain_answers(answers, segments, diagnosis=1, method="sampled")
     by_number = dict(theirs.local_exp[1])
-    np.testing.assert_allclose(ours.weights, [by_number[i] for i in range(10)], atol=1e-6)
-    assert ours.score == pytest.approx(theirs.score, abs=1e-6)
+    np.testing.assert_allclose(ours.weights, [by_number[i] for i in range(10)], atol=1e-9)
+    assert ours.intercept == pytest.approx(theirs.intercept[1], abs=1e-9)
+    assert ours.score == pytest.approx(theirs.score, abs=1e-9)
 
 
 def test_exact_recovers_a_linear_function(blocks, answering) -> None:
