@@ -17,7 +17,6 @@ check: .venv/ready
 	$(BIN)/python -m pytest -q tests/test_floors.py
 
 bench: .venv/ready
-	$(BIN)/uv pip install -q --python $(BIN)/python -e '.[bench]'
 	$(BIN)/python -m benchmarks
 
 clean:
