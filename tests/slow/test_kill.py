@@ -31,27 +31,21 @@ main()
 MOMENTS = (
     ("open", "pixels.npy", 1),
     ("os.rename", "cache/pixels/", 2),
-    ("os.rename", "split.csv", 1),
     ("os.rename", "study.toml", 1),
     ("open", "maps.npy", 1),
     ("os.rename", "cache/activations/", 2),
-    ("os.rename", "checkpoint.safetensors", 1),
     ("log", "frozen 1/2", 1),
     ("os.rename", "predictions-frozen.parquet", 1),
     ("os.rename", "start-1.safetensors", 1),
     ("os.rename", "checkpoint.safetensors", 1),
-    ("os.rename", "checkpoint.safetensors", 2),
     ("log", "fine-tuned 1/2", 1),
     ("os.rename", "predictions-fine-tuned.parquet", 1),
-    ("os.rename", "checkpoint.safetensors", 1),
     ("open", "maps.npy", 1),
     ("os.rename", "checkpoint.safetensors", 2),
     ("os.rename", "/predictions.parquet", 1),
-    ("os.rename", "classifier.json", 1),
     ("os.rename", "metrics.json", 1),
     ("os.rename", "metadata-regression.parquet", 1),
     ("os.rename", "report.html", 1),
-    ("os.rename", "comparison.html", 1),
 )
 STUDY = """
 name = "killed"

@@ -62,7 +62,8 @@ def images_of(n_images, folder):
 def cell_of(train_from, batch):
     phase = {"name": "phase", "train_from": train_from, "epochs": 1, "batch": batch}
     recipe = {"name": "exp1", "backbone": "MobileNetV2", "weights": "random", "phases": [phase]}
-    (cell,) = cells_of(parse_study({"name": "memory", "experiment": [recipe]}))
+    (cell,) = cells_of(parse_study({
+        "name": "memory", "machine": {"precision": "bfloat16"}, "experiment": [recipe]}))
     return cell
 
 def silent(what, done, total):
@@ -77,21 +78,13 @@ cell = cell_of("head", 128)
 material = prepare(cell, images_of(n_images, folder))
 experiment.run_cell(cell, material, folder / "run", fresh=False, progress=silent)
 """
+# Three steps' worth of images, and all that follows them: validation, predictions, metrics.
+# In float32, which this promise does not speak of, the same needs 4.7 GiB.
 FINE_TUNED = """
-class Enough(Exception):
-    pass
-
-def stop_after_six_steps(what, done, total):
-    if done == 6:
-        raise Enough
-
 folder = Path(sys.argv[1])
 cell = cell_of("all", 128)
-material = prepare(cell, images_of(2_000, folder))
-try:
-    experiment.run_cell(cell, material, folder / "run", fresh=False, progress=stop_after_six_steps)
-except Enough:
-    pass
+material = prepare(cell, images_of(600, folder))
+experiment.run_cell(cell, material, folder / "run", fresh=False, progress=silent)
 """
 
 
