@@ -1,0 +1,82 @@
+"""Say in words when an explanation is not to be trusted.
+
+In:  the scores of one explanation.   Out: sentences, none where nothing speaks against it.
+Knows nothing of images; a score that was not taken is NaN and says nothing.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+# Of ten superpixels, two unrelated rankings correlate above 0.65 in one case of twenty.
+LEAST_SCORE = 0.5
+LEAST_STABLE = 0.65
+MOST_RANDOM = 0.65
+MOST_LUCKY = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """What is known of one explanation; NaN where not taken or not defined.
+
+    score: the surrogate's weighted R². deletion_gain, insertion_gain: against random orders;
+    share_as_good: random orders that do as well. over_seeds, over_cuts: mean rank correlation
+    with explanations by other masks, and of other superpixels. lesion_share of the positive
+    weight, lesion_area of the image. randomised: rank correlation with the explanation of the
+    same network under a head with random weights.
+    """
+
+    score: float = math.nan
+    deletion_gain: float = math.nan
+    insertion_gain: float = math.nan
+    share_as_good: float = math.nan
+    over_seeds: float = math.nan
+    over_cuts: float = math.nan
+    lesion_share: float = math.nan
+    lesion_area: float = math.nan
+    randomised: float = math.nan
+    is_constant: bool = False
+
+
+def in_words(scores: Scores) -> tuple[str, ...]:
+    """Return a sentence for each reason not to trust an explanation.
+
+    >>> in_words(Scores(score=0.9, over_seeds=0.97))
+    ()
+    """
+    if scores.is_constant:
+        return (
+            "The probability does not change whatever is covered: there is nothing to explain.",
+        )
+    return tuple(_doubts(scores))
+
+
+def _doubts(scores: Scores) -> Iterator[str]:
+    if scores.score < LEAST_SCORE:
+        yield (
+            f"The weights account for {scores.score:.0%} of the changes in probability: the "
+            "superpixels act together, and single weights do not say how."
+        )
+    if scores.share_as_good > MOST_LUCKY:
+        yield (
+            f"{scores.share_as_good:.0%} of random orders remove and restore the probability as "
+            "fast as the order of these weights."
+        )
+    if scores.over_seeds < LEAST_STABLE:
+        yield _unstable("other masks", scores.over_seeds)
+    if scores.over_cuts < LEAST_STABLE:
+        yield _unstable("slightly different superpixels", scores.over_cuts)
+    if scores.lesion_share < scores.lesion_area:
+        yield (
+            f"{scores.lesion_share:.0%} of the positive weight lies inside the lesion, which "
+            f"covers {scores.lesion_area:.0%} of the image: the surroundings count for more."
+        )
+    if scores.randomised > MOST_RANDOM:
+        yield (
+            "A head with random weights is explained alike (rank correlation "
+            f"{scores.randomised:.2f}): this shows the image, not what was learned."
+        )
+
+
+def _unstable(what: str, correlation: float) -> str:
+    return f"With {what} the ranking changes (rank correlation {correlation:.2f})."

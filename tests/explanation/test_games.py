@@ -1,0 +1,121 @@
+from itertools import combinations, permutations
+from math import factorial
+
+import numpy as np
+import pytest
+
+from moulage.errors import ShapeError
+from moulage.explanation.answers import Answers
+from moulage.explanation.games import (
+    area_under,
+    lookup,
+    removal_curves,
+    shapley_values,
+)
+from moulage.explanation.masks import all_masks, row_of
+
+
+def brute_shapley(values: np.ndarray, n_players: int) -> list[float]:
+    """Sum over all coalitions, each a tuple of players."""
+
+    def worth(coalition: tuple[int, ...]) -> float:
+        return float(values[sum(1 << player for player in coalition)])
+
+    found = []
+    for player in range(n_players):
+        others = [other for other in range(n_players) if other != player]
+        total = 0.0
+        for size in range(n_players):
+            share = factorial(size) * factorial(n_players - size - 1) / factorial(n_players)
+            for coalition in combinations(others, size):
+                total += share * (worth((*coalition, player)) - worth(coalition))
+        found.append(total)
+    return found
+
+
+@pytest.mark.parametrize("n_players", [1, 2, 4, 6])
+def test_shapley_values_agree_with_a_sum_over_coalitions(n_players: int) -> None:
+    values = np.random.default_rng(n_players).normal(size=2**n_players)
+    expected = brute_shapley(values, n_players)
+    np.testing.assert_allclose(shapley_values(values), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_players", [1, 5, 12])
+def test_shapley_values_sum_to_what_the_whole_adds(n_players: int) -> None:
+    values = np.random.default_rng(42).random(2**n_players)
+    assert shapley_values(values).sum() == pytest.approx(values[-1] - values[0], abs=1e-9)
+
+
+def test_a_glove_game_by_pencil() -> None:
+    masks = all_masks(3)  # one left glove, two right ones: a pair is worth 1
+    values = (masks[:, 0] & (masks[:, 1] | masks[:, 2])).astype(float)
+    np.testing.assert_allclose(shapley_values(values), [4 / 6, 1 / 6, 1 / 6])
+
+
+def test_linear_weights_are_their_own_shapley_values() -> None:
+    weights = np.array([0.1, -0.2, 0.3, 0.0])
+    np.testing.assert_allclose(shapley_values(0.5 + all_masks(4) @ weights), weights, atol=1e-12)
+
+
+def test_values_must_be_of_all_masks() -> None:
+    for n_values in (0, 1, 3, 1000):
+        with pytest.raises(ShapeError, match=r"must have shape \(2\^S,\)"):
+            shapley_values(np.zeros(n_values))
+
+
+def test_curves_by_pencil() -> None:
+    weights = np.array([0.2, 0.5, -0.1])
+    curves = removal_curves(
+        lambda masks: masks @ weights, weights=weights, rng=np.random.default_rng(0), n_orders=4
+    )
+    np.testing.assert_allclose(curves.deletion, [0.6, 0.1, -0.1, 0], atol=1e-12)
+    np.testing.assert_allclose(curves.insertion, [0, 0.5, 0.7, 0.6], atol=1e-12)
+    assert area_under(curves.deletion) == pytest.approx((0.35 + 0 - 0.05) / 3)
+
+
+def test_the_right_order_beats_random_orders_and_its_reverse_loses(pairs) -> None:
+    table = pairs(all_masks(10))
+    weights = shapley_values(table)
+
+    def score(order: np.ndarray) -> tuple[float, float, float]:
+        curves = removal_curves(
+            lambda masks: table[row_of(masks)], weights=order, rng=np.random.default_rng(1)
+        )
+        return curves.deletion_gain, curves.insertion_gain, curves.share_as_good
+
+    assert score(weights)[0] > 0
+    assert score(weights)[1] > 0
+    assert score(weights)[2] < 0.02
+    assert score(-weights)[0] < 0
+    assert score(-weights)[2] > 0.98
+
+
+def test_random_orders_are_as_good_as_their_share_says() -> None:
+    weights = np.array([0.3, 0.2, 0.1])
+    places = np.array(list(permutations(range(3))))
+    curves = removal_curves(
+        lambda masks: masks @ weights, weights=weights, rng=np.random.default_rng(2), n_orders=3000
+    )
+    assert curves.share_as_good == pytest.approx(1 / len(places), abs=0.03)
+    np.testing.assert_allclose(curves.random_deletion.mean(axis=0), [0.6, 0.4, 0.2, 0], atol=0.01)
+
+
+def test_no_mask_is_asked_twice() -> None:
+    asked: list[int] = []
+
+    def value(masks: np.ndarray) -> np.ndarray:
+        asked.append(len(masks))
+        assert len(np.unique(masks, axis=0)) == len(masks)
+        return masks.sum(axis=1).astype(float)
+
+    removal_curves(value, weights=np.arange(3.0), rng=np.random.default_rng(0), n_orders=50)
+    assert max(asked) <= 8
+
+
+def test_answers_to_all_masks_answer_for_any(pairs) -> None:
+    masks = all_masks(10)
+    answers = Answers(masks=masks, probabilities=np.stack([pairs(masks), 1 - pairs(masks)], axis=1))
+    some = masks[[5, 1000, 5]]
+    np.testing.assert_allclose(lookup(answers, 1)(some), 1 - pairs(some))
+    with pytest.raises(ShapeError, match=r"all 2\^S masks in order; got 100 of 2\^10"):
+        lookup(Answers(masks=masks[:100], probabilities=answers.probabilities[:100]), 0)
