@@ -275,7 +275,7 @@ def test_split_writes_a_table_without_shared_lesions(
     assert "digest" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("words", [["--help"], ["runs"], ["runs", "--json"]])
+@pytest.mark.parametrize("words", [["--help"], ["runs"], ["runs", "--json"], ["cache"]])
 def test_quick_commands_load_no_heavy_library(words: list[str], tmp_path: Path) -> None:
     code = (
         "import sys\n"
