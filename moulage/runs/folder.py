@@ -1,7 +1,8 @@
 """Run folders: what a run leaves on disk, found and read again.
 
 In:  a folder.   Out: plain values and the waist's records.
-Knows nothing of networks; listing runs reads small JSON and TOML files only.
+Knows nothing of networks or study files; listing runs reads small JSON and TOML files only, and
+imports so little that the command line's help need not wait for it.
 """
 
 import json
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from moulage.errors import ConfigError, RunError, examples
-from moulage.runs.study import differing_keys
 
 STUDY, METRICS, HISTORY, SPLIT = "study.toml", "metrics.json", "history.csv", "split.csv"
 PREDICTIONS, REPORT, CATALOGUE, LEDGER = (
@@ -104,6 +104,23 @@ def refuse_other_versions(path: Path, *, kept: dict[str, str], present: dict[str
             f"A run must end under the versions it began with, or its bits differ; got "
             f"{examples(changed)} in {path}. Install those versions, or start over with `--fresh`."
         )
+
+
+def differing_keys(old: Any, new: Any, prefix: str = "") -> list[str]:
+    """Return the dotted keys at which two nested values differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [
+            key
+            for name in sorted({*old, *new})
+            for key in differing_keys(old.get(name), new.get(name), f"{prefix}.{name}".lstrip("."))
+        ]
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        return [
+            key
+            for index, (a, b) in enumerate(zip(old, new, strict=True))
+            for key in differing_keys(a, b, f"{prefix}.{index}")
+        ]
+    return [] if old == new else [prefix]
 
 
 def _is_free(key: str) -> bool:

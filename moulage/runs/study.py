@@ -66,23 +66,6 @@ def cells_of(study: StudyConfig, *, only: tuple[str, ...] = ()) -> tuple[Cell, .
     )
 
 
-def differing_keys(old: Any, new: Any, prefix: str = "") -> list[str]:
-    """Return the dotted keys at which two nested values differ."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        return [
-            key
-            for name in sorted({*old, *new})
-            for key in differing_keys(old.get(name), new.get(name), f"{prefix}.{name}".lstrip("."))
-        ]
-    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        return [
-            key
-            for index, (a, b) in enumerate(zip(old, new, strict=True))
-            for key in differing_keys(a, b, f"{prefix}.{index}")
-        ]
-    return [] if old == new else [prefix]
-
-
 def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nulls(part) for key, part in value.items() if part is not None}

@@ -4,7 +4,8 @@ import pytest
 
 from moulage.errors import ConfigError
 from moulage.runs.config import StudyConfig, parse_study
-from moulage.runs.study import cells_of, differing_keys
+from moulage.runs.folder import differing_keys
+from moulage.runs.study import cells_of
 
 PHASE = {"name": "frozen", "train_from": "head"}
 
