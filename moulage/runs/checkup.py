@@ -97,14 +97,13 @@ def _free_bytes(folder: Path) -> int:
 
 
 def _missing_weights(weights: tuple[FoundWeights, ...]) -> Iterator[Missing]:
-    for found in weights:
-        if not found.source:
-            yield Missing(
-                what=f"ImageNet weights of {found.backbone}",
-                needed_for=f'weights = "imagenet" with {found.backbone} where the hub is cut off',
-                cure="`moulage weights fetch --to DIR` where there is internet, then "
-                "MOULAGE_WEIGHTS=DIR",
-            )
+    absent = [found.backbone for found in weights if not found.source]
+    if absent:
+        yield Missing(
+            what=f"ImageNet weights of {', '.join(absent)}",
+            needed_for='weights = "imagenet" where the hub cannot be reached',
+            cure="`moulage weights fetch --to DIR` where it can, then MOULAGE_WEIGHTS=DIR here",
+        )
 
 
 def _missing_extras() -> Iterator[Missing]:

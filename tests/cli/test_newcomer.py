@@ -175,7 +175,7 @@ def test_the_doctor_speaks_to_people_and_to_scripts(capsys: pytest.CaptureFixtur
     said = capsys.readouterr().out
     assert facts["precision_reason"] in said
     assert facts["versions"]["torch"] in said
-    assert "ImageNet weights of DenseNet201" in said
+    assert "ImageNet weights of MobileNetV2, MobileNetV3Large" in said
 
 
 def test_features_of_a_finished_run_and_of_a_backbone(
