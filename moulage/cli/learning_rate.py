@@ -54,6 +54,8 @@ def _facts(found: "RangeTest") -> dict[str, object]:
     return {
         "phase": found.phase,
         "suggested": found.suggested,
+        "never_fell": found.never_fell,
+        "still_fell": found.still_fell,
         "lowest_loss_at": found.lowest_at,
         "diverged": found.diverged,
         "n_steps": len(found.rates),
@@ -61,6 +63,11 @@ def _facts(found: "RangeTest") -> dict[str, object]:
 
 
 def _words(found: "RangeTest") -> str:
+    if found.never_fell:
+        return (
+            f"In phase {found.phase} no rate up to {found.rates[-1]:.2g} lowered the loss of "
+            f"{found.start:.3g}: try more --steps, or look at labels and input scaling."
+        )
     if found.still_fell:
         return (
             f"In phase {found.phase} the loss was still falling at {found.rates[-1]:.2g}: "

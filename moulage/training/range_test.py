@@ -1,9 +1,10 @@
 """The range test: one phase trained while its learning rate climbs, to see where it breaks.
 
 In:  a job, a phase, the highest rate, a number of steps.
-Out: the rates and what the loss was at each; the classifier is spoiled afterwards.
+Out: the rates and what the loss was after each; the classifier is spoiled afterwards.
 Why: the largest rate that still lowers the loss is found in a hundred steps instead of a grid of
-trainings [smith2015].
+trainings [smith2015]. The loss is that of one fixed sample of validation images: where diagnoses
+are rare, the losses of training batches differ more by who is in them than by the rate.
 """
 
 from collections.abc import Iterator
@@ -14,24 +15,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moulage.errors import ConfigError, RunError
+from moulage.evaluation.losses import log_losses
 from moulage.training.batches import Place, Sample, cut_epoch
 from moulage.training.checkpoint import State
-from moulage.training.loop import Job, Step, prepare, train_step
+from moulage.training.loop import Job, Step, logits_of, prepare, train_step
 from moulage.training.phases import Phase
 
-_MEMORY = 0.9
+_MEMORY = 0.7
 _HOPELESS = 4.0
 _FEWEST_STEPS = 10
+_MOST_WATCHED = 128
+_LEAST_GAIN = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RangeTest:
-    """What the loss did: rates, losses and smoothed losses, each (n,) float64, in order of steps.
+    """What the loss did: rates and the losses after a step with each, (n,) float64, in order.
 
-    diverged: whether the loss left all bounds before the highest rate.
+    start: the loss before the first step. diverged: whether the loss left all bounds before the
+    highest rate.
     """
 
     phase: str
+    start: float
     rates: NDArray[np.float64]
     losses: NDArray[np.float64]
     diverged: bool
@@ -58,6 +64,11 @@ class RangeTest:
         return "\n".join(["learning_rate,loss,smoothed_loss", *lines]) + "\n"
 
     @property
+    def never_fell(self) -> bool:
+        """Say whether no rate lowered the loss by a hundredth of what it was."""
+        return bool(self.smoothed.min() > (1 - _LEAST_GAIN) * self.start)
+
+    @property
     def still_fell(self) -> bool:
         """Say whether the loss was still falling at the end, so that more could be tried."""
         return not self.diverged and int(np.argmin(self.smoothed)) == len(self.losses) - 1
@@ -77,12 +88,14 @@ def run_range_test(job: Job, phase: Phase, *, highest: float, n_steps: int) -> R
     state = State()
     state.begin_phase(0)
     step = replace(prepare(job, ramp, state), n_steps=n_steps)
-    job.classifier.train_above(step.boundary, phase.batchnorm)
+    watched = _watched(job)
+    start = _loss_on(watched, step)
     rates: list[float] = []
     losses: list[float] = []
     for sample, place in islice(_batches(job, phase), n_steps):
-        loss = _loss_of_step(step, state, sample, place)
-        if loss is None:
+        is_sound = _take_step(step, state, sample, place)
+        loss = _loss_on(watched, step) if is_sound else np.inf
+        if not np.isfinite(loss):
             break
         rates.append(float(step.optimizer.param_groups[0]["lr"]))
         losses.append(loss)
@@ -91,6 +104,7 @@ def run_range_test(job: Job, phase: Phase, *, highest: float, n_steps: int) -> R
             break
     return RangeTest(
         phase=phase.name,
+        start=start,
         rates=np.array(rates),
         losses=np.array(losses),
         diverged=len(losses) < n_steps or _is_hopeless(losses),
@@ -116,16 +130,28 @@ def _batches(job: Job, phase: Phase) -> Iterator[tuple[Sample, Place]]:
             yield sample, place
 
 
-def _loss_of_step(step: Step, state: State, sample: Sample, place: Place) -> float | None:
-    """Take one step; return its loss, None where it was no number any more."""
-    state.sums = [0.0, 0.0, 0.0]
+def _take_step(step: Step, state: State, sample: Sample, place: Place) -> bool:
+    """Take one step; say whether its loss was a number."""
+    step.job.classifier.train_above(step.boundary, step.phase.batchnorm)
     try:
         train_step(step, state, sample, place)
     except RunError:  # the loop refuses a loss that is not finite; here that is an answer
-        return None
+        return False
     state.step += 1
-    loss, _, n_images = state.sums
-    return loss / n_images
+    return True
+
+
+def _watched(job: Job) -> NDArray[np.int64]:
+    """Return the validation images whose loss is watched, the same after every step."""
+    rng = Place(seed=job.seed, phase=0, epoch=0).generator("watched")
+    return np.sort(rng.permutation(job.validation_rows)[:_MOST_WATCHED])
+
+
+def _loss_on(rows: NDArray[np.int64], step: Step) -> float:
+    """Return the mean cross-entropy at the natural prior, in evaluation mode."""
+    job = step.job
+    logits = logits_of(job.classifier, step.source, step.boundary, rows, machine=job.machine)
+    return float(log_losses(labels=job.labels[rows], logits=logits.astype(np.float64)).mean())
 
 
 def _is_hopeless(losses: list[float]) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from moulage.errors import ConfigError
+from moulage.training import loop, range_test
 from moulage.training.phases import Phase
 from moulage.training.range_test import RangeTest, run_range_test, smooth
 
@@ -14,7 +15,9 @@ HEAD = Phase(name="frozen", train_from="head", epochs=1, batch=5)
 
 def made(losses: list[float], *, diverged: bool = False) -> RangeTest:
     rates = np.geomspace(1e-6, 1.0, len(losses))
-    return RangeTest(phase="p", rates=rates, losses=np.array(losses), diverged=diverged)
+    return RangeTest(
+        phase="p", start=losses[0], rates=rates, losses=np.array(losses), diverged=diverged
+    )
 
 
 def test_rates_climb_by_one_factor_from_a_millionth_to_the_highest(studio: Any) -> None:
@@ -45,7 +48,7 @@ def test_nothing_is_written(studio: Any) -> None:
 
 def test_smoothing_is_the_mean_of_the_past_weighted_by_its_age() -> None:
     losses = np.array([1.0, 3.0, 2.0])
-    by_hand = [1.0, (0.9 * 1 + 3) / 1.9, (0.81 * 1 + 0.9 * 3 + 2) / 2.71]
+    by_hand = [1.0, (0.7 * 1 + 3) / 1.7, (0.49 * 1 + 0.7 * 3 + 2) / 2.19]
     np.testing.assert_allclose(smooth(losses), by_hand, rtol=1e-12)
 
 
@@ -60,6 +63,27 @@ def test_the_suggestion_is_a_tenth_of_the_rate_at_the_lowest_loss() -> None:
 def test_a_loss_that_falls_to_the_end_is_said_to() -> None:
     assert made(np.linspace(3, 1, 30).tolist()).still_fell
     assert not made(np.linspace(1, 3, 30).tolist()).still_fell
+
+
+def test_a_loss_that_no_rate_lowers_is_said_to() -> None:
+    assert made([1.0] * 20 + [5.0] * 10).never_fell
+    assert not made([1.0] * 10 + [0.9] * 20).never_fell
+
+
+def test_the_loss_is_that_of_the_same_images_after_every_step(
+    studio: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows_seen = []
+
+    def note(classifier: Any, source: Any, boundary: int, rows: Any, **machine: Any) -> Any:
+        rows_seen.append(rows.tolist())
+        return loop.logits_of(classifier, source, boundary, rows, **machine)
+
+    monkeypatch.setattr(range_test, "logits_of", note)
+    job = studio.job()
+    found = run_range_test(job, HEAD, highest=1e-9, n_steps=10)
+    assert rows_seen == [job.validation_rows.tolist()] * 11
+    np.testing.assert_allclose(found.losses[0], found.start, rtol=1e-2)
 
 
 def test_the_table_has_a_row_a_step() -> None:
