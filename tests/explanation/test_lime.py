@@ -6,6 +6,7 @@ from sklearn.metrics import pairwise_distances
 
 from moulage.errors import ConfigError, DataError
 from moulage.explanation.answers import Answers, ask
+from moulage.explanation.designs import designed_masks
 from moulage.explanation.fills import cover
 from moulage.explanation.lime import explain, explain_answers
 from moulage.explanation.masks import all_masks, row_of
@@ -142,7 +143,11 @@ def test_superpixels_may_be_renumbered(method: str, blocks, answering) -> None:
     pixels, segments = blocks
     table = answering(nonlinear, segments)
     order = np.random.default_rng(0).permutation(10)
-    masks = all_masks(10)[np.r_[1023, 0:400]] if method != "exact" else all_masks(10)
+    masks = {
+        "sampled": all_masks(10)[np.r_[1023, 0:400]],
+        "exact": all_masks(10),
+        "designed": designed_masks(10, 128),
+    }[method]
     covered = np.zeros_like(pixels)
     answers = ask(table, pixels, covered=covered, segments=segments, masks=masks)
     moved = Answers(masks=masks[:, order], probabilities=answers.probabilities)
