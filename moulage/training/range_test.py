@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from itertools import count, islice
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from moulage.errors import ConfigError, RunError
 from moulage.evaluation.losses import log_losses
+from moulage.seeding import seed_of
 from moulage.training.batches import Place, Sample, cut_epoch
 from moulage.training.checkpoint import State
 from moulage.training.loop import Job, Step, logits_of, prepare, train_step
@@ -26,6 +28,7 @@ _HOPELESS = 4.0
 _FEWEST_STEPS = 10
 _MOST_WATCHED = 128
 _LEAST_GAIN = 0.01
+_SETTLING_BATCHES = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -88,6 +91,7 @@ def run_range_test(job: Job, phase: Phase, *, highest: float, n_steps: int) -> R
     state = State()
     state.begin_phase(0)
     step = replace(prepare(job, ramp, state), n_steps=n_steps)
+    _settle(step)
     watched = _watched(job)
     start = _loss_on(watched, step)
     rates: list[float] = []
@@ -128,6 +132,16 @@ def _batches(job: Job, phase: Phase) -> Iterator[tuple[Sample, Place]]:
         place = Place(seed=job.seed, phase=0, epoch=epoch)
         for sample in cut_epoch(job.epoch(place), phase.batch, place):
             yield sample, place
+
+
+def _settle(step: Step) -> None:
+    """Let running statistics meet this data first: how they move is no work of any rate."""
+    job = step.job
+    job.classifier.train_above(step.boundary, step.phase.batchnorm)
+    torch.manual_seed(seed_of("settling", job.seed))
+    with torch.no_grad(), job.machine.computing():
+        for sample, place in islice(_batches(job, step.phase), _SETTLING_BATCHES):
+            job.classifier(step.source.drawn(sample, place), step.boundary)
 
 
 def _take_step(step: Step, state: State, sample: Sample, place: Place) -> bool:

@@ -86,6 +86,22 @@ def test_the_loss_is_that_of_the_same_images_after_every_step(
     np.testing.assert_allclose(found.losses[0], found.start, rtol=1e-2)
 
 
+def test_statistics_have_met_the_data_before_the_first_loss(
+    studio: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    means = []
+
+    def note(classifier: Any, *words: Any, **machine: Any) -> Any:
+        means.append(classifier.network.bn1.running_mean.clone())
+        return loop.logits_of(classifier, *words, **machine)
+
+    monkeypatch.setattr(range_test, "logits_of", note)
+    everything = Phase(name="all", train_from="all", epochs=1, batch=14)
+    run_range_test(studio.job(), everything, highest=1e-9, n_steps=10)
+    assert means[0].norm() > 0
+    assert (means[1] - means[0]).norm() < 0.02 * means[0].norm()
+
+
 def test_the_table_has_a_row_a_step() -> None:
     lines = made([2.0, 1.0, 0.5]).as_csv().splitlines()
     assert lines[0] == "learning_rate,loss,smoothed_loss"
