@@ -1,5 +1,6 @@
 """`moulage demo`: the whole of moulage in minutes, without a data set or a model hub."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,11 +14,7 @@ from moulage.cli.progress import shown_progress
 if TYPE_CHECKING:
     from moulage.runs.demonstration import TestScore
 
-_STARTS = {
-    "starter": "weights trained on pictures drawn from formulas, shipped with moulage",
-    "random": "random weights",
-    "imagenet": "ImageNet's weights, another network",
-}
+_STARTS = {"starter": "shipped starter", "random": "random weights", "imagenet": "ImageNet"}
 
 
 def demo(
@@ -37,8 +34,15 @@ def demo(
     print(f"\n{_lesson(shown.scores)}")
     print(f"\nThe page:  {shown.page}\nOne a run: {shown.page.parent}/*/report.html\n")
     print("Next, with a folder of your own (one folder a diagnosis, or HAM10000 as it comes):")
-    print(f"  moulage train {shown.study_file} --data FOLDER --set name=mine --out {out}")
+    print(f"  {_called()} train {shown.study_file} --data FOLDER --set name=mine --out {out}")
     print("The images are synthetic: these numbers say nothing about patients.")
+
+
+def _called() -> str:
+    """Return how this command was called, where that was by a path from here."""
+    name = sys.argv[0]
+    is_path_from_here = "/" in name and not Path(name).is_absolute()
+    return name if is_path_from_here else "moulage"
 
 
 def _table(scores: "tuple[TestScore, ...]") -> Table:
@@ -47,7 +51,7 @@ def _table(scores: "tuple[TestScore, ...]") -> Table:
         table.add_column(heading, justify="right")
     for score in scores:
         table.add_row(
-            f"{score.experiment}: {_STARTS[score.experiment]}",
+            _STARTS[score.experiment],
             f"{score.accuracy:.3f}",
             f"{score.balanced_accuracy:.3f}",
         )

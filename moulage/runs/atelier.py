@@ -16,7 +16,7 @@ from moulage.casts.generator import make_casts
 logger = logging.getLogger(__name__)
 
 KIND = "casts"
-N_IMAGES, SEED, SIZE = 1_200, 0, (200, 150)
+N_IMAGES, SEED, SIZE = 1_500, 0, (200, 150)
 _DRAWN_AT_NS = 1_000_000_000_000_000_000
 
 

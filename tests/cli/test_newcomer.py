@@ -84,7 +84,7 @@ def test_the_demo_says_what_it_showed_where_the_page_is_and_what_comes_next(
     assert "balanced accuracy (rule: balanced)" in said.out
     metrics = json.loads((out / "demo" / "starter-seed0" / "metrics.json").read_text())
     test = metrics["parts"]["test"]
-    row = next(line for line in said.out.splitlines() if line.startswith("starter"))
+    row = next(line for line in said.out.splitlines() if line.startswith("shipped starter"))
     assert f"{test['natural']['accuracy']:.3f}" in row
     assert f"{test['balanced']['balanced_accuracy']:.3f}" in row
     assert str(out / "demo" / "comparison.html") in said.out
