@@ -37,6 +37,7 @@ from moulage.runs import folder as folders
 from moulage.runs import ledger
 from moulage.runs.baselines import read_baselines
 from moulage.runs.folder import RunFolder
+from moulage.runs.study import split_name
 from moulage.seeding import generator
 from moulage.split import Split, read_split
 
@@ -74,7 +75,7 @@ def run_record(run: RunFolder) -> RunRecord:
         split=split,
         split_kind=study["split"]["kind"],
         split_seed=study["split"]["seeds"][0],
-        history=pd.read_csv(run.path / folders.HISTORY),
+        history=pd.read_csv(run.path / folders.HISTORY, keep_default_na=False, na_values=[""]),
         predictions=predictions,
         temperature_note=about["temperature_note"],
         ledger=ledger.in_words(about["n_looks"]),
@@ -229,9 +230,9 @@ def _augmentation(chosen: Mapping[str, Any]) -> str:
 
 
 def _baselines(run: RunFolder, study: Mapping[str, Any], split: Split) -> dict[str, Predictions]:
-    fold = study["split"].get("fold")
-    place = f"split{study['split']['seeds'][0]}" + ("" if fold is None else f"-fold{fold}")
-    return read_baselines(run.path.parent / f"baselines-{place}", split.digest)
+    kept = study["split"]
+    name = split_name(kept["kind"], kept["seeds"][0], kept.get("fold"))
+    return read_baselines(run.path.parent / f"baselines-{name}", split.digest)
 
 
 def _thumbnails(catalogue: Catalogue, test: Predictions) -> dict[str, NDArray[np.uint8]]:

@@ -183,6 +183,9 @@ class ExperimentConfig(_Model):
     imbalance: ImbalanceConfig = ImbalanceConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     phases: tuple[PhaseConfig, ...] = Field(min_length=1)
+    split: Literal["grouped", "image", "leaky"] | None = Field(
+        None, description="in place of the study's `split.kind`, to show what a leak is worth"
+    )
     seeds: tuple[int, ...] = Field((0,), min_length=1, description="a run each")
 
     @field_validator("imbalance", mode="before")
@@ -214,6 +217,13 @@ class StudyConfig(_Model):
         names = [experiment.name for experiment in self.experiments]
         if len(set(names)) < len(names):
             raise ValueError("the experiments' names must differ from each other")
+        return self
+
+    @model_validator(mode="after")
+    def _check_splits(self) -> "StudyConfig":
+        is_own = any(experiment.split for experiment in self.experiments)
+        if is_own and (self.split.folds or self.split.kind == "file"):
+            raise ValueError("`experiment.split` must stand without `split.folds` and `split.file`")
         return self
 
 

@@ -16,7 +16,7 @@ from moulage.data.pixels import Pixels, build_pixels
 from moulage.evaluation.priors import class_prior
 from moulage.runs.atelier import drawn_casts
 from moulage.runs.config import StudyConfig
-from moulage.runs.study import Cell
+from moulage.runs.study import DISHONEST, Cell
 from moulage.split import Part, Split, positions
 from moulage.splits.folds import split_in_folds
 from moulage.splits.fromfile import split_from_file
@@ -92,7 +92,7 @@ def read_images(study: StudyConfig, progress: Progress) -> Images:
 def prepare(cell: Cell, images: Images) -> Material:
     """Make a cell's split; raises LeakageError for a leak that the study did not ask for."""
     split = _split_of(cell, images.catalogue)
-    if cell.study.split.kind not in ("image", "leaky"):
+    if cell.split_kind not in DISHONEST:
         refuse_leak(split)
     return Material(
         catalogue=images.catalogue,
@@ -132,7 +132,7 @@ def _split_of(cell: Cell, catalogue: Catalogue) -> Split:
         )
         return folds[cell.fold]
     makers = {"grouped": split_by_group, "image": split_by_image, "leaky": split_with_leak}
-    return makers[config.kind](
+    return makers[cell.split_kind](
         image_ids=image_ids,
         lesion_ids=lesion_ids,
         labels=labels,

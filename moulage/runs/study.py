@@ -10,6 +10,8 @@ from typing import Any
 from moulage.errors import ConfigError, examples, nearest
 from moulage.runs.config import ExperimentConfig, StudyConfig
 
+DISHONEST = ("image", "leaky")  # kinds of split whose parts share lesions, on purpose
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
@@ -22,25 +24,29 @@ class Cell:
     fold: int | None = None
 
     @property
+    def split_kind(self) -> str:
+        """How images are assigned to parts: as the experiment says, else as the study does."""
+        return self.experiment.split or self.study.split.kind
+
+    @property
     def split_name(self) -> str:
         """What tells this cell's split from the study's others."""
-        fold = "" if self.fold is None else f"-fold{self.fold}"
-        return f"split{self.split_seed}{fold}"
+        return split_name(self.split_kind, self.split_seed, self.fold)
 
     @property
     def name(self) -> str:
         """The run folder's name: `exp1-seed0`; other splits than the first are named too."""
         is_plain = self.split_seed == 0 and self.fold is None
-        place = "" if is_plain else f"{self.split_name}-"
+        place = "" if is_plain else f"{_place(self.split_seed, self.fold)}-"
         return f"{self.experiment.name}-{place}seed{self.seed}"
 
     def resolved(self) -> dict[str, Any]:
         """Return what this run's outcome depends on, as plain values without nulls."""
         content = self.study.model_dump(mode="json", exclude={"experiments", "description"})
-        content["split"]["seeds"] = [self.split_seed]
+        content["split"] |= {"kind": self.split_kind, "seeds": [self.split_seed]}
         if self.fold is not None:
             content["split"]["fold"] = self.fold
-        experiment = self.experiment.model_dump(mode="json")
+        experiment = self.experiment.model_dump(mode="json", exclude={"split"})
         experiment["seeds"] = [self.seed]
         resolved: dict[str, Any] = _without_nulls({**content, "experiment": [experiment]})
         return resolved
@@ -64,6 +70,19 @@ def cells_of(study: StudyConfig, *, only: tuple[str, ...] = ()) -> tuple[Cell, .
         if not only or experiment.name in only
         for seed in experiment.seeds
     )
+
+
+def split_name(kind: str, seed: int, fold: int | None) -> str:
+    """Return what a split is called in a study's folder: `split0`, `leaky-split1`.
+
+    >>> split_name("grouped", 0, 2), split_name("image", 1, None)
+    ('split0-fold2', 'image-split1')
+    """
+    return f"{f'{kind}-' if kind in DISHONEST else ''}{_place(seed, fold)}"
+
+
+def _place(seed: int, fold: int | None) -> str:
+    return f"split{seed}" + ("" if fold is None else f"-fold{fold}")
 
 
 def _without_nulls(value: Any) -> Any:

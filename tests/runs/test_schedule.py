@@ -135,6 +135,22 @@ def test_a_leak_is_refused_unless_it_is_asked_for(
         run(study_of(casts, split=from_file), tmp_path / "c")
 
 
+def test_one_study_holds_an_honest_split_and_a_leaky_one(
+    study_of: Any, casts: Path, tmp_path: Path
+) -> None:
+    leak = {**TINY, "name": "leak", "split": "leaky"}
+    honest, leaky = run(study_of(casts, experiment=[TINY, leak]), tmp_path).finished
+    splits = [read_split(found.path / "split.csv") for found in (honest, leaky)]
+    assert [bool(shared_groups(split)) for split in splits] == [False, True]
+    tested = [sorted(split.image_ids[split.rows_of("test")]) for split in splits]
+    assert tested[0] == tested[1], "the leak adds the test images to training, and no more"
+    folder = honest.path.parent
+    assert {path.name for path in folder.glob("baselines-*")} == {
+        "baselines-split0",
+        "baselines-leaky-split0",
+    }
+
+
 def test_a_split_file_is_followed_row_by_row(study_of: Any, casts: Path, tmp_path: Path) -> None:
     (finished,) = run(study_of(casts, split={"seeds": [5]}), tmp_path / "a").finished
     made = read_split(finished.path / "split.csv")

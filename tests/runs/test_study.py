@@ -46,6 +46,18 @@ def test_each_fold_is_a_cell_with_a_name_of_its_own() -> None:
     assert len({cell.name for cell in cells}) == len(cells)
 
 
+def test_an_experiment_may_ask_for_a_leak_that_the_others_do_not_have() -> None:
+    experiment = {"backbone": "MobileNetV2", "phases": [PHASE]}
+    both = [{**experiment, "name": "honest"}, {**experiment, "name": "leak", "split": "leaky"}]
+    honest, leak = cells_of(parse_study({"experiment": both}))
+    assert [honest.split_name, leak.split_name] == ["split0", "leaky-split0"]
+    assert leak.name == "leak-seed0"
+    assert leak.resolved()["split"]["kind"] == "leaky"
+    assert "split" not in leak.resolved()["experiment"][0], "a run has one place for its split"
+    with pytest.raises(ConfigError, match=r"`experiment\.split` must stand without"):
+        parse_study({"experiment": both, "split": {"folds": 3}})
+
+
 def test_only_takes_named_experiments_and_refuses_others() -> None:
     assert [c.experiment.name for c in cells_of(study("a", "b"), only=("b",))] == ["b"]
     with pytest.raises(ConfigError, match=r"\(exp1, exp2\); got exp3\. Did you mean 'exp[12]'\?"):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -5,6 +6,7 @@ import pytest
 
 from moulage.catalogue import COLUMNS, Catalogue, Diagnosis
 from moulage.errors import DataError
+from moulage.split import read_split, write_split
 from moulage.splits.fromfile import split_from_file
 
 
@@ -32,6 +34,17 @@ def test_rows_come_in_the_order_of_the_catalogue(tmp_path: Path, catalogue: Cata
     split = split_from_file(path, catalogue=catalogue)
     assert split.image_ids.tolist() == ["a", "b", "c"]
     assert split.parts.tolist() == ["train", "train", "test"]
+
+
+def test_an_id_spelled_like_a_missing_value_is_an_id(tmp_path: Path, catalogue: Catalogue) -> None:
+    frame = catalogue.frame.assign(image_id=["NA", "null", "c"], lesion_id=["nan", "nan", "None"])
+    odd = replace(catalogue, frame=frame)
+    path = written(tmp_path, "NA,nan,train", "null,nan,train", "c,None,test")
+    split = split_from_file(path, catalogue=odd)
+    assert split.image_ids.tolist() == ["NA", "null", "c"]
+    assert split.lesion_ids.tolist() == ["nan", "nan", "None"]
+    write_split(split, path)
+    assert read_split(path).digest == split.digest
 
 
 def test_a_leak_is_read_as_it_stands(tmp_path: Path, catalogue: Catalogue) -> None:
