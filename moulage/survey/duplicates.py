@@ -1,0 +1,190 @@
+"""Find pictures of one lesion that carry different lesion ids: the leaks that no id can show.
+
+In:  a `Gallery`, or two: thumbnails and ids.   Out: pairs, the most certain first.
+Knows nothing of splits, folders or pages.
+Why: a copy that was re-encoded, scaled, flipped, turned, cropped or brightened has another
+digest, another size and another hash. `candidates` picks a few partners an image, `alignment`
+lays them over each other.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from moulage.errors import ShapeError
+from moulage.survey.alignment import Alignment, Template, align, details, make_template, zoom
+from moulage.survey.candidates import Candidates, choose_candidates, make_coarse
+from moulage.views import apply_view
+
+Evidence = Literal["same bytes", "same pixels", "same lesion"]
+Progress = Callable[[int, int], None]
+
+SIDE = 64  # of the thumbnails that the numbers below were measured with
+THRESHOLD = 0.86
+_N_BEST = 8
+_ALIKE = 2.0  # mean difference of grey levels below which the files themselves are compared
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Gallery:
+    """Images to look through, a row each.
+
+    thumbnails: (N, 64, 64, 3) uint8 in [0, 255], RGB, whole frames squashed. image_ids,
+    lesion_ids (N,) str. read: the bytes of an image's file by row; without it no pair counts as
+    the same bytes or pixels.
+    """
+
+    thumbnails: NDArray[np.uint8]
+    image_ids: NDArray[np.str_]
+    lesion_ids: NDArray[np.str_]
+    read: Callable[[int], bytes] | None = None
+
+    def __post_init__(self) -> None:
+        shape = self.thumbnails.shape
+        lengths = {len(self.thumbnails), len(self.image_ids), len(self.lesion_ids)}
+        if len(shape) != 4 or shape[1] != shape[2] or shape[3] != 3 or len(lengths) > 1:
+            raise ShapeError(
+                "`thumbnails` must have shape (N, H, W, 3), squares, with an id a row; got "
+                f"{shape}, {len(self.image_ids)} image ids and {len(self.lesion_ids)} lesion ids. "
+                'Build them with `build_pixels(size_px=64, resize="squash")`.'
+            )
+
+    def __len__(self) -> int:
+        return len(self.thumbnails)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two images that show one lesion, though their ids do not say so.
+
+    certainty, in [0, 1]: 1 for the same bytes or pixels. agreement: correlation of fine detail
+    once aligned. view: what lays the first image as the other lies. scale: the side of the other
+    in sides of the first, so below 1 where the other is a crop. row, other_row: where they stand.
+    """
+
+    image_id: str
+    other_id: str
+    lesion_id: str
+    other_lesion_id: str
+    evidence: Evidence
+    certainty: float
+    agreement: float
+    view: int
+    scale: float
+    row: int
+    other_row: int
+
+
+def find_near_duplicates(
+    gallery: Gallery,
+    other: Gallery | None = None,
+    *,
+    threshold: float = THRESHOLD,
+    progress: Progress | None = None,
+) -> tuple[Pair, ...]:
+    """Return pairs across lesion ids at or above a certainty, the most certain first.
+
+    other: a second gallery; then pairs lie across both, and ids are not compared. Each image is
+    held against its few likeliest partners only. progress: called with (done, all).
+    """
+    greys = _greys(gallery)
+    others = greys if other is None else _greys(other)
+    groups = np.unique(gallery.lesion_ids, return_inverse=True)[1].astype(np.int64)
+    candidates = choose_candidates(
+        make_coarse(greys),
+        None if other is None else make_coarse(others),
+        groups=groups,
+        n_best=_N_BEST,
+        progress=progress,
+    )
+    judged = _judge(candidates, greys, others)
+    pairs = [
+        _pair(gallery, other or gallery, candidates, place, found)
+        for place, found in judged
+        if certainty_of(found) >= threshold
+    ]
+    return tuple(sorted(pairs, key=lambda pair: (-pair.certainty, pair.image_id, pair.other_id)))
+
+
+def certainty_of(found: Alignment) -> float:
+    """Return how certain an alignment is, in [0, 1]."""
+    return float(np.clip(found.agreement, 0, 1))
+
+
+def pairs_table(pairs: Iterable[Pair]) -> pd.DataFrame:
+    """Return the table of `near_duplicates.csv`; `confirmed` is for the reader to fill in."""
+    columns = [name for name in Pair.__slots__ if name not in ("row", "other_row")]
+    frame = pd.DataFrame([asdict(pair) for pair in pairs], columns=columns)
+    is_exact = frame["evidence"].isin(["same bytes", "same pixels"])
+    return frame.round({"certainty": 4, "agreement": 4, "scale": 3}).assign(
+        confirmed=np.where(is_exact, "yes", "")
+    )
+
+
+def _greys(gallery: Gallery) -> NDArray[np.uint8]:
+    """Return grey thumbnails (N, H, W)."""
+    greys = np.empty(gallery.thumbnails.shape[:3], dtype=np.uint8)
+    for row, thumbnail in enumerate(gallery.thumbnails):
+        greys[row] = cv2.cvtColor(np.asarray(thumbnail), cv2.COLOR_RGB2GRAY)
+    return greys
+
+
+def _judge(
+    candidates: Candidates, greys: NDArray[np.uint8], others: NDArray[np.uint8]
+) -> list[tuple[int, Alignment]]:
+    """Align each candidate; they come sorted by their first image, whose templates are kept."""
+    judged, templates, row = [], dict[int, Template](), -1
+    for place in range(len(candidates)):
+        first, view = int(candidates.first[place]), int(candidates.view[place])
+        if first != row:
+            templates, row = {}, first
+        if view not in templates:
+            turned = apply_view(greys[first][..., None], view)[..., 0]
+            templates[view] = make_template(np.ascontiguousarray(turned))
+        moving = details(others[candidates.second[place]])
+        start = zoom(1 / float(candidates.zoom[place]))
+        judged.append((place, align(templates[view], moving, start=start)))
+    return judged
+
+
+def _pair(
+    gallery: Gallery, other: Gallery, candidates: Candidates, place: int, found: Alignment
+) -> Pair:
+    row, other_row = int(candidates.first[place]), int(candidates.second[place])
+    evidence = _evidence(gallery, other, row, other_row)
+    return Pair(
+        image_id=str(gallery.image_ids[row]),
+        other_id=str(other.image_ids[other_row]),
+        lesion_id=str(gallery.lesion_ids[row]),
+        other_lesion_id=str(other.lesion_ids[other_row]),
+        evidence=evidence,
+        certainty=certainty_of(found) if evidence == "same lesion" else 1.0,
+        agreement=found.agreement,
+        view=int(candidates.view[place]),
+        scale=float(1 / np.sqrt(abs(np.linalg.det(found.motion[:, :2])))),
+        row=row,
+        other_row=other_row,
+    )
+
+
+def _evidence(gallery: Gallery, other: Gallery, row: int, other_row: int) -> Evidence:
+    one, two = gallery.thumbnails[row], other.thumbnails[other_row]
+    apart = np.abs(one.astype(np.int16) - two.astype(np.int16)).mean()
+    if gallery.read is None or other.read is None or apart > _ALIKE:
+        return "same lesion"
+    contents = gallery.read(row), other.read(other_row)
+    if contents[0] == contents[1]:
+        return "same bytes"
+    first, second = (_decoded(content) for content in contents)
+    return "same pixels" if np.array_equal(first, second) else "same lesion"
+
+
+def _decoded(content: bytes) -> NDArray[np.uint8]:
+    from moulage.data.images import decode
+
+    return decode(content)
