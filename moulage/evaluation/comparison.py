@@ -8,7 +8,7 @@ lesions; runs of several seeds are averaged, and what seeds make of it stands ap
 """
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +22,7 @@ from moulage.evaluation.intervals import LEVEL, N_REPLICATES, Interval, differen
 from moulage.evaluation.lesions import by_lesion
 from moulage.evaluation.metrics import OVERALL, Scored, decide_all, score
 from moulage.evaluation.permutation import permutation_p_values
-from moulage.evaluation.resampling import Lesions, draw_lesions, resample
+from moulage.evaluation.resampling import Drawn, Lesions, draw_lesions, resample
 from moulage.evaluation.thresholds import is_any_of, score_of
 from moulage.predictions import Predictions
 
@@ -90,24 +90,42 @@ def compare(
     lesions = Lesions.of(first.runs)
     ours, theirs = first.scored(), second.scored()
     weights = draw_lesions(lesions.n_lesions, n_replicates=n_replicates, rng=rng)
-    drawn = resample(ours, lesions=lesions, weights=weights)
-    intervals = difference_intervals(
-        drawn.minus(resample(theirs, lesions=lesions, weights=weights)), level=level
+    drawn = resample(ours, lesions=lesions, weights=weights, names=metrics).minus(
+        resample(theirs, lesions=lesions, weights=weights, names=metrics)
     )
     p_values = permutation_p_values(
-        ours, theirs, lesions=lesions, n_permutations=n_permutations, rng=rng
+        ours, theirs, lesions=lesions, n_permutations=n_permutations, rng=rng, names=metrics
     )
+    return differences(
+        drawn,
+        p_values=p_values,
+        names=(first.name, second.name),
+        n_lesions=lesions.n_lesions,
+        level=level,
+    )
+
+
+def differences(
+    drawn: Drawn,
+    *,
+    p_values: Mapping[str, float],
+    names: tuple[str, str],
+    n_lesions: int,
+    level: float = LEVEL,
+) -> tuple[Difference, ...]:
+    """Return a Difference for each metric of `p_values`; drawn: first minus second."""
+    intervals = difference_intervals(drawn, level=level)
     return tuple(
         Difference(
-            metric=name,
-            first=first.name,
-            second=second.name,
-            interval=intervals[name],
-            p_value=p_values[name],
-            p_family=p_values[name],
-            n_lesions=lesions.n_lesions,
+            metric=metric,
+            first=names[0],
+            second=names[1],
+            interval=intervals[metric],
+            p_value=p_value,
+            p_family=p_value,
+            n_lesions=n_lesions,
         )
-        for name in metrics
+        for metric, p_value in p_values.items()
     )
 
 
@@ -151,18 +169,8 @@ def delong_on_lesions(
     )
 
 
-def _align(contender: Contender, *, onto: Contender) -> Contender:
-    """Return the contender with each run's rows in the order of the other's."""
-    if len(contender.runs) != len(onto.runs):
-        raise DataError(
-            f"Two contenders must have as many runs; got {len(onto.runs)} of {onto.name} and "
-            f"{len(contender.runs)} of {contender.name}. Compare the seeds that both have."
-        )
-    pairs = zip(contender.runs, onto.runs, strict=True)
-    return replace(contender, runs=tuple(_align_run(run, onto=other) for run, other in pairs))
-
-
-def _align_run(run: Predictions, *, onto: Predictions) -> Predictions:
+def align_run(run: Predictions, *, onto: Predictions) -> Predictions:
+    """Return a run's rows in the order of another's; DataError unless both hold the same images."""
     ours, theirs = pd.Index(run.image_ids), pd.Index(onto.image_ids)
     if len(run) == len(onto) and ours.is_unique and theirs.isin(ours).all():
         aligned = run.take(np.asarray(ours.get_indexer(theirs), dtype=np.int64))
@@ -173,6 +181,17 @@ def _align_run(run: Predictions, *, onto: Predictions) -> Predictions:
         f"{len(run)} and {len(onto)} images, {len(theirs.intersection(ours))} of them shared. "
         "Train both on one split."
     )
+
+
+def _align(contender: Contender, *, onto: Contender) -> Contender:
+    """Return the contender with each run's rows in the order of the other's."""
+    if len(contender.runs) != len(onto.runs):
+        raise DataError(
+            f"Two contenders must have as many runs; got {len(onto.runs)} of {onto.name} and "
+            f"{len(contender.runs)} of {contender.name}. Compare the seeds that both have."
+        )
+    pairs = zip(contender.runs, onto.runs, strict=True)
+    return replace(contender, runs=tuple(align_run(run, onto=other) for run, other in pairs))
 
 
 def _equal_truth(one: Predictions, other: Predictions) -> bool:

@@ -23,26 +23,22 @@ def confusion_matrix(
     *, labels: NDArray[np.int64], decisions: NDArray[np.int64], n_classes: int
 ) -> NDArray[np.int64]:
     """Count images `(K, K) int64`, rows truth, columns decision."""
-    cells = _cells(labels=labels, decisions=decisions, n_classes=n_classes)
-    counts = np.bincount(cells, minlength=n_classes**2)
+    places = cells(labels=labels, decisions=decisions, n_classes=n_classes)
+    counts = np.bincount(places, minlength=n_classes**2)
     return counts.reshape(n_classes, n_classes).astype(np.int64)
 
 
-def weighted_confusions(
-    *,
-    labels: NDArray[np.int64],
-    decisions: NDArray[np.int64],
-    n_classes: int,
-    weights: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Sum weights `(N, R)` into R matrices `(R, K, K) float64`."""
-    cells = _cells(labels=labels, decisions=decisions, n_classes=n_classes)
-    used, column = np.unique(cells, return_inverse=True)
-    stands_in = np.zeros((len(cells), len(used)))
-    stands_in[np.arange(len(cells)), column] = 1
-    matrices = np.zeros((weights.shape[1], n_classes**2))
-    matrices[:, used] = weights.T @ stands_in
-    return matrices.reshape(-1, n_classes, n_classes)
+def cells(
+    *, labels: NDArray[np.int64], decisions: NDArray[np.int64], n_classes: int
+) -> NDArray[np.int64]:
+    """Return the place `(N,)` of each image in the flattened matrix."""
+    pairs = np.stack([np.asarray(labels), np.asarray(decisions)])
+    if pairs.size and (pairs.min() < 0 or pairs.max() >= n_classes):
+        raise ShapeError(
+            f"`labels` and `decisions` must lie in [0, {n_classes}); got {pairs.min()} to "
+            f"{pairs.max()}. Number the diagnoses as the catalogue does."
+        )
+    return np.asarray(pairs[0] * n_classes + pairs[1], dtype=np.int64)
 
 
 def supports(matrices: Matrices) -> Matrices:
@@ -109,19 +105,6 @@ def _difference(larger: NDArray[np.float64], smaller: NDArray[np.float64]) -> ND
     """Subtract; what fractional weights leave of two equal sums is 0."""
     left = larger - smaller
     return np.where(left > _ROUNDING * larger, left, 0.0)
-
-
-def _cells(
-    *, labels: NDArray[np.int64], decisions: NDArray[np.int64], n_classes: int
-) -> NDArray[np.int64]:
-    """(N,) the place of each image in the flattened matrix."""
-    pairs = np.stack([np.asarray(labels), np.asarray(decisions)])
-    if pairs.size and (pairs.min() < 0 or pairs.max() >= n_classes):
-        raise ShapeError(
-            f"`labels` and `decisions` must lie in [0, {n_classes}); got {pairs.min()} to "
-            f"{pairs.max()}. Number the diagnoses as the catalogue does."
-        )
-    return np.asarray(pairs[0] * n_classes + pairs[1], dtype=np.int64)
 
 
 def _diagonal(matrices: Matrices) -> Matrices:

@@ -54,8 +54,8 @@ def intervals(
 ) -> dict[str, Interval]:
     """Return the interval of each of `metric_names`.
 
-    No bounds are given where no draw differs from another: if all lesions are right, or there
-    is one lesion only, drawing again cannot say how sure that is.
+    Where no draw differs from another, drawing again cannot say how sure that is: shares of which
+    all or nothing is right have exact bounds (see `exact_bounds`), other metrics have none.
     """
     lesions = Lesions.of((predictions,))
     weights = draw_lesions(lesions.n_lesions, n_replicates=n_replicates, rng=rng)
@@ -89,7 +89,11 @@ def student_interval(drawn: Drawn, name: str, *, bounds: Bounds, level: float) -
     defined = replicates[~np.isnan(replicates)]
     error = float(defined.std(ddof=1)) if len(defined) > 1 else math.nan
     n_effective = effective_size(drawn.influences[name])
-    low, high = _bounds(value, error, n_effective=n_effective, bounds=bounds, level=level)
+    if value in bounds and name in drawn.n_counted:
+        n_effective = drawn.n_counted[name]
+        low, high = exact_bounds(value, n_lesions=n_effective, level=level)
+    else:
+        low, high = _bounds(value, error, n_effective=n_effective, bounds=bounds, level=level)
     return Interval(
         value=value,
         low=low,
@@ -98,6 +102,19 @@ def student_interval(drawn: Drawn, name: str, *, bounds: Bounds, level: float) -
         n_effective=n_effective,
         n_undefined=len(replicates) - len(defined),
     )
+
+
+def exact_bounds(share: float, *, n_lesions: float, level: float = LEVEL) -> tuple[float, float]:
+    """Return the binomial bounds of a share of 0 or 1 [clopper1934].
+
+    With every lesion right it may still be that one in so many is not: of 100, one in 27.
+
+    >>> low, high = exact_bounds(1.0, n_lesions=100)
+    >>> round(1 / (1 - low)), high
+    (28, 1.0)
+    """
+    reach = 1 - ((1 - level) / 2) ** (1 / n_lesions)
+    return (1 - reach, 1.0) if share else (0.0, reach)
 
 
 def effective_size(influence: NDArray[np.float64]) -> float:

@@ -7,7 +7,7 @@ Definitions: macro AUROC is the unweighted mean of one-vs-rest AUROC over the di
 some but not all images have; log loss and Brier use the temperature; decisions need none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from moulage.errors import ShapeError
 from moulage.evaluation import confusion
 from moulage.evaluation.decisions import Rule, decide
 from moulage.evaluation.losses import brier_scores, log_losses
-from moulage.evaluation.ranking import Ranking, rank, weighted_ranking
+from moulage.evaluation.ranking import Ranking, rank, weighted_areas, weighted_ranking
 from moulage.evaluation.undefined import mean_defined, or_null, ratio
 from moulage.predictions import Predictions
 
@@ -34,6 +34,7 @@ OVERALL = (
     "brier",
 )
 PER_DIAGNOSIS = ("recall", "precision", "f1", "auroc", "average_precision")
+_RANKED = frozenset({"macro_auroc", "macro_average_precision", "auroc", "average_precision"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -161,22 +162,58 @@ def weighted_metrics(
     scored: Scored, *, weights: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64]]:
     """Return every metric `(R,)` under each column of `weights (N, R)`."""
-    matrices = confusion.weighted_confusions(
-        labels=scored.labels,
-        decisions=scored.decisions,
-        n_classes=len(scored.diagnoses),
-        weights=weights,
-    )
-    ranked = [weighted_ranking(ranking, weights=weights) for ranking in scored.rankings]
-    areas, precisions = (np.stack(columns, axis=-1) for columns in zip(*ranked, strict=True))
-    total = weights.sum(axis=0)
     found = {
-        **confusion_metrics(matrices, scored.diagnoses),
-        **ranking_metrics(areas=areas, precisions=precisions, diagnoses=scored.diagnoses),
-        "log_loss": ratio(scored.log_losses @ weights, total),
-        "brier": ratio(scored.briers @ weights, total),
+        **metrics_of_sums(weights.T @ image_sums(scored), scored.diagnoses),
+        **weighted_rankings(scored, weights=weights),
     }
     return {name: found[name] for name in metric_names(scored.diagnoses)}
+
+
+def is_ranked(metric: str) -> bool:
+    """Say whether a metric needs the order of the images; the others are read off sums."""
+    return metric.partition(".")[0] in _RANKED
+
+
+def image_sums(scored: Scored) -> NDArray[np.float64]:
+    """Return what each image adds to the sums that metrics are read off, `(N, K² + 2)`.
+
+    One in its cell of the confusion matrix, then its log loss and its Brier score.
+    """
+    n_images, n_classes = len(scored.labels), len(scored.diagnoses)
+    cells = confusion.cells(labels=scored.labels, decisions=scored.decisions, n_classes=n_classes)
+    table = np.zeros((n_images, n_classes**2 + 2))
+    table[np.arange(n_images), cells] = 1
+    table[:, -2], table[:, -1] = scored.log_losses, scored.briers
+    return table
+
+
+def metrics_of_sums(
+    sums: NDArray[np.float64], diagnoses: tuple[str, ...]
+) -> dict[str, NDArray[np.float64]]:
+    """Return what needs no order of images `(R,)` from weighted sums `(R, K² + 2)`."""
+    n_classes = len(diagnoses)
+    matrices = sums[:, :-2].reshape(-1, n_classes, n_classes)
+    total = matrices.sum(axis=(1, 2))
+    return {
+        **confusion_metrics(matrices, diagnoses),
+        "log_loss": ratio(sums[:, -2], total),
+        "brier": ratio(sums[:, -1], total),
+    }
+
+
+def weighted_rankings(
+    scored: Scored, *, weights: NDArray[np.float64], names: Collection[str] | None = None
+) -> dict[str, NDArray[np.float64]]:
+    """Return what needs the order of images `(R,)` under each column of `weights (N, R)`.
+
+    Average precisions are left out where `names` has none of them.
+    """
+    if names is not None and not any("average_precision" in name for name in names):
+        areas = [weighted_areas(ranking, weights=weights) for ranking in scored.rankings]
+        return area_metrics(np.stack(areas, axis=-1), scored.diagnoses)
+    ranked = [weighted_ranking(ranking, weights=weights) for ranking in scored.rankings]
+    both, precisions = (np.stack(columns, axis=-1) for columns in zip(*ranked, strict=True))
+    return ranking_metrics(areas=both, precisions=precisions, diagnoses=scored.diagnoses)
 
 
 def confusion_metrics(
@@ -203,11 +240,17 @@ def ranking_metrics(
 ) -> dict[str, NDArray[np.float64]]:
     """Return what is read off one area and one average precision a diagnosis `(…, K)`."""
     return {
-        "macro_auroc": mean_defined(areas),
+        **area_metrics(areas, diagnoses),
         "macro_average_precision": mean_defined(precisions),
-        **_by_diagnosis("auroc", areas, diagnoses),
         **_by_diagnosis("average_precision", precisions, diagnoses),
     }
+
+
+def area_metrics(
+    areas: NDArray[np.float64], diagnoses: tuple[str, ...]
+) -> dict[str, NDArray[np.float64]]:
+    """Return what is read off one area a diagnosis `(…, K)`, by name."""
+    return {"macro_auroc": mean_defined(areas), **_by_diagnosis("auroc", areas, diagnoses)}
 
 
 def _by_diagnosis(

@@ -7,14 +7,20 @@ table is as likely as the real one. For rankings ranks are swapped, not scores, 
 classifiers need not share a scale [venkatraman1996].
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from moulage.evaluation.metrics import Scored, rank_each
-from moulage.evaluation.resampling import Lesions, mean_replicates, mean_values
+from moulage.evaluation.metrics import (
+    Scored,
+    is_ranked,
+    metric_names,
+    metrics_of_sums,
+    rank_each,
+)
+from moulage.evaluation.resampling import Lesions, lesion_sums, mean_replicates, mean_values
 
 _TIE = 1e-12  # a permuted difference this near the observed one equals it
 
@@ -26,15 +32,32 @@ def permutation_p_values(
     lesions: Lesions,
     n_permutations: int,
     rng: np.random.Generator,
+    names: Collection[str] | None = None,
 ) -> dict[str, float]:
     """Return the two-sided p value of each metric; NaN where the metric is not defined.
 
     The real table counts as one permutation, so p is never 0 and the test never too lax.
     """
-    swaps = rng.integers(0, 2, size=(lesions.n_lesions, n_permutations)).astype(np.float64)
-    permuted = permuted_differences(first, second, lesions=lesions, swaps=swaps)
+    swaps = draw_swaps(lesions.n_lesions, n_permutations=n_permutations, rng=rng)
+    permuted = permuted_differences(first, second, lesions=lesions, swaps=swaps, names=names)
     ours, theirs = mean_values(first), mean_values(second)
-    return {name: _p_value(ours[name] - theirs[name], permuted=permuted[name]) for name in permuted}
+    return {name: p_value(ours[name] - theirs[name], permuted=permuted[name]) for name in permuted}
+
+
+def draw_swaps(
+    n_lesions: int, *, n_permutations: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return which lesions each permutation swaps `(L, R)`, 1 for a swapped one."""
+    return rng.integers(0, 2, size=(n_lesions, n_permutations)).astype(np.float64)
+
+
+def p_value(observed: float, *, permuted: NDArray[np.float64]) -> float:
+    """Return the share of differences, the observed one among them, that are as large."""
+    if np.isnan(observed):
+        return float("nan")
+    defined = permuted[~np.isnan(permuted)]
+    as_large = int((np.abs(defined) >= abs(observed) - _TIE).sum())
+    return (1 + as_large) / (1 + len(defined))
 
 
 def permuted_differences(
@@ -43,8 +66,43 @@ def permuted_differences(
     *,
     lesions: Lesions,
     swaps: NDArray[np.float64],
+    names: Collection[str] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return first minus second `(R,)` a metric where `swaps (L, R)` is 1 for a swapped lesion."""
+    chosen = metric_names(first[0].diagnoses) if names is None else tuple(names)
+    runs = zip(first, second, lesions.of_images, strict=True)
+    tables = [
+        _summed_differences(one, other, of_image=of_image, swaps=swaps)
+        for one, other, of_image in runs
+    ]
+    found = {name: np.mean([table[name] for table in tables], axis=0) for name in tables[0]}
+    ranked = tuple(filter(is_ranked, chosen))
+    if ranked:
+        found |= _ranked_differences(first, second, lesions=lesions, swaps=swaps, names=ranked)
+    return {name: found[name] for name in chosen}
+
+
+def _summed_differences(
+    one: Scored, other: Scored, *, of_image: NDArray[np.int64], swaps: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """What is read off sums: what one of the two lacks of both together, the other has."""
+    first, second = (
+        lesion_sums(run, of_image=of_image, n_lesions=len(swaps)) for run in (one, other)
+    )
+    ours = first.sum(axis=0) + swaps.T @ (second - first)
+    theirs = (first + second).sum(axis=0) - ours
+    ours_by_name, theirs_by_name = (metrics_of_sums(s, one.diagnoses) for s in (ours, theirs))
+    return {name: ours_by_name[name] - theirs_by_name[name] for name in ours_by_name}
+
+
+def _ranked_differences(
+    first: Sequence[Scored],
+    second: Sequence[Scored],
+    *,
+    lesions: Lesions,
+    swaps: NDArray[np.float64],
+    names: Collection[str],
+) -> dict[str, NDArray[np.float64]]:
     pooled = [_pool(one, other) for one, other in zip(first, second, strict=True)]
     doubled = Lesions(
         of_images=tuple(
@@ -53,8 +111,10 @@ def permuted_differences(
         ),
         n_lesions=2 * lesions.n_lesions,
     )
-    ours = mean_replicates(pooled, lesions=doubled, weights=np.concatenate([1 - swaps, swaps]))
-    theirs = mean_replicates(pooled, lesions=doubled, weights=np.concatenate([swaps, 1 - swaps]))
+    ours, theirs = (
+        mean_replicates(pooled, lesions=doubled, weights=np.concatenate(pair), names=names)
+        for pair in ((1 - swaps, swaps), (swaps, 1 - swaps))
+    )
     return {name: ours[name] - theirs[name] for name in ours}
 
 
@@ -77,11 +137,3 @@ def _ranks(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     from scipy.stats import rankdata
 
     return np.asarray(rankdata(scores, axis=0), dtype=np.float64)
-
-
-def _p_value(observed: float, *, permuted: NDArray[np.float64]) -> float:
-    if np.isnan(observed):
-        return float("nan")
-    defined = permuted[~np.isnan(permuted)]
-    as_large = int((np.abs(defined) >= abs(observed) - _TIE).sum())
-    return (1 + as_large) / (1 + len(defined))

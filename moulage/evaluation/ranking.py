@@ -66,16 +66,35 @@ def weighted_ranking(
     ranking: Ranking, *, weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return AUROC and average precision `(R,)` under each column of `weights (N, R)`."""
-    positive = weights[ranking.positive_rows]  # (P, R)
-    negative = _running_sum(weights[ranking.negative_rows])  # (Q + 1, R)
-    n_positive, n_negative = positive.sum(axis=0), negative[-1]
+    positive, negative = _sides(ranking, weights)
     level = negative[ranking.n_level]
-    lost = np.einsum("pr,pr->r", positive, negative[ranking.n_above] + level) / 2
-    areas = 1 - ratio(lost, n_positive * n_negative)
     hits = _running_sum(positive)[1:][ranking.last_equal]
     alarms = hits + level
     precision = np.divide(hits, alarms, out=np.zeros_like(hits), where=alarms > 0)
-    return areas, ratio(np.einsum("pr,pr->r", positive, precision), n_positive)
+    found = ratio(np.einsum("pr,pr->r", positive, precision), positive.sum(axis=0))
+    return _areas(ranking, positive, negative), found
+
+
+def weighted_areas(ranking: Ranking, *, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return AUROC `(R,)` alone, at half the price."""
+    return _areas(ranking, *_sides(ranking, weights))
+
+
+def _sides(
+    ranking: Ranking, weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the positives' weights (P, R) and the running sum of the negatives' (Q + 1, R)."""
+    return weights[ranking.positive_rows], _running_sum(weights[ranking.negative_rows])
+
+
+def _areas(
+    ranking: Ranking, positive: NDArray[np.float64], negative: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    beaten_by = np.einsum("pr,pr->r", positive, negative[ranking.n_above])
+    if not np.array_equal(ranking.n_above, ranking.n_level):
+        level = np.einsum("pr,pr->r", positive, negative[ranking.n_level])
+        beaten_by = (beaten_by + level) / 2
+    return 1 - ratio(beaten_by, positive.sum(axis=0) * negative[-1])
 
 
 def _running_sum(weights: NDArray[np.float64]) -> NDArray[np.float64]:

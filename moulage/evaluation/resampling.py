@@ -6,8 +6,8 @@ Why: photographs of one lesion are alike, so drawing images again would count th
 evidence. A replicate is a weighting of the lesions, measured like any other weighting.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from moulage.errors import ConfigError, DataError
 from moulage.evaluation.influence import influences
-from moulage.evaluation.metrics import Scored, weighted_metrics
+from moulage.evaluation.metrics import (
+    Scored,
+    image_sums,
+    is_ranked,
+    metric_names,
+    metrics_of_sums,
+    weighted_metrics,
+    weighted_rankings,
+)
 from moulage.predictions import Predictions
 
 _CHUNK = 64  # replicates measured together: as many as fit the processor's cache
@@ -44,11 +52,16 @@ class Lesions:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Drawn:
-    """Every metric, by name: its value, its replicates (R,) and the lesions' influences (L,)."""
+    """Every metric, by name: its value, its replicates (R,) and the lesions' influences (L,).
+
+    n_counted: of a share of images, how many equally large lesions are counted, see
+    `counted_lesions`; differences have none.
+    """
 
     values: Mapping[str, float]
     replicates: Mapping[str, NDArray[np.float64]]
     influences: Mapping[str, NDArray[np.float64]]
+    n_counted: Mapping[str, float] = field(default_factory=dict)
 
     def minus(self, other: Self) -> "Drawn":
         """Return the differences; both must have been drawn with the same weights."""
@@ -70,33 +83,51 @@ def draw_lesions(
     return np.ascontiguousarray(counts.T, dtype=np.float64)
 
 
-def resample(runs: Sequence[Scored], *, lesions: Lesions, weights: NDArray[np.float64]) -> Drawn:
-    """Measure the runs as they are, and under each column of `weights (L, R)`."""
+def resample(
+    runs: Sequence[Scored],
+    *,
+    lesions: Lesions,
+    weights: NDArray[np.float64],
+    names: Collection[str] | None = None,
+) -> Drawn:
+    """Measure the runs as they are, and under each column of `weights (L, R)`.
+
+    names: of the metrics wanted, all if None; those that need no ranking cost next to nothing.
+    """
     return Drawn(
-        values=mean_values(runs),
-        replicates=mean_replicates(runs, lesions=lesions, weights=weights),
-        influences=mean_influences(runs, lesions=lesions),
+        values=mean_values(runs, names=names),
+        replicates=mean_replicates(runs, lesions=lesions, weights=weights, names=names),
+        influences=mean_influences(runs, lesions=lesions, names=names),
+        n_counted=counted_lesions(runs, lesions=lesions),
     )
 
 
-def mean_values(runs: Sequence[Scored]) -> dict[str, float]:
+def mean_values(
+    runs: Sequence[Scored], *, names: Collection[str] | None = None
+) -> dict[str, float]:
     """Return each metric, the mean over runs; NaN where one of them is."""
     tables = [weighted_metrics(run, weights=np.ones((len(run.labels), 1))) for run in runs]
-    return {name: float(np.mean([table[name][0] for table in tables])) for name in tables[0]}
+    return {name: float(np.mean([t[name][0] for t in tables])) for name in _chosen(runs, names)}
 
 
 def mean_replicates(
-    runs: Sequence[Scored], *, lesions: Lesions, weights: NDArray[np.float64]
+    runs: Sequence[Scored],
+    *,
+    lesions: Lesions,
+    weights: NDArray[np.float64],
+    names: Collection[str] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return each metric under each column of `weights (L, R)`, `(R,)`, the mean over runs."""
     tables = [
-        replicates(run, weights=weights, of_image=of_image)
+        replicates(run, weights=weights, of_image=of_image, names=names)
         for run, of_image in zip(runs, lesions.of_images, strict=True)
     ]
     return {name: np.mean([table[name] for table in tables], axis=0) for name in tables[0]}
 
 
-def mean_influences(runs: Sequence[Scored], *, lesions: Lesions) -> dict[str, NDArray[np.float64]]:
+def mean_influences(
+    runs: Sequence[Scored], *, lesions: Lesions, names: Collection[str] | None = None
+) -> dict[str, NDArray[np.float64]]:
     """Return the influence of each lesion `(L,)` on each metric, the mean over runs."""
     tables = [
         {
@@ -105,17 +136,68 @@ def mean_influences(runs: Sequence[Scored], *, lesions: Lesions) -> dict[str, ND
         }
         for run, of_image in zip(runs, lesions.of_images, strict=True)
     ]
-    return {name: np.mean([table[name] for table in tables], axis=0) for name in tables[0]}
+    return {name: np.mean([t[name] for t in tables], axis=0) for name in _chosen(runs, names)}
 
 
 def replicates(
-    scored: Scored, *, weights: NDArray[np.float64], of_image: NDArray[np.int64]
+    scored: Scored,
+    *,
+    weights: NDArray[np.float64],
+    of_image: NDArray[np.int64],
+    names: Collection[str] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
-    """Measure one run under each column of `weights (L, R)`, a chunk at a time."""
+    """Measure one run under each column of `weights (L, R)`."""
+    chosen = _chosen((scored,), names)
+    sums = weights.T @ lesion_sums(scored, of_image=of_image, n_lesions=len(weights))
+    found = metrics_of_sums(sums, scored.diagnoses)
+    if any(map(is_ranked, chosen)):
+        found |= _ranked_replicates(scored, weights=weights, of_image=of_image, names=chosen)
+    return {name: found[name] for name in chosen}
+
+
+def lesion_sums(
+    scored: Scored, *, of_image: NDArray[np.int64], n_lesions: int
+) -> NDArray[np.float64]:
+    """Add `image_sums` up over the photographs of each lesion `(L, K² + 2)`."""
+    of_images = image_sums(scored)
+    sums = np.zeros((n_lesions, of_images.shape[1]))
+    np.add.at(sums, of_image, of_images)
+    return sums
+
+
+def counted_lesions(runs: Sequence[Scored], *, lesions: Lesions) -> dict[str, float]:
+    """Return (Σ m)² / Σ m² over the m photographs a lesion that a share counts [kish1965].
+
+    For accuracy, and for each recall and precision; the least of the runs.
+    """
+    found: dict[str, float] = {}
+    for run, of_image in zip(runs, lesions.of_images, strict=True):
+        counted = {"accuracy": np.ones(len(run.labels))}
+        for k, code in enumerate(run.diagnoses):
+            counted |= {f"recall.{code}": run.labels == k, f"precision.{code}": run.decisions == k}
+        for name, of_share in counted.items():
+            sizes = np.bincount(of_image, weights=of_share, minlength=lesions.n_lesions)
+            n_counted = sizes.sum() ** 2 / max(float((sizes**2).sum()), 1.0)
+            found[name] = min(float(n_counted), found.get(name, np.inf))
+    return found
+
+
+def _ranked_replicates(
+    scored: Scored,
+    *,
+    weights: NDArray[np.float64],
+    of_image: NDArray[np.int64],
+    names: Collection[str],
+) -> dict[str, NDArray[np.float64]]:
     chunks = [
-        weighted_metrics(scored, weights=chunk[of_image]) for chunk in _column_chunks(weights)
+        weighted_rankings(scored, weights=chunk[of_image], names=names)
+        for chunk in _column_chunks(weights)
     ]
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+
+def _chosen(runs: Sequence[Scored], names: Collection[str] | None) -> tuple[str, ...]:
+    return metric_names(runs[0].diagnoses) if names is None else tuple(names)
 
 
 def _column_chunks(table: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:

@@ -14,8 +14,8 @@ import numpy as np
 
 from moulage.evaluation.comparison import Contender
 from moulage.evaluation.intervals import LEVEL, N_REPLICATES, Interval, intervals_of
-from moulage.evaluation.metrics import OVERALL
-from moulage.evaluation.resampling import Lesions, draw_lesions, mean_values, resample
+from moulage.evaluation.metrics import OVERALL, Scored
+from moulage.evaluation.resampling import Drawn, Lesions, draw_lesions, mean_values, resample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +44,17 @@ def spread(
     """Return the spread of each metric; the lesions of all runs are drawn together."""
     scored, lesions = contender.scored(), Lesions.of(contender.runs)
     weights = draw_lesions(lesions.n_lesions, n_replicates=n_replicates, rng=rng)
-    intervals = intervals_of(resample(scored, lesions=lesions, weights=weights), level=level)
-    tables = [mean_values((run,)) for run in scored]
+    drawn = resample(scored, lesions=lesions, weights=weights, names=metrics)
+    return spreads(scored, drawn, level=level)
+
+
+def spreads(runs: Sequence[Scored], drawn: Drawn, *, level: float = LEVEL) -> dict[str, Spread]:
+    """Return the spread of each metric that was drawn for these runs."""
+    intervals = intervals_of(drawn, level=level)
+    tables = [mean_values((run,), names=tuple(drawn.values)) for run in runs]
     return {
         name: _spread(name, values=[table[name] for table in tables], interval=intervals[name])
-        for name in metrics
+        for name in drawn.values
     }
 
 

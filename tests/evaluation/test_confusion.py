@@ -33,16 +33,6 @@ def test_a_stack_is_measured_matrix_by_matrix() -> None:
         np.testing.assert_allclose(measure(stack), singles, rtol=1e-12)
 
 
-def test_weights_of_one_count_images() -> None:
-    rng = np.random.default_rng(42)
-    labels, decisions = rng.integers(0, 3, size=(2, 40))
-    stack = confusion.weighted_confusions(
-        labels=labels, decisions=decisions, n_classes=4, weights=np.ones((40, 2))
-    )
-    counted = confusion.confusion_matrix(labels=labels, decisions=decisions, n_classes=4)
-    assert stack.tolist() == [counted.tolist()] * 2
-
-
 def test_a_decision_outside_the_diagnoses_is_refused() -> None:
     with pytest.raises(ShapeError, match=r"must lie in \[0, 2\); got 0 to 2"):
         confusion.confusion_matrix(labels=np.array([0]), decisions=np.array([2]), n_classes=2)

@@ -8,7 +8,13 @@ import pytest
 from scipy import stats
 
 from moulage.errors import ConfigError, DataError
-from moulage.evaluation.intervals import as_json, difference_intervals, intervals, intervals_of
+from moulage.evaluation.intervals import (
+    as_json,
+    difference_intervals,
+    exact_bounds,
+    intervals,
+    intervals_of,
+)
 from moulage.evaluation.metrics import score, summary
 from moulage.evaluation.resampling import Drawn, Lesions, draw_lesions, replicates
 from moulage.evaluation.scales import bounds_of
@@ -87,16 +93,50 @@ def test_the_same_generator_gives_the_same_interval(make_predictions: Maker) -> 
     assert len(one) == len(summary(predictions).values)
 
 
-def test_what_never_varies_has_no_bounds(make_predictions: Maker) -> None:
+def test_what_never_varies_has_exact_bounds_if_it_is_a_share(make_predictions: Maker) -> None:
     labels = np.array([0, 0, 1, 1] * 5)
     perfect = make_predictions(labels=labels, logits=9 * np.eye(3)[labels])
     found = intervals(perfect, rng=np.random.default_rng(0), n_replicates=50)
-    assert found["accuracy"].value == 1
-    assert math.isnan(found["accuracy"].low)
+    for name, n_lesions in (("accuracy", 20), ("recall.a", 10), ("precision.b", 10)):
+        expected = stats.binomtest(n_lesions, n_lesions).proportion_ci(method="exact")
+        assert found[name].value == 1
+        assert (found[name].low, found[name].high) == pytest.approx(tuple(expected))
     assert math.isnan(found["recall.c"].value)
     assert found["recall.c"].n_undefined == 50
-    assert as_json(found)["accuracy"] == [None, None]
+    assert math.isnan(found["macro_auroc"].low)
+    assert as_json(found)["macro_auroc"] == [None, None]
     json.dumps(as_json(found), allow_nan=False)
+
+
+def test_photographs_of_few_lesions_all_right_prove_little(make_predictions: Maker) -> None:
+    """Thirty photographs of ten lesions are ten, and nothing right is bounded from above."""
+    labels = np.zeros(30, dtype=np.int64)
+    right = make_predictions(labels=labels, logits=[[1, 0]] * 30, lesion_ids=np.arange(30) % 10)
+    wrong = make_predictions(labels=labels, logits=[[0, 1]] * 30, lesion_ids=np.arange(30) % 10)
+    rng = np.random.default_rng(0)
+    high = intervals(right, rng=rng, n_replicates=20)["accuracy"]
+    none = intervals(wrong, rng=rng, n_replicates=20)["accuracy"]
+    assert (high.low, high.high) == pytest.approx((0.025**0.1, 1.0))
+    assert (none.low, none.high) == pytest.approx((0.0, 1 - 0.025**0.1))
+    assert high.n_effective == pytest.approx(10)
+
+
+def test_lesions_with_more_photographs_count_as_fewer(make_predictions: Maker) -> None:
+    labels, sizes = np.zeros(8, dtype=np.int64), [5, 1, 1, 1]
+    run = make_predictions(
+        labels=labels, logits=[[1, 0]] * 8, lesion_ids=np.repeat(np.arange(4), sizes)
+    )
+    found = intervals(run, rng=np.random.default_rng(0), n_replicates=20)["accuracy"]
+    assert found.n_effective == pytest.approx(8**2 / (5**2 + 3))
+
+
+@pytest.mark.parametrize("chance", [0.97, 0.995])
+def test_exact_bounds_hold_the_truth_where_all_were_right(chance: float) -> None:
+    """Of studies of 60 lesions, those with none wrong miss the truth in one of forty at most."""
+    rng = np.random.default_rng(42)
+    n_wrong = rng.binomial(60, 1 - chance, size=20_000)
+    low, _ = exact_bounds(1.0, n_lesions=60)
+    assert np.mean((n_wrong == 0) & (low > chance)) <= 0.025
 
 
 def test_replicates_that_are_not_defined_are_counted_and_left_out() -> None:
@@ -135,7 +175,8 @@ def test_bounds_lie_on_both_sides_and_inside_the_range(
     for name, interval in found.items():
         if not math.isnan(interval.low):
             least, most = bounds_of(name)
-            assert least <= interval.low < interval.value < interval.high <= most
+            assert least <= interval.low <= interval.value <= interval.high <= most
+            assert interval.low < interval.high
 
 
 def test_lesions_are_numbered_over_all_runs(make_predictions: Maker) -> None:

@@ -1,0 +1,69 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_curve as strangers_curve
+
+from moulage.evaluation.metrics import score
+from moulage.evaluation.resampling import Lesions, draw_lesions
+from moulage.evaluation.roc import GRID, roc_curve
+from moulage.predictions import Predictions
+
+Maker = Callable[..., Predictions]
+
+
+def curve_of(run: Predictions, diagnosis: int = 1, n_replicates: int = 50) -> object:
+    lesions = Lesions.of((run,))
+    weights = draw_lesions(
+        lesions.n_lesions, n_replicates=n_replicates, rng=np.random.default_rng(0)
+    )
+    return roc_curve((score(run),), diagnosis=diagnosis, lesions=lesions, weights=weights)
+
+
+@pytest.mark.parametrize("number", range(1, 40, 2))
+def test_the_curve_is_scikit_learns(random_case: Callable[[int], Predictions], number: int) -> None:
+    run = random_case(number)
+    positives = run.labels == 1
+    found = curve_of(run, n_replicates=2)
+    if not positives.any() or positives.all():
+        assert np.isnan(found.sensitivity).all()
+        return
+    rates, shares, _ = strangers_curve(
+        positives, run.probabilities()[:, 1], drop_intermediate=False
+    )
+    upper = np.append(np.diff(rates) > 0, True)
+    expected = np.interp(GRID, rates[upper], shares[upper])
+    np.testing.assert_allclose(found.sensitivity, expected, atol=1e-12)
+
+
+def test_a_perfect_curve_rises_at_once_and_a_constant_one_is_the_diagonal(
+    make_predictions: Maker,
+) -> None:
+    labels = np.arange(40) % 2
+    perfect = curve_of(make_predictions(labels=labels, logits=9 * np.eye(2)[labels]))
+    assert perfect.sensitivity.tolist() == perfect.low.tolist() == [1.0] * 101
+    constant = curve_of(make_predictions(labels=labels, logits=np.zeros((40, 2))))
+    np.testing.assert_allclose(constant.sensitivity, GRID, atol=1e-12)
+
+
+def test_the_band_narrows_with_more_lesions(make_predictions: Maker) -> None:
+    widths = []
+    for n_images in (60, 960):
+        rng = np.random.default_rng(42)
+        labels = np.arange(n_images) % 2
+        logits = rng.normal(size=(n_images, 2)) + np.eye(2)[labels]
+        found = curve_of(make_predictions(labels=labels, logits=logits), n_replicates=200)
+        assert (found.low <= found.high).all()
+        widths.append(float((found.high - found.low)[10:90].mean()))
+    assert widths[1] < widths[0] / 2  # thirty positives reach the top, where no band is wide
+
+
+def test_a_weighted_draw_is_the_lesions_drawn_again(make_predictions: Maker) -> None:
+    rng = np.random.default_rng(1)
+    labels = np.arange(30) % 2
+    run = make_predictions(labels=labels, logits=np.round(rng.normal(size=(30, 2)), 1))
+    weights = rng.integers(0, 3, size=(30, 1)).astype(np.float64)
+    repeated = run.take(np.repeat(np.arange(30), weights[:, 0].astype(int)))
+    one = roc_curve((score(run),), diagnosis=1, lesions=Lesions.of((run,)), weights=weights)
+    other = curve_of(repeated, n_replicates=2)
+    np.testing.assert_allclose(one.low, other.sensitivity, atol=1e-12)
