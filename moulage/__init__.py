@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from moulage.actions import (
         compare,
         evaluate,
+        explain,
         list_runs,
         make_split,
         predict,
@@ -30,6 +31,7 @@ _ROOMS = {
     "Split": "split",
     "compare": "actions",
     "evaluate": "actions",
+    "explain": "actions",
     "list_runs": "actions",
     "make_split": "actions",
     "predict": "actions",
@@ -47,6 +49,7 @@ __all__ = [
     "Split",
     "compare",
     "evaluate",
+    "explain",
     "list_runs",
     "make_split",
     "predict",

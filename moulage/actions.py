@@ -16,6 +16,7 @@ from moulage.runs.folder import REPORT, RunFolder, find_runs, open_run
 if TYPE_CHECKING:
     from moulage.casts.generator import Casts
     from moulage.catalogue import Catalogue
+    from moulage.explanation.casebook import Casebook
     from moulage.networks.inventory import Stocked
     from moulage.networks.shelf import Finding
     from moulage.runs.application import Answers, Foreign
@@ -33,6 +34,7 @@ Progress = Callable[[str, int, int], None]
 StrPath = str | Path
 
 COMPARISON, COMPARISON_PAGE = "comparison", "comparison.html"
+EXPLANATIONS, EXPLANATIONS_PAGE = "explanations", "explanations.html"
 
 
 def _silently(what: str, done: int, total: int) -> None:
@@ -346,3 +348,47 @@ def range_test(
         store.write_bytes(Path(out), picture)
         store.write_text(Path(out).with_suffix(".csv"), found.as_csv())
     return found
+
+
+def explain(
+    run: StrPath,
+    images: Sequence[StrPath] = (),
+    *,
+    part: "Part" = "test",
+    sample: int = 50,
+    diagnosis: str | None = None,
+    out: StrPath | None = None,
+    progress: Progress = _silently,
+    **manner: Any,
+) -> "Casebook":
+    """Explain a finished run on image files, or on a sample of a part of its own images.
+
+    Writes `explanations.html`, `explanations.json` and a sheet of pictures an image to `out`,
+    by default the run's folder. part, sample: where no files are named. diagnosis: a code, or
+    each image's most probable one. manner: fields of `explanation.examination.Manner`.
+    """
+    from moulage.explanation.examination import Manner
+    from moulage.runs import explaining
+
+    folder = open_run(Path(run))
+    witness = explaining.open_witness(folder)
+    place = None if diagnosis is None else explaining.index_of(diagnosis, witness)
+    inquiry = explaining.Inquiry(witness=witness, manner=Manner(diagnosis=place, **manner))
+    if images:
+        paths = [Path(image) for image in images]
+        casebook = explaining.explain_files(folder, paths, inquiry=inquiry, progress=progress)
+    else:
+        chosen = explaining.Chosen(part=part, sample=sample, seed=inquiry.manner.seed)
+        casebook = explaining.explain_part(folder, chosen, inquiry=inquiry, progress=progress)
+    _write_explanations(casebook, Path(out) if out is not None else folder.path)
+    return casebook
+
+
+def _write_explanations(casebook: "Casebook", folder: Path) -> None:
+    from moulage.pages.explanations import draw_sheet, explanations_page
+    from moulage.pages.figures.overlays import as_png
+
+    for case in casebook.cases:
+        store.write_bytes(folder / EXPLANATIONS / f"{case.image_id}.png", as_png(draw_sheet(case)))
+    store.write_json(folder / f"{EXPLANATIONS}.json", casebook.as_dict())
+    store.write_text(folder / EXPLANATIONS_PAGE, explanations_page(casebook))

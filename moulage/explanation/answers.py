@@ -38,6 +38,11 @@ class Answers:
             )
         return self.probabilities[:, diagnosis]
 
+    def columns(self, first: int, n_columns: int) -> "Answers":
+        """Return the answers of one of several classifiers that were asked at once."""
+        chosen = self.probabilities[:, first : first + n_columns]
+        return Answers(masks=self.masks, probabilities=chosen)
+
 
 def ask(
     classify: Classify,

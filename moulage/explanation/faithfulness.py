@@ -7,6 +7,7 @@ Knows nothing of how weights were found.
 import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -65,6 +66,19 @@ def lesion_share(explanation: Explanation, lesion: NDArray[np.bool_]) -> float:
     if not positive.any():
         return math.nan
     return float(positive @ inside_shares(explanation.segments, lesion) / positive.sum())
+
+
+def heat_agreement(explanation: Explanation, heat: NDArray[np.floating]) -> float:
+    """Return Spearman's correlation of the weights with a map (h, w) of another method.
+
+    The map is laid over the image, and each superpixel has its mean. NaN where either is even.
+    """
+    segments = explanation.segments
+    height, width = segments.shape
+    laid = cv2.resize(heat.astype(np.float64), (width, height), interpolation=cv2.INTER_LINEAR)
+    sums = np.bincount(segments.ravel(), weights=laid.ravel())
+    means = np.asarray(sums / np.bincount(segments.ravel()), dtype=np.float64)
+    return _rank_correlation(explanation.weights, means, np.eye(len(means)))
 
 
 def inside_shares(segments: NDArray[np.int64], lesion: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -81,7 +81,8 @@ def explain(
     n_evaluations: 1000 for `sampled`, 128 for `designed`, 2^S for `exact`. rng: draws the masks
     of `sampled`; for `designed`, where it may be left out, it shuffles the superpixels.
     """
-    masks = _masks(method, check_segments(pixels, segments), n_evaluations, rng)
+    n_segments = check_segments(pixels, segments)
+    masks = masks_of(method, n_segments, n_evaluations=n_evaluations, rng=rng)
     covered = cover(pixels, segments, fill=fill, colour=colour)
     answers = ask(classify, pixels, covered=covered, segments=segments, masks=masks, batch=batch)
     return explain_answers(answers, segments, diagnosis=diagnosis, method=method)
@@ -113,9 +114,14 @@ def explain_answers(
     )
 
 
-def _masks(
-    method: Method, n_segments: int, n_evaluations: int | None, rng: np.random.Generator | None
+def masks_of(
+    method: Method,
+    n_segments: int,
+    *,
+    n_evaluations: int | None = None,
+    rng: np.random.Generator | None = None,
 ) -> NDArray[np.bool_]:
+    """Return the masks (P, S) that a method asks about; see `explain`."""
     if method not in METHODS:
         raise ConfigError(
             f"`method` must be one of {', '.join(METHODS)}; got {method!r}. Choose one of them."

@@ -21,7 +21,8 @@ class Scores:
 
     score: the surrogate's weighted R². deletion_gain, insertion_gain: against random orders;
     share_as_good: random orders that do as well. over_seeds, over_cuts: mean rank correlation
-    with explanations by other masks, and of other superpixels. lesion_share of the positive
+    with explanations by other masks, and of other superpixels; top_over_seeds, top_over_cuts:
+    what the superpixels of highest weight have in common. lesion_share of the positive
     weight, lesion_area of the image. randomised: rank correlation with the explanation of the
     same network under a head with random weights.
     """
@@ -32,6 +33,8 @@ class Scores:
     share_as_good: float = math.nan
     over_seeds: float = math.nan
     over_cuts: float = math.nan
+    top_over_seeds: float = math.nan
+    top_over_cuts: float = math.nan
     lesion_share: float = math.nan
     lesion_area: float = math.nan
     randomised: float = math.nan

@@ -1,0 +1,135 @@
+"""A finished classifier as functions of pixels: probabilities, hidden units, contributions.
+
+In:  pixels (n, H, W, 3) uint8, at the size of the classifier's contract.   Out: numpy arrays.
+Knows nothing of files or of explanations, which ask it thousands of times.
+Why heads with random weights beside the learned one: an explanation that looks the same under
+them shows the image, not what was learned [adebayo2018]. The backbone below is computed once.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from moulage.errors import ShapeError
+from moulage.networks.activations import pixels_to_images
+from moulage.networks.classifier import Classifier, as_numpy, shape_at_head
+from moulage.networks.gradcam import contribution_maps
+from moulage.networks.heads import build_head
+from moulage.networks.machine import Machine
+from moulage.networks.saved import Saved
+from moulage.seeding import seed_of
+
+N_RANDOM_HEADS = 3
+_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Witness:
+    """A classifier on a machine, in evaluation mode; random_heads are as large as its own."""
+
+    saved: Saved
+    machine: Machine
+    random_heads: tuple[nn.Module, ...] = ()
+
+    @property
+    def n_classes(self) -> int:
+        """How many diagnoses, K."""
+        return len(self.saved.classifier.recipe.contract.diagnoses)
+
+    def classify(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Return probabilities (n, K), after temperature, at the natural prior."""
+        return self._read(pixels, self._probabilities)
+
+    def classify_with_random_heads(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Return probabilities (n, (1 + R) · K): of the classifier, then of each random head."""
+        return self._read(pixels, self._all_probabilities)
+
+    def hidden(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Return the head's last hidden layer (n, D) after its ReLU; pooled maps if it has none."""
+        return self._read(pixels, self._hidden)
+
+    def contributions(
+        self, pixels: NDArray[np.uint8], diagnoses: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Return what each place of the last maps adds to the logit of a diagnosis, (n, h, w)."""
+        classifier = self.saved.classifier
+        blocks = [
+            contribution_maps(classifier, maps, diagnoses=diagnoses[rows])
+            for rows, maps in self._maps(pixels)
+        ]
+        return np.concatenate(blocks)
+
+    def _read(
+        self, pixels: NDArray[np.uint8], read: Callable[[Tensor], Tensor]
+    ) -> NDArray[np.float64]:
+        blocks = []
+        for _, maps in self._maps(pixels):
+            with torch.inference_mode(), self.machine.computing():
+                blocks.append(as_numpy(read(maps)).astype(np.float64))
+        return np.concatenate(blocks)
+
+    def _maps(self, pixels: NDArray[np.uint8]) -> Iterator[tuple[slice, Tensor]]:
+        """Yield the last maps (n, D, h, w), a batch at a time, with their rows."""
+        self._check(pixels)
+        classifier = self.saved.classifier
+        for start in range(0, len(pixels), _BATCH):
+            rows = slice(start, start + _BATCH)
+            with torch.inference_mode(), self.machine.computing():
+                images = pixels_to_images(pixels[rows], self.machine.device)
+                maps = classifier.below(images, len(classifier.stages))
+            yield rows, maps
+
+    def _check(self, pixels: NDArray[np.uint8]) -> None:
+        side = self.saved.classifier.recipe.contract.size_px
+        if pixels.ndim != 4 or pixels.shape[1:] != (side, side, 3) or not len(pixels):
+            raise ShapeError(
+                f"`pixels` must have shape (n, {side}, {side}, 3) with n ≥ 1; got {pixels.shape}. "
+                "Lay images out by the classifier's contract."
+            )
+
+    def _probabilities(self, maps: Tensor) -> Tensor:
+        classifier = self.saved.classifier
+        logits = classifier.logits(maps, boundary=len(classifier.stages))
+        return torch.softmax(logits.double() / self.saved.temperature, dim=1)
+
+    def _all_probabilities(self, maps: Tensor) -> Tensor:
+        random = [torch.softmax(head(maps).double(), dim=1) for head in self.random_heads]
+        return torch.cat([self._probabilities(maps), *random], dim=1)
+
+    def _hidden(self, maps: Tensor) -> Tensor:
+        layers = list(self.saved.classifier.head)
+        dense = [place for place, layer in enumerate(layers) if isinstance(layer, nn.ReLU)]
+        if not dense:
+            return maps.float().mean(dim=(2, 3))
+        for layer in layers[: dense[-1] + 1]:
+            maps = layer(maps)
+        return maps
+
+
+def call_witness(
+    saved: Saved, machine: Machine, *, n_random_heads: int = N_RANDOM_HEADS
+) -> Witness:
+    """Put a classifier on its machine, with random heads that are the same every time."""
+    classifier = saved.classifier.to(machine.device).eval()
+    heads = tuple(_random_head(classifier, number) for number in range(n_random_heads))
+    return Witness(
+        saved=saved,
+        machine=machine,
+        random_heads=tuple(head.to(machine.device).eval() for head in heads),
+    )
+
+
+def _random_head(classifier: Classifier, number: int) -> nn.Module:
+    recipe = classifier.recipe
+    return build_head(
+        kind=recipe.head,
+        maps_shape=shape_at_head(classifier.network, recipe.contract.size_px),
+        hidden=recipe.hidden,
+        dropout=recipe.dropout,
+        n_classes=len(recipe.contract.diagnoses),
+        generator=torch.Generator().manual_seed(seed_of("random head", number)),
+    )

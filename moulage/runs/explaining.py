@@ -1,0 +1,183 @@
+"""A finished classifier explained on images: files, or a sample of a part of its own data.
+
+In:  a run folder, image files or a part; how to explain.   Out: a casebook.
+Every image goes through the classifier's contract; lesion masks are used where the data has them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moulage.catalogue import Catalogue, read_catalogue
+from moulage.data.decoding import decode_batches, list_image_files
+from moulage.data.masks import find_masks, read_mask
+from moulage.data.sources import stem_of
+from moulage.errors import ConfigError, DataError, examples, nearest
+from moulage.explanation.casebook import Casebook, Explained
+from moulage.explanation.examination import Manner, examine
+from moulage.networks.classifier import InputContract
+from moulage.networks.machine import resolve_machine
+from moulage.networks.saved import load_classifier
+from moulage.networks.witness import Witness, call_witness
+from moulage.runs.folder import CATALOGUE, SPLIT, RunFolder
+from moulage.runs.material import Progress
+from moulage.seeding import generator
+from moulage.split import Part, positions, read_split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """Which images of a part: at most `sample`, as evenly over diagnoses as there are images."""
+
+    part: Part = "test"
+    sample: int = 50
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Subject:
+    """One image to explain: where it lies, and what is known of it."""
+
+    image_id: str
+    path: str
+    truth: str = ""
+    mask: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Inquiry:
+    """Who is asked, and how."""
+
+    witness: Witness
+    manner: Manner
+
+
+def open_witness(run: RunFolder) -> Witness:
+    """Put a run's classifier on this machine, at the precision that it was trained in."""
+    resolved = run.study()["resolved"]
+    machine = resolve_machine(precision=resolved["precision"])
+    return call_witness(load_classifier(run.path), machine)
+
+
+def index_of(diagnosis: str, witness: Witness) -> int:
+    """Return a diagnosis' place among the classifier's; ConfigError for one it does not know."""
+    codes = witness.saved.classifier.recipe.contract.diagnoses
+    if diagnosis in codes:
+        return codes.index(diagnosis)
+    raise ConfigError(
+        f"`--diagnosis` must be one of {', '.join(codes)}; got {diagnosis!r}. "
+        f"{nearest(diagnosis, codes)}"
+    )
+
+
+def explain_files(
+    run: RunFolder, paths: Sequence[Path], *, inquiry: Inquiry, progress: Progress
+) -> Casebook:
+    """Explain image files, and all images in folders and zips; truth and lesions are unknown."""
+    files = list_image_files(paths)
+    subjects = [Subject(image_id=stem_of(file), path=file) for file in files]
+    source = "the images that were named"
+    return _explain(run, subjects, inquiry, root=None, source=source, progress=progress)
+
+
+def explain_part(
+    run: RunFolder, chosen: Chosen, *, inquiry: Inquiry, progress: Progress
+) -> Casebook:
+    """Explain a sample of the run's own images."""
+    catalogue = read_catalogue(run.path / CATALOGUE)
+    rows = draw_rows(run, catalogue, chosen)
+    masks = find_masks(catalogue.take(rows))
+    columns = [catalogue.frame[name].iloc[rows] for name in ("image_id", "path", "diagnosis")]
+    subjects = [
+        Subject(image_id=image_id, path=path, truth=truth, mask=masks.get(image_id, ""))
+        for image_id, path, truth in zip(*columns, strict=True)
+    ]
+    source = f"the {chosen.part} part, drawn as evenly over diagnoses as it has images"
+    return _explain(run, subjects, inquiry, root=catalogue.root, source=source, progress=progress)
+
+
+def draw_rows(run: RunFolder, catalogue: Catalogue, chosen: Chosen) -> NDArray[np.int64]:
+    """Return rows of the catalogue in its order: one of each diagnosis in turn, in random order."""
+    split = read_split(run.path / SPLIT)
+    if not split.has(chosen.part) or chosen.sample < 1:
+        raise ConfigError(
+            f"`--part` must be a part of the run's split and `--sample` at least 1; got "
+            f"{chosen.part!r} and {chosen.sample}. Choose others."
+        )
+    rows = positions(split, catalogue.image_ids)[split.rows_of(chosen.part)]
+    shuffled = generator("explained", chosen.part, chosen.seed).permutation(rows)
+    labels = catalogue.labels[shuffled]
+    turns = np.zeros(len(shuffled), dtype=np.int64)  # the how-manieth of its diagnosis
+    for label in np.unique(labels):
+        turns[labels == label] = np.arange((labels == label).sum())
+    return np.sort(shuffled[np.argsort(turns, kind="stable")[: chosen.sample]])
+
+
+def _explain(
+    run: RunFolder,
+    subjects: Sequence[Subject],
+    inquiry: Inquiry,
+    *,
+    root: Path | None,
+    source: str,
+    progress: Progress,
+) -> Casebook:
+    contract = inquiry.witness.saved.classifier.recipe.contract
+    cases: list[Explained] = []
+    left_out: list[str] = []
+    paths = [subject.path for subject in subjects]
+    for batch in decode_batches(paths, root=root, size_px=contract.size_px, resize=contract.resize):
+        left_out += [f"{fault.path} was left out: {fault.cause}." for fault in batch.unreadable]
+        for row, pixels in zip(batch.rows.tolist(), batch.pixels, strict=True):
+            lesion = _lesion(subjects[row], root, contract)
+            cases.append(_examined(subjects[row], pixels, lesion, inquiry))
+            progress("explaining", row + 1, len(subjects))
+    if not cases:
+        raise DataError(
+            f"At least one image must be readable; got {examples(left_out) or 'none'} Name others."
+        )
+    return Casebook(
+        run=run.path.name,
+        study=run.path.parent.name,
+        diagnoses=contract.diagnoses,
+        manner=inquiry.manner,
+        source=source,
+        cases=tuple(cases),
+        left_out=tuple(left_out),
+    )
+
+
+def _lesion(
+    subject: Subject, root: Path | None, contract: InputContract
+) -> NDArray[np.bool_] | None:
+    if root is None or not subject.mask:
+        return None
+    return read_mask(root, subject.mask, size_px=contract.size_px, resize=contract.resize)
+
+
+def _examined(
+    subject: Subject,
+    pixels: NDArray[np.uint8],
+    lesion: NDArray[np.bool_] | None,
+    inquiry: Inquiry,
+) -> Explained:
+    witness = inquiry.witness
+    examination = examine(
+        witness.classify_with_random_heads,
+        pixels,
+        n_classes=witness.n_classes,
+        manner=inquiry.manner,
+        lesion=lesion,
+    )
+    diagnosis = np.array([examination.explanation.diagnosis])
+    return Explained(
+        image_id=subject.image_id,
+        truth=subject.truth,
+        pixels=pixels,
+        lesion=lesion,
+        examination=examination,
+        contributions=witness.contributions(pixels[None], diagnosis)[0],
+    )

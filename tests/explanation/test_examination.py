@@ -1,0 +1,101 @@
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from moulage.errors import ConfigError, DataError
+from moulage.explanation.examination import Manner, examine
+
+SIDE = 32
+EXACT = Manner(method="exact", n_segments=6, cut="grid", fill="black")
+
+
+@pytest.fixture
+def image() -> np.ndarray:
+    return np.random.default_rng(42).integers(60, 256, (SIDE, SIDE, 3)).astype(np.uint8)
+
+
+def bright_corner(copies: np.ndarray) -> np.ndarray:
+    """Find the first diagnosis by light in the upper left, and hardly by anything else."""
+    light = copies.mean(axis=3) / 255
+    found = 0.9 * light[:, :12, :12].mean(axis=(1, 2)) + 0.05 * light.mean(axis=(1, 2))
+    return np.stack([found, 1 - found], axis=1)
+
+
+def beside_random(copies: np.ndarray) -> np.ndarray:
+    """The same, and beside it a network that looks at the lower right instead."""
+    return np.concatenate([bright_corner(copies), bright_corner(copies[:, ::-1, ::-1])], axis=1)
+
+
+def test_an_explanation_comes_with_all_its_scores(image: np.ndarray) -> None:
+    lesion = np.zeros((SIDE, SIDE), dtype=bool)
+    lesion[:12, :12] = True
+    found = examine(beside_random, image, n_classes=2, manner=Manner(diagnosis=0), lesion=lesion)
+    scores = found.scores
+    assert scores.score > 0.9
+    assert scores.deletion_gain > 0
+    assert scores.share_as_good <= 0.05
+    assert scores.over_seeds > 0.9
+    assert scores.lesion_share > 3 * scores.lesion_area
+    assert scores.randomised < 0.5
+    assert found.shapley is None
+    assert found.n_asked > found.explanation.n_evaluations == 128
+
+
+def test_all_masks_give_shapley_values_and_have_no_luck_of_seeds(image: np.ndarray) -> None:
+    found = examine(bright_corner, image, n_classes=2, manner=EXACT)
+    answers = found.explanation.answers.of(found.explanation.diagnosis)
+    assert found.shapley is not None
+    assert found.shapley.sum() == pytest.approx(answers[-1] - answers[0], abs=1e-9)
+    assert math.isnan(found.scores.over_seeds)
+    assert math.isnan(found.scores.randomised)
+    assert math.isnan(found.scores.lesion_share)
+    assert found.curves.random_deletion.shape == (200, 7)
+
+
+def test_a_network_that_looks_alike_with_a_random_head_is_told(image: np.ndarray) -> None:
+    def alike(copies: np.ndarray) -> np.ndarray:
+        return np.concatenate([bright_corner(copies)] * 2, axis=1)
+
+    found = examine(alike, image, n_classes=2, manner=EXACT)
+    assert found.scores.randomised == pytest.approx(1)
+    assert any("A head with random weights is explained alike" in said for said in found.doubts)
+
+
+def test_the_same_image_gives_the_same_numbers(image: np.ndarray) -> None:
+    manner = Manner(method="sampled", n_evaluations=100, seed=3)
+    one, other = (examine(bright_corner, image, n_classes=2, manner=manner) for _ in range(2))
+    assert one.scores == replace(other.scores, lesion_share=one.scores.lesion_share,
+                                 lesion_area=one.scores.lesion_area,
+                                 randomised=one.scores.randomised)  # fmt: skip
+    np.testing.assert_array_equal(one.explanation.weights, other.explanation.weights)
+
+
+@pytest.mark.parametrize("method", ["designed", "exact", "sampled"])
+def test_an_even_image_has_nothing_to_explain(method: str) -> None:
+    even = np.full((SIDE, SIDE, 3), 120, dtype=np.uint8)
+    found = examine(bright_corner, even, n_classes=2, manner=Manner(method=method, n_segments=5))
+    assert found.doubts == (
+        "The probability does not change whatever is covered: there is nothing to explain.",
+    )
+
+
+@pytest.mark.parametrize("n_segments", [1, 2, 3])
+@pytest.mark.parametrize("method", ["designed", "exact"])
+def test_few_superpixels_are_explained_too(n_segments: int, method: str, image: np.ndarray) -> None:
+    manner = replace(EXACT, method=method, n_segments=n_segments)
+    found = examine(bright_corner, image, n_classes=2, manner=manner)
+    assert found.explanation.weights.shape == (n_segments,)
+    assert math.isnan(found.scores.over_cuts) == (n_segments < 3)
+
+
+def test_what_cannot_be_explained_is_refused_in_one_sentence(image: np.ndarray) -> None:
+    def refused(classify: Callable[..., np.ndarray], manner: Manner, match: str) -> None:
+        with pytest.raises((ConfigError, DataError), match=match):
+            examine(classify, image, n_classes=2, manner=manner)
+
+    refused(beside_random, Manner(diagnosis=2), r"`diagnosis` must lie in \[0, 2\)")
+    refused(lambda copies: bright_corner(copies) * math.nan, Manner(), "got NaN or infinity")
+    refused(bright_corner, Manner(method="exact", n_segments=20), "All masks must be of 1 to 12")

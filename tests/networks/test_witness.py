@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from moulage.errors import ShapeError
+from moulage.networks.activations import pixels_to_images
+from moulage.networks.classifier import Classifier
+from moulage.networks.machine import Machine
+from moulage.networks.saved import Saved
+from moulage.networks.witness import Witness, call_witness
+
+MACHINE = Machine(device="cpu", precision="float32", threads=1)
+
+
+def witness_of(classifier: Classifier, temperature: float = 1.0) -> Witness:
+    saved = Saved(classifier=classifier, prior=np.full(3, 1 / 3), temperature=temperature)
+    return call_witness(saved, MACHINE, n_random_heads=2)
+
+
+def test_probabilities_are_those_of_the_logits_after_temperature(
+    classifier: Classifier, pixels: NDArray[np.uint8]
+) -> None:
+    with torch.inference_mode():
+        logits = classifier.logits(pixels_to_images(pixels, "cpu")).double() / 1.7
+    found = witness_of(classifier, temperature=1.7).classify(pixels)
+    np.testing.assert_allclose(found, torch.softmax(logits, dim=1).numpy(), rtol=1e-4)
+
+
+def test_random_heads_stand_beside_the_learned_one_and_are_the_same_every_time(
+    classifier: Classifier, pixels: NDArray[np.uint8]
+) -> None:
+    witness = witness_of(classifier)
+    found = witness.classify_with_random_heads(pixels)
+    assert found.shape == (5, 9)
+    np.testing.assert_allclose(found[:, :3], witness.classify(pixels), rtol=1e-4)
+    np.testing.assert_allclose(found.reshape(5, 3, 3).sum(axis=2), 1, rtol=1e-6)
+    assert np.abs(found[:, 3:6] - found[:, 6:]).max() > 0.01
+    again = witness_of(classifier).classify_with_random_heads(pixels)
+    np.testing.assert_array_equal(found, again)
+
+
+def test_hidden_units_are_what_the_next_layer_reads(
+    classifier: Classifier, pixels: NDArray[np.uint8]
+) -> None:
+    hidden = witness_of(classifier).hidden(pixels)
+    assert hidden.shape == (5, 16)
+    assert (hidden >= 0).all()
+    with torch.inference_mode():
+        above = torch.nn.Sequential(*list(classifier.head)[-2:])  # BatchNorm, dense
+        logits = above(torch.from_numpy(hidden).float()) + classifier.prior_shift
+        expected = classifier.logits(pixels_to_images(pixels, "cpu"))
+    np.testing.assert_allclose(logits.numpy(), expected.numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_contributions_are_a_map_an_image(
+    classifier: Classifier, pixels: NDArray[np.uint8]
+) -> None:
+    found = witness_of(classifier).contributions(pixels, np.array([0, 1, 2, 0, 1]))
+    assert found.shape == (5, 2, 2)
+    assert np.isfinite(found).all()
+
+
+def test_pixels_of_another_size_are_refused(classifier: Classifier) -> None:
+    with pytest.raises(ShapeError, match=r"must have shape \(n, 64, 64, 3\) with n ≥ 1"):
+        witness_of(classifier).classify(np.zeros((1, 32, 32, 3), np.uint8))

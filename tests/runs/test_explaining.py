@@ -1,0 +1,102 @@
+"""Explaining a finished run: a sample of its own casts, and files of other sizes."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from moulage import actions
+from moulage.catalogue import read_catalogue
+from moulage.errors import ConfigError, DataError
+from moulage.runs.explaining import Chosen, draw_rows
+from moulage.runs.folder import RunFolder, open_run
+from moulage.split import positions, read_split
+
+QUICK = {"n_segments": 4, "method": "exact"}
+STUDY = """
+name = "small"
+[images]
+size = 32
+[machine]
+threads = 1
+precision = "float32"
+[[experiment]]
+name = "tiny"
+backbone = "test_efficientnet"
+weights = "random"
+hidden = [4]
+[[experiment.phases]]
+name = "frozen"
+train_from = "head"
+epochs = 1
+batch = 16
+"""
+
+
+@pytest.fixture(scope="module")
+def run(casts: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """Return a finished run on sixty casts."""
+    folder = tmp_path_factory.mktemp("explained")
+    (folder / "study.toml").write_text(STUDY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MOULAGE_CACHE", str(folder / "cache"))
+        patch.setenv("MOULAGE_DATA", str(folder / "data"))
+        outcome = actions.train(folder / "study.toml", data=casts, out=folder / "runs")
+    return outcome.finished[0]
+
+
+def test_a_sample_is_drawn_evenly_over_diagnoses_from_its_part_alone(run: RunFolder) -> None:
+    catalogue = read_catalogue(run.path / "catalogue.parquet")
+    split = read_split(run.path / "split.csv")
+    rows = draw_rows(run, catalogue, Chosen(part="train", sample=10))
+    trained = positions(split, catalogue.image_ids)[split.rows_of("train")]
+    counts = np.bincount(catalogue.labels[rows], minlength=7)
+    assert set(rows) <= set(trained)
+    assert len(rows) == 10
+    available = np.bincount(catalogue.labels[trained], minlength=7)
+    assert (counts >= np.minimum(available, 1)).all()
+    np.testing.assert_array_equal(rows, draw_rows(run, catalogue, Chosen(part="train", sample=10)))
+
+
+def test_pages_numbers_and_pictures_are_written(run: RunFolder, tmp_path: Path) -> None:
+    casebook = actions.explain(run.path, sample=2, diagnosis="mel", out=tmp_path, **QUICK)
+    content = json.loads((tmp_path / "explanations.json").read_text())
+    page = (tmp_path / "explanations.html").read_text()
+    assert [image["diagnosis"] for image in content["images"]] == ["mel", "mel"]
+    for case, image in zip(casebook.cases, content["images"], strict=True):
+        assert len(image["superpixels"]) == 4
+        assert case.image_id in page
+        assert f"explained: mel, probability {image['probability']:.3f}; truth: " in page
+        sheet = cv2.imread(str(tmp_path / "explanations" / f"{case.image_id}.png"))
+        assert sheet is not None
+        assert sheet.shape == (256, 5 * 256, 3)
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_large_and_grey_files_are_explained_at_the_classifiers_size(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(42)
+    shade = rng.integers(0, 256, (40, 60)).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "large.jpg"), cv2.resize(shade, (6000, 4000)))
+    cv2.imwrite(str(tmp_path / "even.png"), np.full((50, 70, 3), 90, np.uint8))
+    (tmp_path / "torn.jpg").write_bytes(b"\xff\xd8\xff")
+    casebook = actions.explain(run.path, [tmp_path], out=tmp_path / "out", **QUICK)
+    assert [case.image_id for case in casebook.cases] == ["even", "large"]
+    assert all(case.pixels.shape == (32, 32, 3) for case in casebook.cases)
+    assert len(casebook.left_out) == 1
+    assert "torn.jpg" in casebook.left_out[0]
+    assert "there is nothing to explain" in casebook.cases[0].examination.doubts[0]
+
+
+def test_words_that_name_nothing_are_refused(run: RunFolder, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"`--diagnosis` must be one of .*; got 'mell'.*'mel'"):
+        actions.explain(run.path, diagnosis="mell", out=tmp_path)
+    with pytest.raises(ConfigError, match=r"got 'calibration' and 50"):
+        actions.explain(run.path, part="calibration", out=tmp_path)
+    (tmp_path / "torn.jpg").write_bytes(b"")
+    with pytest.raises(DataError, match=r"At least one image must be readable; got .*torn\.jpg"):
+        actions.explain(run.path, [tmp_path / "torn.jpg"], out=tmp_path)
+    assert open_run(run.path).is_finished
