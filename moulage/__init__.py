@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         predict,
         read_dataset,
         report,
+        survey,
         train,
     )
     from moulage.catalogue import Catalogue
@@ -39,6 +40,7 @@ _ROOMS = {
     "read_predictions": "predictions",
     "report": "actions",
     "summary": "evaluation.metrics",
+    "survey": "actions",
     "train": "actions",
 }
 
@@ -57,6 +59,7 @@ __all__ = [
     "read_predictions",
     "report",
     "summary",
+    "survey",
     "train",
 ]
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from moulage.runs.holdings import Holding
     from moulage.runs.schedule import Outcome
     from moulage.split import Part, Split
+    from moulage.survey.record import Survey
+    from moulage.survey.verdict import Line
     from moulage.training.range_test import RangeTest
 
 logger = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ StrPath = str | Path
 
 COMPARISON, COMPARISON_PAGE = "comparison", "comparison.html"
 EXPLANATIONS, EXPLANATIONS_PAGE = "explanations", "explanations.html"
+SURVEY_PAGE = "survey.html"
 
 
 def _silently(what: str, done: int, total: int) -> None:
@@ -261,6 +264,33 @@ def make_casts(
     return generator.make_casts(
         Path(folder), n_images=n_images, seed=seed, size=size, plantings=plantings
     )
+
+
+def survey(
+    dataset: StrPath,
+    *,
+    out: StrPath | None = None,
+    split: StrPath | None = None,
+    seed: int = 0,
+    progress: Progress = _silently,
+    **layout: Any,
+) -> "tuple[Survey, tuple[Line, ...]]":
+    """Say what a data set is and what may leak or be wrong in it; return this and the verdict.
+
+    out: a folder for `survey.html`. split: a file to hold against the groups. seed: of the
+    samples shown. layout: further arguments of `read_dataset`.
+    """
+    from moulage.pages.survey import survey_page
+    from moulage.runs.survey import survey_dataset
+    from moulage.survey.verdict import verdict_of
+
+    found = survey_dataset(
+        Path(dataset), split=Path(split) if split else None, seed=seed, progress=progress, **layout
+    )
+    verdict = verdict_of(found)
+    if out is not None:
+        store.write_text(Path(out) / SURVEY_PAGE, survey_page(found, verdict))
+    return found, verdict
 
 
 def list_cache() -> "tuple[Path, tuple[Holding, ...]]":

@@ -22,6 +22,7 @@ from moulage.cli import (
     learning_rate,
     splits,
     studies,
+    survey,
     weights,
 )
 from moulage.errors import MoulageError
@@ -53,6 +54,7 @@ for command in (
     explanations.explain,
     features.features,
     learning_rate.lr,
+    survey.survey,
     splits.split,
     casts.casts,
     backbones.backbones,

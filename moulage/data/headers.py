@@ -19,6 +19,7 @@ Format = Literal["JPEG", "PNG", "TIFF", "BMP", "WebP"]
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _END, _TEMPORARY = 0xD9, 0x01  # the markers that have no length, besides those within a scan
 _SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_TABLES, _EXIF, _SCAN = 0xDB, 0xE1, 0xDA
 _MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _WIDTH, _HEIGHT, _COLOURS, _TURN = 256, 257, 262, 274
 _CMYK = 5
@@ -50,6 +51,26 @@ def read_header(content: bytes) -> Header:
         "An image must be JPEG, PNG, TIFF, BMP or WebP; got none of these by its first bytes. "
         "Convert the file or remove it.",
     )
+
+
+def quantisation_steps(content: bytes) -> tuple[int, ...]:
+    """Return a JPEG's first quantisation table, 64 steps as stored; nothing for other formats.
+
+    The same camera or export at the same quality writes the same table.
+    """
+    for place in _before_scan(content, _TABLES):
+        form = ">64H" if content[place + 2] >> 4 else ">64B"
+        return struct.unpack_from(form, content, place + 3)
+    return ()
+
+
+def jpeg_turn(content: bytes) -> int:
+    """Return the EXIF orientation in [1, 8] that a JPEG tells, 1 where it tells none."""
+    for place in _before_scan(content, _EXIF):
+        block = content[place + 2 : place + struct.unpack_from(">H", content, place)[0]]
+        if block.startswith(b"Exif\0\0"):
+            return _turn_in(block.removeprefix(b"Exif\0\0"))
+    return 1
 
 
 def truncated(what: str) -> ImageError:
@@ -85,6 +106,17 @@ def _jpeg_segments(content: bytes) -> Iterator[tuple[int, int]]:
         yield marker, place
         if marker not in (_END, _TEMPORARY):
             place += struct.unpack_from(">H", content, place)[0]
+
+
+def _before_scan(content: bytes, wanted: int) -> Iterator[int]:
+    """Yield the places of a JPEG's segments of one kind that stand before its image data."""
+    if not content.startswith(b"\xff\xd8\xff"):
+        return
+    for marker, place in _jpeg_segments(content):
+        if marker == _SCAN:
+            return
+        if marker == wanted:
+            yield place
 
 
 def _read_png(content: bytes) -> Header:

@@ -48,6 +48,17 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def percent(share: float) -> str:
+    """Write a share in per cent: whole ones from ten up, one decimal below.
+
+    >>> percent(0.669), percent(0.0115), percent(float("nan"))
+    ('67 %', '1.1 %', 'not defined (n = 0)')
+    """
+    if math.isnan(share):
+        return NOT_DEFINED
+    return f"{100 * share:.{0 if share >= 0.0995 else 1}f} %"
+
+
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Write a number with its noun.
 

@@ -1,0 +1,240 @@
+"""What each figure of a survey shows, in sentences written from its numbers.
+
+In:  the records of `moulage.survey`.   Out: sentences, which figures also have as their
+alternative text.
+Knows nothing of HTML.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from moulage.pages import words
+from moulage.survey.appearance import EXTREME, Outlier
+from moulage.survey.associations import Box, Crosstab, Spread, Test
+from moulage.survey.exploration import BIN_YEARS, Ages, Balance, Distribution, Level
+from moulage.survey.groups import Leakage
+from moulage.survey.labels import Review
+from moulage.survey.telltales import Telltale
+
+NOUNS = {"localization": "site", "sex": "sex", "diagnosis": "diagnosis", "dx_type": "confirmation"}
+_MOST_NAMED = 4
+
+
+def balance(shown: Balance) -> str:
+    """Say which diagnosis is the most and the least common, and how unequal they are."""
+    levels = sorted(shown.diagnoses.levels, key=lambda level: -level.n_images)
+    most, least = levels[0], levels[-1]
+    if len(levels) == 1:
+        return f"All {_images(most.n_images)} have one diagnosis, {most.name}."
+    return (
+        f"The most common diagnosis is {_with_share(most, shown.diagnoses)}, the least common "
+        f"{_with_share(least, shown.diagnoses)}: {shown.ratio:.1f} images of the one for each of "
+        f"the other, and {most.n_lesions / max(1, least.n_lesions):.1f} lesions."
+    )
+
+
+def photographs(shown: Balance) -> str:
+    """Say how many lesions have several photographs."""
+    n_lesions = words.counted(shown.n_lesions, "lesion")
+    if not shown.n_with_several:
+        return f"Each of {n_lesions} has one photograph."
+    return (
+        f"{words.count(shown.n_with_several)} of {n_lesions} "
+        f"({words.percent(shown.n_with_several / shown.n_lesions)}) have more than one "
+        f"photograph, {max(shown.photographs)} at most."
+    )
+
+
+def leakage(shown: Leakage | None) -> str:
+    """Say what a split of single images would leak."""
+    if shown is None:
+        return "There are too few images to split."
+    said = (
+        "Split 60:20:20 by image instead of by lesion, "
+        f"{words.percent(shown.share)} of the test images would show a lesion that was trained "
+        "on (mean of five seeds)"
+    )
+    worst = max(shown.by_diagnosis, key=lambda code: _or_zero(shown.by_diagnosis[code]))
+    if not _or_zero(shown.by_diagnosis[worst]):
+        return f"{said}."
+    return f"{said}; of {worst} it would be {words.percent(shown.by_diagnosis[worst])}."
+
+
+def ages(shown: Ages) -> str:
+    """Say which ages are the most and the least frequent, and how many were filled in."""
+    if not len(shown.counts):
+        return "No image has an age."
+    occupied = np.flatnonzero(shown.counts)
+    rarest = occupied[int(shown.counts[occupied].argmin())]
+    said = (
+        f"Most images, {words.count(int(shown.counts.max()))}, are of patients aged "
+        f"{_years(shown.most_frequent)}"
+    )
+    if len(occupied) > 1:
+        said += (
+            f"; fewest, {words.count(int(shown.counts[rarest]))}, of those aged "
+            f"{_years(int(shown.starts[rarest]))}"
+        )
+    said += f". The mean is {shown.mean:.1f} years."
+    if shown.n_filled:
+        said += (
+            f" {words.counted(shown.n_filled, 'missing age')} "
+            f"{'stands' if shown.n_filled == 1 else 'stand'} at the mean, in this figure only."
+        )
+    return said
+
+
+def distribution(shown: Distribution) -> str:
+    """Say which words are the most and the least frequent, and how many say nothing."""
+    noun, known = NOUNS.get(shown.column, shown.column), shown.known
+    if not known:
+        return f"No image has a {noun}."
+    first, *others = sorted(known, key=lambda level: -level.n_images)
+    said = f"The most frequent {noun} is {_with_share(first, shown)}"
+    if others:
+        last = others[-1]
+        word = "the other is" if len(others) == 1 else "the least frequent is"
+        said += f"; {word} {_with_share(last, shown)}"
+    unsaid = sum(level.n_images for level in shown.levels) - sum(one.n_images for one in known)
+    return f"{said}. {_images(unsaid)} do not say." if unsaid else f"{said}."
+
+
+def confirmation(shown: Distribution) -> str:
+    """Say how the diagnoses were confirmed; the two most frequent ways together."""
+    first, *others = sorted(shown.known, key=lambda level: -level.n_images)
+    said = f"{_with_share(first, shown)} is the most frequent way of confirmation"
+    if not others:
+        return f"{said}."
+    both = shown.share(first) + shown.share(others[0])
+    return f"{said}; with {_with_share(others[0], shown)} it makes up {words.percent(both)}."
+
+
+def crosstab(shown: Crosstab) -> str:
+    """Say which column word leads overall, in which rows another leads, and how sure that is."""
+    totals = shown.counts.sum(axis=0)
+    overall = int(totals.argmax())
+    leaders = shown.counts.argmax(axis=1)
+    row_noun, column_noun = (NOUNS.get(n, n) for n in (shown.row_name, shown.column_name))
+    said = f"Overall the most frequent {column_noun} is {shown.columns[overall]}"
+    if shown.counts[:, overall].any():
+        row = int(shown.counts[:, overall].argmax())
+        said += f", most often with the {row_noun} {shown.rows[row]}"
+    filled = shown.counts.sum(axis=1) > 0
+    exceptions = [
+        f"{shown.columns[int(leaders[row])]} for {shown.rows[row]} "
+        f"({words.percent(float(shown.shares[row, leaders[row]]))})"
+        for row in np.flatnonzero(filled & (leaders != overall)).tolist()
+    ]
+    if not exceptions:
+        said += f", as it is for every {row_noun}"
+    else:
+        more = len(exceptions) - _MOST_NAMED
+        named = words.listed([*exceptions[:_MOST_NAMED], *([f"{more} more"] if more > 0 else [])])
+        said += f". Elsewhere another leads: {named}"
+    return f"{said}. {test(shown.test)}"
+
+
+def test(shown: Test) -> str:
+    """Say an effect, its test and on how many lesions it was made."""
+    if math.isnan(shown.p_value):
+        return "There is nothing to test: too few lesions or words are known."
+    p = words.p_value(shown.p_family)
+    p = p if p.startswith("<") else f"= {p}"
+    return (
+        f"On {words.counted(shown.n_lesions, 'lesion')}, {shown.effect_name} = "
+        f"{words.score(shown.effect)} ({shown.name}, p {p} after Holm’s correction)."
+    )
+
+
+def spread(shown: Spread, unit: str = "") -> str:
+    """Say which diagnosis has the highest and which the lowest median."""
+    boxes = [box for box in shown.boxes if box.n]
+    if not boxes:
+        return "No image has this value."
+    highest, lowest = (
+        max(boxes, key=lambda box: box.median),
+        min(boxes, key=lambda box: box.median),
+    )
+    if highest.median == lowest.median:
+        said = f"The median is {_number(highest.median)}{unit} for every diagnosis."
+    else:
+        said = (
+            f"The median is highest for {highest.name} ({_number(highest.median)}{unit}) and "
+            f"lowest for {_lowest(boxes, lowest)} ({_number(lowest.median)}{unit})."
+        )
+    return said if shown.test is None else f"{said} {test(shown.test)}"
+
+
+def outliers(shown: Sequence[Outlier], n_images: int) -> str:
+    """Say how far the outliers lie from the others."""
+    if not shown:
+        return (
+            f"None of {_images(n_images)} lies more than {EXTREME:g} robust deviations from the "
+            "median in brightness, contrast, sharpness or saturation."
+        )
+    return (
+        f"The images furthest from the median of all {words.count(n_images)}, each more than "
+        f"{EXTREME:g} robust deviations away in one measure."
+    )
+
+
+def telltales(shown: Sequence[Telltale]) -> str:
+    """Say which column of the metadata, and which mark of a file, tells the most."""
+    if not shown:
+        return "Nothing can be told apart: there is one diagnosis, or one lesion."
+    said = [
+        f"of {what}, {best.name} tells the most (macro AUROC {words.score(best.auroc)})"
+        for what, kinds in (
+            ("the metadata", {"metadata"}),
+            ("files and borders", {"file", "border"}),
+        )
+        if (best := _strongest(shown, kinds)) is not None
+    ]
+    if not said:
+        return "No column tells anything: each has one value only."
+    listed = "; ".join(said)
+    return f"{listed[0].upper()}{listed[1:]}. Chance is 0.5."
+
+
+def review(shown: Review | None, why_not: str) -> str:
+    """Say how many lesions look like another diagnosis, and what says so."""
+    if shown is None:
+        return f"Labels were not reviewed: {why_not}."
+    return (
+        f"{words.count(len(shown.suspects))} of {words.counted(shown.n_lesions, 'lesion')} "
+        f"({words.percent(len(shown.suspects) / shown.n_lesions)}) are confidently counted under "
+        f"another diagnosis by a regression on activations of {shown.judge}, trained on other "
+        f"lesions; it decides {words.percent(shown.accuracy)} of lesions as labelled. A list to "
+        "look at, not a list of errors."
+    )
+
+
+def _strongest(shown: Sequence[Telltale], kinds: set[str]) -> Telltale | None:
+    ours = [one for one in shown if one.kind in kinds and not math.isnan(one.auroc)]
+    return max(ours, key=lambda one: one.auroc, default=None)
+
+
+def _with_share(level: Level, shown: Distribution) -> str:
+    return f"{level.name} with {_images(level.n_images)} ({words.percent(shown.share(level))})"
+
+
+def _lowest(boxes: Sequence[Box], lowest: Box) -> str:
+    return words.listed(box.name for box in boxes if box.median == lowest.median)
+
+
+def _images(number: int) -> str:
+    return words.counted(number, "image")
+
+
+def _years(start: int) -> str:
+    return f"{start} to {start + BIN_YEARS - 1}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 20 else f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def _or_zero(value: float) -> float:
+    return 0.0 if math.isnan(value) else value

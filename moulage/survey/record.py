@@ -1,0 +1,57 @@
+"""Everything that a survey found: one record that pages and verdict read.
+
+In:  the records of this room.   Out: a frozen record.
+Knows nothing of how its pieces were computed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moulage.catalogue import Catalogue
+from moulage.survey.appearance import Outlier
+from moulage.survey.associations import Crosstab, Spread
+from moulage.survey.exploration import Ages, Balance, Distribution, Summary
+from moulage.survey.faults import Fault
+from moulage.survey.groups import Leakage, SplitAudit
+from moulage.survey.labels import Review
+from moulage.survey.telltales import PureLevel, Telltale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Survey:
+    """What one data set is.
+
+    kind: its layout. notes: what was filled in or left out while reading. n_read: images that
+    could be decoded; what looks at pixels speaks of these. distributions: of the metadata's
+    columns that hold anything. looks: measures by diagnosis. colours: mean (red, green, blue) of
+    each diagnosis. review: None where labels could not
+    be judged, and `not_reviewed` says why. split: None where none was given.
+    samples: rows by diagnosis. thumbnails: row → (100, 125, 3) uint8, RGB, of all rows that a
+    page shows.
+    """
+
+    catalogue: Catalogue
+    kind: str
+    notes: tuple[str, ...]
+    n_read: int
+    balance: Balance
+    ages: Ages
+    distributions: Mapping[str, Distribution]
+    summaries: tuple[Summary, ...]
+    crosstabs: tuple[Crosstab, ...]
+    age_spread: Spread | None
+    looks: tuple[Spread, ...]
+    colours: Mapping[str, tuple[float, float, float]]
+    outliers: tuple[Outlier, ...]
+    leakage: Leakage | None
+    split: SplitAudit | None
+    telltales: tuple[Telltale, ...]
+    pure_levels: tuple[PureLevel, ...]
+    review: Review | None
+    not_reviewed: str
+    faults: tuple[Fault, ...]
+    samples: Mapping[str, tuple[int, ...]]
+    thumbnails: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict)

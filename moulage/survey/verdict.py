@@ -1,0 +1,184 @@
+"""The verdict: one line a finding, ok, look or stop.
+
+In:  a Survey.   Out: lines, the gravest first.
+Knows nothing of pages.
+Why: stop means that a number measured on this data, as it stands, would be wrong; look means that
+only a person can say.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from moulage.survey.faults import KINDS, count_faults
+from moulage.survey.record import Survey
+from moulage.survey.telltales import Telltale
+
+Level = Literal["ok", "look", "stop"]
+LEVELS: tuple[Level, ...] = ("stop", "look", "ok")
+
+UNEQUAL = 10.0
+"""Images of the most common diagnosis for one of the least common, from which to look."""
+STRONG, GIVES_AWAY = 0.60, 0.80
+"""Macro AUROC of one fact about files from which to look, and to stop."""
+_SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What was looked into, how it stands, and why, in one sentence."""
+
+    level: Level
+    subject: str
+    sentence: str
+
+
+def verdict_of(survey: Survey) -> tuple[Line, ...]:
+    """Return every line, stop before look before ok."""
+    found = [
+        *_file_findings(survey),
+        *_diagnosis_findings(survey),
+        *_group_findings(survey),
+        *_column_findings(survey),
+        *_mark_findings(survey),
+        *_label_findings(survey),
+    ]
+    return tuple(sorted(found, key=lambda line: LEVELS.index(line.level)))
+
+
+def _file_findings(survey: Survey) -> Iterator[Line]:
+    counts = count_faults(survey.faults)
+    for kind, count in counts.items():
+        yield Line(
+            level="stop" if kind == "unreadable" else "look",
+            subject="files",
+            sentence=f"{_images(count)} {KINDS[kind]}.",
+        )
+    if not counts:
+        yield _ok("files", f"All {len(survey.catalogue):,} files are whole, and no two are alike.")
+
+
+def _diagnosis_findings(survey: Survey) -> Iterator[Line]:
+    levels = survey.balance.diagnoses.levels
+    if len(levels) < 2:
+        yield Line(
+            level="stop",
+            subject="diagnoses",
+            sentence=f"All images have one diagnosis, {levels[0].name}: there is nothing to tell "
+            "apart.",
+        )
+        return
+    least = min(levels, key=lambda level: level.n_images)
+    most = max(levels, key=lambda level: level.n_images)
+    said = f"{most.name} has {survey.balance.ratio:.0f} images for each of {least.name}"
+    if survey.balance.ratio >= UNEQUAL:
+        said += ": name the decision rule of every accuracy"
+    level: Level = "look" if survey.balance.ratio >= UNEQUAL else "ok"
+    yield Line(level=level, subject="diagnoses", sentence=f"{said}.")
+
+
+def _group_findings(survey: Survey) -> Iterator[Line]:
+    if survey.split is not None:
+        lesions = survey.split.lesions
+        if lesions:
+            yield Line(
+                level="stop",
+                subject="split",
+                sentence=f"{_counted(len(lesions), 'lesion')} in more than one part; "
+                f"{survey.split.n_leaked:,} of {survey.split.n_test:,} test images show a lesion "
+                f"that was trained on (first: {lesions[0]}).",
+            )
+        else:
+            yield _ok("split", "No lesion of the given split stands in two parts.")
+    if not survey.balance.n_with_several:
+        yield Line(
+            level="look",
+            subject="groups",
+            sentence="Every image is a lesion of its own: either that is so, or ids are missing "
+            "and no split can keep the photographs of a lesion together.",
+        )
+    elif survey.leakage is not None:
+        yield Line(
+            level="look",
+            subject="groups",
+            sentence=f"{_counted(survey.balance.n_with_several, 'lesion')} with several "
+            f"photographs: a split of single images would leak {survey.leakage.share:.0%} of its "
+            "test images. Split by lesion.",
+        )
+
+
+def _column_findings(survey: Survey) -> Iterator[Line]:
+    after = [one for one in survey.telltales if one.kind == "metadata" and one.known_after]
+    for one in after:
+        yield Line(
+            level="look",
+            subject="columns",
+            sentence=f"{one.name} must not be learned from: {one.known_after}{_power(one)}.",
+        )
+    for pure in survey.pure_levels:
+        yield Line(
+            level="look",
+            subject="columns",
+            sentence=f"All {pure.n_images:,} images with {pure.column} = {pure.level} are "
+            f"{pure.diagnosis}.",
+        )
+    if not after and not survey.pure_levels:
+        yield _ok("columns", "No column is known to be filled in after the diagnosis.")
+
+
+def _mark_findings(survey: Survey) -> Iterator[Line]:
+    marks = [one for one in survey.telltales if one.kind != "metadata"]
+    strong = [
+        one
+        for one in marks
+        if one.auroc >= STRONG and one.p_family < _SIGNIFICANT
+    ]  # fmt: skip
+    for one in strong:
+        # A border is photographed, so it may rightly differ; a file's form may not.
+        is_grave = one.kind == "file" and one.auroc >= GIVES_AWAY
+        yield Line(
+            level="stop" if is_grave else "look",
+            subject="marks",
+            sentence=f"{one.name.capitalize()} alone predicts the diagnosis with a macro AUROC of "
+            f"{one.auroc:.2f} on unseen lesions ({one.best}: {one.best_auroc:.2f}).",
+        )
+    if marks and not strong:
+        yield _ok("marks", f"No fact about files or borders reaches a macro AUROC of {STRONG}.")
+
+
+def _label_findings(survey: Survey) -> Iterator[Line]:
+    if survey.review is None:
+        yield Line(
+            level="look",
+            subject="labels",
+            sentence=f"Labels were not reviewed: {survey.not_reviewed}.",
+        )
+        return
+    n_suspects, n_lesions = len(survey.review.suspects), survey.review.n_lesions
+    if not n_suspects:
+        yield _ok("labels", f"None of {n_lesions:,} lesions looks confidently like another.")
+        return
+    yield Line(
+        level="look",
+        subject="labels",
+        sentence=f"{n_suspects:,} of {n_lesions:,} lesions look more like another diagnosis than "
+        "like their own; a person must say which labels are wrong.",
+    )
+
+
+def _power(one: Telltale) -> str:
+    if one.auroc != one.auroc:
+        return ""
+    return f", and it predicts the diagnosis with a macro AUROC of {one.auroc:.2f}"
+
+
+def _ok(subject: str, sentence: str) -> Line:
+    return Line(level="ok", subject=subject, sentence=sentence)
+
+
+def _images(count: int) -> str:
+    return f"{count:,} image" if count == 1 else f"{count:,} images"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
