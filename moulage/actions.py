@@ -37,7 +37,7 @@ StrPath = str | Path
 
 COMPARISON, COMPARISON_PAGE = "comparison", "comparison.html"
 EXPLANATIONS, EXPLANATIONS_PAGE = "explanations", "explanations.html"
-SURVEY_PAGE = "survey.html"
+SURVEY_PAGE, NEAR_DUPLICATES = "survey.html", "near_duplicates.csv"
 
 
 def _silently(what: str, done: int, total: int) -> None:
@@ -277,11 +277,12 @@ def survey(
 ) -> "tuple[Survey, tuple[Line, ...]]":
     """Say what a data set is and what may leak or be wrong in it; return this and the verdict.
 
-    out: a folder for `survey.html`. split: a file to hold against the groups. seed: of the
-    samples shown. layout: further arguments of `read_dataset`.
+    out: a folder for `survey.html` and `near_duplicates.csv`. split: a file to hold against
+    the groups. seed: of the samples shown. layout: further arguments of `read_dataset`.
     """
     from moulage.pages.survey import survey_page
     from moulage.runs.survey import survey_dataset
+    from moulage.survey.duplicates import pairs_table
     from moulage.survey.verdict import verdict_of
 
     found = survey_dataset(
@@ -289,6 +290,8 @@ def survey(
     )
     verdict = verdict_of(found)
     if out is not None:
+        pairs = pairs_table(found.pairs).to_csv(index=False, lineterminator="\n")
+        store.write_text(Path(out) / NEAR_DUPLICATES, pairs)
         store.write_text(Path(out) / SURVEY_PAGE, survey_page(found, verdict))
     return found, verdict
 

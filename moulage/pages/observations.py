@@ -12,10 +12,11 @@ import numpy as np
 
 from moulage.pages import words
 from moulage.survey.appearance import EXTREME, Outlier
-from moulage.survey.associations import Box, Crosstab, Spread, Test
-from moulage.survey.exploration import BIN_YEARS, Ages, Balance, Distribution, Level
+from moulage.survey.associations import Box, Crosstab, Inference, Spread
+from moulage.survey.duplicates import Pair
+from moulage.survey.exploration import BIN_YEARS, UNKNOWN, Ages, Balance, Distribution, Level
 from moulage.survey.groups import Leakage
-from moulage.survey.labels import Review
+from moulage.survey.labels import ODDS, Review
 from moulage.survey.telltales import Telltale
 
 NOUNS = {"localization": "site", "sex": "sex", "diagnosis": "diagnosis", "dx_type": "confirmation"}
@@ -113,30 +114,32 @@ def confirmation(shown: Distribution) -> str:
 
 def crosstab(shown: Crosstab) -> str:
     """Say which column word leads overall, in which rows another leads, and how sure that is."""
-    totals = shown.counts.sum(axis=0)
-    overall = int(totals.argmax())
-    leaders = shown.counts.argmax(axis=1)
     row_noun, column_noun = (NOUNS.get(n, n) for n in (shown.row_name, shown.column_name))
-    said = f"Overall the most frequent {column_noun} is {shown.columns[overall]}"
-    if shown.counts[:, overall].any():
-        row = int(shown.counts[:, overall].argmax())
-        said += f", most often with the {row_noun} {shown.rows[row]}"
-    filled = shown.counts.sum(axis=1) > 0
+    rows = [row for row, word in enumerate(shown.rows) if word.lower() not in UNKNOWN]
+    columns = [place for place, word in enumerate(shown.columns) if word.lower() not in UNKNOWN]
+    if not rows or not columns:
+        return "Nothing is known to hold against each other."
+    overall = max(columns, key=lambda column: int(shown.counts[:, column].sum()))
+    most = max(rows, key=lambda row: int(shown.counts[row, overall]))
+    said = (
+        f"Overall the most frequent {column_noun} is {shown.columns[overall]}, most often with "
+        f"the {row_noun} {shown.rows[most]}"
+    )
+    leaders = {row: max(columns, key=lambda column: int(shown.counts[row, column])) for row in rows}
     exceptions = [
-        f"{shown.columns[int(leaders[row])]} for {shown.rows[row]} "
-        f"({words.percent(float(shown.shares[row, leaders[row]]))})"
-        for row in np.flatnonzero(filled & (leaders != overall)).tolist()
+        f"{shown.columns[leader]} for {shown.rows[row]} "
+        f"({words.percent(float(shown.shares[row, leader]))})"
+        for row, leader in leaders.items()
+        if shown.counts[row, leader] > shown.counts[row, overall]
     ]
     if not exceptions:
-        said += f", as it is for every {row_noun}"
-    else:
-        more = len(exceptions) - _MOST_NAMED
-        named = words.listed([*exceptions[:_MOST_NAMED], *([f"{more} more"] if more > 0 else [])])
-        said += f". Elsewhere another leads: {named}"
-    return f"{said}. {test(shown.test)}"
+        return f"{said}; it is so for every {row_noun}. {inference(shown.test)}"
+    more = len(exceptions) - _MOST_NAMED
+    named = words.listed([*exceptions[:_MOST_NAMED], *([f"{more} more"] if more > 0 else [])])
+    return f"{said}; elsewhere it is {named}. {inference(shown.test)}"
 
 
-def test(shown: Test) -> str:
+def inference(shown: Inference) -> str:
     """Say an effect, its test and on how many lesions it was made."""
     if math.isnan(shown.p_value):
         return "There is nothing to test: too few lesions or words are known."
@@ -157,14 +160,16 @@ def spread(shown: Spread, unit: str = "") -> str:
         max(boxes, key=lambda box: box.median),
         min(boxes, key=lambda box: box.median),
     )
-    if highest.median == lowest.median:
+    if len({value for box in boxes for value in (box.low, box.high)}) == 1:
+        said = f"It is {_number(highest.median)}{unit} in all images but single ones."
+    elif highest.median == lowest.median:
         said = f"The median is {_number(highest.median)}{unit} for every diagnosis."
     else:
         said = (
             f"The median is highest for {highest.name} ({_number(highest.median)}{unit}) and "
             f"lowest for {_lowest(boxes, lowest)} ({_number(lowest.median)}{unit})."
         )
-    return said if shown.test is None else f"{said} {test(shown.test)}"
+    return said if shown.test is None else f"{said} {inference(shown.test)}"
 
 
 def outliers(shown: Sequence[Outlier], n_images: int) -> str:
@@ -198,16 +203,28 @@ def telltales(shown: Sequence[Telltale]) -> str:
     return f"{listed[0].upper()}{listed[1:]}. Chance is 0.5."
 
 
+def pairs(shown: Sequence[Pair]) -> str:
+    """Say how many pairs of lesion ids seem to show one lesion."""
+    if not shown:
+        return "No two lesion ids were found to show one lesion."
+    n_images = len({name for pair in shown for name in (pair.image_id, pair.other_id)})
+    return (
+        f"{words.counted(len(shown), 'pair')} of images, {words.count(n_images)} images in all, "
+        "carry different lesion ids and may show one lesion, the most certain first; "
+        "near_duplicates.csv has them all. Confirm by eye: a split can then keep them together."
+    )
+
+
 def review(shown: Review | None, why_not: str) -> str:
     """Say how many lesions look like another diagnosis, and what says so."""
     if shown is None:
         return f"Labels were not reviewed: {why_not}."
     return (
         f"{words.count(len(shown.suspects))} of {words.counted(shown.n_lesions, 'lesion')} "
-        f"({words.percent(len(shown.suspects) / shown.n_lesions)}) are confidently counted under "
-        f"another diagnosis by a regression on activations of {shown.judge}, trained on other "
-        f"lesions; it decides {words.percent(shown.accuracy)} of lesions as labelled. A list to "
-        "look at, not a list of errors."
+        f"({words.percent(len(shown.suspects) / shown.n_lesions)}) look like another diagnosis, "
+        f"at least {ODDS:.0f} times as much as like their own, to a regression on activations of "
+        f"{shown.judge}, trained on other lesions; it decides {words.percent(shown.accuracy)} of "
+        "lesions as labelled. A list to look at, not a list of errors."
     )
 
 

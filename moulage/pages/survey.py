@@ -40,7 +40,7 @@ _CROSSTAB_TITLES = {
     ("diagnosis", "sex"): "Diagnosis by sex",
 }
 _KINDS = {"metadata": "metadata", "file": "file", "border": "picture’s border"}
-_MOST_PICTURES = 20
+_MOST_PICTURES, _MOST_FAULTS = 20, 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +78,11 @@ def survey_page(survey: Survey, verdict: Sequence[Line]) -> str:
         crosstabs=_crosstabs(survey),
         age_spread=_age_spread(survey),
         looks=_looks(survey),
+        constants=_constants(survey),
         outliers=_outliers(survey),
         outlier_sentence=observations.outliers(survey.outliers, survey.n_read),
+        pair_sentence=observations.pairs(survey.pairs),
+        pairs=_pairs(survey),
         telltale_sentence=observations.telltales(survey.telltales),
         telltale_table=_telltale_table(survey.telltales),
         review_sentence=observations.review(survey.review, survey.not_reviewed),
@@ -181,7 +184,8 @@ def _age_spread(survey: Survey) -> Drawing | None:
 
 
 def _looks(survey: Survey) -> tuple[Drawing, ...]:
-    drawings = [_look(place, shown) for place, shown in enumerate(survey.looks)]
+    varied = [shown for shown in survey.looks if not _is_constant(shown)]
+    drawings = [_look(place, shown) for place, shown in enumerate(varied)]
     if survey.colours:
         reddest = max(survey.colours, key=lambda code: _redness(survey.colours[code]))
         said = f"Of all diagnoses, red outweighs green and blue the most in {reddest}."
@@ -194,8 +198,24 @@ def _looks(survey: Survey) -> tuple[Drawing, ...]:
     return tuple(drawings)
 
 
+def _constants(survey: Survey) -> tuple[str, ...]:
+    return tuple(
+        f"{_title(shown)}: {observations.spread(shown)}"
+        for shown in survey.looks
+        if _is_constant(shown)
+    )
+
+
+def _is_constant(shown: Spread) -> bool:
+    return len({value for box in shown.boxes if box.n for value in (box.low, box.high)}) < 2
+
+
+def _title(shown: Spread) -> str:
+    return shown.value_name.partition(" (")[0].capitalize()
+
+
 def _look(place: int, shown: Spread) -> Drawing:
-    said, title = observations.spread(shown), shown.value_name.partition(" (")[0].capitalize()
+    said, title = observations.spread(shown), _title(shown)
     n_images = sum(box.n for box in shown.boxes)
     return Drawing(
         svg=draw_spread(
@@ -344,6 +364,25 @@ def _side(deviations: float) -> str:
     return f"{abs(deviations):.1f} deviations {'above' if deviations > 0 else 'below'}"
 
 
+def _pairs(survey: Survey) -> tuple[tuple[Picture, Picture, str], ...]:
+    """Return both pictures of each pair, and in words how certain it is."""
+    return tuple(
+        (
+            _picture(survey, pair.row, alt=pair.image_id, lines=(_lesion(survey, pair.row),)),
+            _picture(
+                survey, pair.other_row, alt=pair.other_id, lines=(_lesion(survey, pair.other_row),)
+            ),
+            f"{pair.evidence}, certainty {words.score(pair.certainty)}",
+        )
+        for pair in survey.pairs[:_MOST_PICTURES]
+    )
+
+
+def _lesion(survey: Survey, row: int) -> str:
+    frame = survey.catalogue.frame
+    return f"{frame['lesion_id'].iat[row]}, {frame['diagnosis'].iat[row]}"
+
+
 def _suspects(survey: Survey) -> tuple[Picture, ...]:
     if survey.review is None:
         return ()
@@ -365,7 +404,7 @@ def _suspects(survey: Survey) -> tuple[Picture, ...]:
 def _faults(survey: Survey) -> tuple[Picture, ...]:
     return tuple(
         _picture(survey, one.row, alt=f"{one.image_id}: {one.detail}", lines=(one.kind, one.detail))
-        for one in survey.faults[:_MOST_PICTURES]
+        for one in survey.faults[:_MOST_FAULTS]
     )
 
 

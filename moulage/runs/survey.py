@@ -32,6 +32,7 @@ from moulage.seeding import generator
 from moulage.splits.fromfile import split_from_file
 from moulage.survey import appearance, associations, exploration, faults, groups, labels, telltales
 from moulage.survey.associations import Crosstab, Spread
+from moulage.survey.duplicates import SIDE, Gallery, Pair, find_near_duplicates
 from moulage.survey.files import examine_files
 from moulage.survey.record import Survey
 from moulage.survey.telltales import Column, Kind
@@ -40,7 +41,7 @@ SIZE_PX = 128
 THUMBNAIL = (125, 100)
 """Width and height in pixels of every picture on the page, as in the study's figure 1."""
 N_SAMPLES = 5
-MOST_SUSPECTS, MOST_FAULTS = 20, 12
+MOST_SUSPECTS, MOST_FAULTS, MOST_PAIRS = 20, 12, 20
 _WORDS = ("sex", "localization", "dx_type")
 _JUDGE = "mobilenetv2_100"
 _METADATA: Kind = "metadata"
@@ -102,6 +103,7 @@ def survey_dataset(
         ),
         leakage=groups.image_split_leakage(catalogue),
         split=audit,
+        pairs=_pairs(catalogue, progress),
         telltales=_telltales(read, files.iloc[pixels.rows], looks),
         pure_levels=telltales.find_pure_levels(
             _words(catalogue),
@@ -169,6 +171,30 @@ def _in_rows(review: labels.Review, rows: NDArray[np.int64]) -> labels.Review:
         for suspect in review.suspects
     )
     return replace(review, suspects=suspects)
+
+
+def _pairs(catalogue: Catalogue, progress: Progress) -> tuple[Pair, ...]:
+    """Look for near-duplicates, and number them as the whole catalogue does."""
+    small = build_pixels(
+        catalogue,
+        size_px=SIDE,
+        resize="squash",
+        unreadable="skip",
+        progress=_named("decoding thumbnails", progress),
+    )
+    paths = catalogue.frame["path"].tolist()
+    with Sources(catalogue.root) as sources:
+        gallery = Gallery(
+            thumbnails=small.array,
+            image_ids=small.image_ids,
+            lesion_ids=catalogue.lesion_ids[small.rows],
+            read=lambda row: sources.read(paths[small.rows[row]]),
+        )
+        found = find_near_duplicates(gallery, progress=_named("comparing images", progress))
+    rows = small.rows.tolist()
+    return tuple(
+        replace(pair, row=rows[pair.row], other_row=rows[pair.other_row]) for pair in found
+    )
 
 
 def _associations(catalogue: Catalogue) -> tuple[tuple[Crosstab, ...], Spread | None]:
@@ -318,6 +344,7 @@ def _shown(survey: Survey) -> list[int]:
         *(outlier.row for outlier in survey.outliers),
         *(suspect.rows[0] for suspect in suspects),
         *(fault.row for fault in survey.faults[:MOST_FAULTS]),
+        *(row for pair in survey.pairs[:MOST_PAIRS] for row in (pair.row, pair.other_row)),
     ]
     return sorted(set(shown))
 

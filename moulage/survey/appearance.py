@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 MEASURES = {
     "brightness": "brightness (grey level, 0–255)",
-    "contrast": "contrast (deviation of grey levels)",
-    "sharpness": "sharpness (log2 of the Laplacian's variance)",
+    "contrast": "contrast (deviation, levels)",
+    "sharpness": "sharpness (log2 edge variance)",
     "saturation": "saturation (0–255)",
 }
 COLOURS = ("red", "green", "blue")

@@ -24,7 +24,7 @@ _MOST_FEW = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Test:
+class Inference:
     """One test on lesions; NaN where there is nothing to compare. p_family: Holm's correction."""
 
     name: str
@@ -44,7 +44,7 @@ class Crosstab:
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     counts: NDArray[np.int64]
-    test: Test
+    test: Inference
 
     @property
     def shares(self) -> NDArray[np.float64]:
@@ -74,7 +74,7 @@ class Spread:
 
     value_name: str
     boxes: tuple[Box, ...]
-    test: Test | None = None
+    test: Inference | None = None
 
 
 def crosstab(
@@ -128,7 +128,7 @@ def spread(
     return Spread(value_name=value_name, boxes=boxes, test=test)
 
 
-def corrected(tests: Sequence[Test]) -> tuple[Test, ...]:
+def corrected(tests: Sequence[Inference]) -> tuple[Inference, ...]:
     """Return the tests with Holm's correction for their number [holm1979]."""
     family = holm([test.p_value for test in tests])
     return tuple(replace(test, p_family=p) for test, p in zip(tests, family, strict=True))
@@ -156,7 +156,7 @@ def cramers_v(counts: NDArray[np.int64]) -> float:
 
 def _independence(
     row_words: NDArray[np.str_], column_words: NDArray[np.str_], *, rng: np.random.Generator
-) -> Test:
+) -> Inference:
     rows, row_of = np.unique(row_words, return_inverse=True)
     columns, column_of = np.unique(column_words, return_inverse=True)
     shape = (len(rows), len(columns))
@@ -165,7 +165,7 @@ def _independence(
     p_value = float("nan")
     if min(shape) > 1:
         p_value = _shuffled(row_of, column_of, shape, rng) if has_few else _chi_square_p(counts)
-    return Test(
+    return Inference(
         name="permuted chi-square" if has_few else "chi-square",
         effect_name="Cramér's V",
         effect=cramers_v(counts),
@@ -174,7 +174,7 @@ def _independence(
     )
 
 
-def _ranks(values: NDArray[np.float64], words: NDArray[np.str_]) -> Test:
+def _ranks(values: NDArray[np.float64], words: NDArray[np.str_]) -> Inference:
     from scipy.stats import kruskal
 
     groups = [values[words == word] for word in np.unique(words)]
@@ -182,7 +182,7 @@ def _ranks(values: NDArray[np.float64], words: NDArray[np.str_]) -> Test:
     if len(groups) > 1 and np.ptp(values) > 0:
         found = kruskal(*groups)
         effect, p_value = float(found.statistic) / (len(values) - 1), float(found.pvalue)
-    return Test(
+    return Inference(
         name="Kruskal–Wallis",
         effect_name="ε²",
         effect=effect,

@@ -19,18 +19,18 @@ Probabilities = NDArray[np.float64]
 
 FEWEST = 10
 """Lesions that a diagnosis must have to be judged, or to be suggested."""
+ODDS = 10.0
+"""How many times as believed as the label a suggestion must be."""
 _DIMENSIONS = 128
 _STRENGTH = 0.05  # scikit-learn's C, on components of deviation 1
 _MAX_ITERATIONS = 200
+_ENOUGH = 0.9
 _LEAST = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspect:
-    """A lesion that looks like another diagnosis; rows are its images.
-
-    margin: probability of the suggestion less that of the given label, in (0, 1].
-    """
+    """A lesion that looks like another diagnosis; rows are its images."""
 
     lesion_id: str
     rows: tuple[int, ...]
@@ -40,9 +40,9 @@ class Suspect:
     suggested_probability: float
 
     @property
-    def margin(self) -> float:
-        """How much more the suggestion is believed than the label."""
-        return self.suggested_probability - self.given_probability
+    def odds(self) -> float:
+        """How many times as believed as the label the suggestion is."""
+        return self.suggested_probability / max(self.given_probability, _LEAST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,16 +90,18 @@ def review_labels(
     diagnoses: tuple[str, ...],
     judge: str,
 ) -> Review:
-    """Find lesions confidently counted under another diagnosis than their own.
+    """Find lesions counted under another diagnosis, at least ten times as believed as their own.
 
     Photographs of one lesion are averaged first. A lesion counts under the likeliest of the
-    diagnoses whose probability reaches that diagnosis' own mean [northcutt2021, eq. 1].
+    diagnoses whose probability reaches that diagnosis' own mean [northcutt2021, eq. 1], or 0.9.
     """
     lesions, first, lesion_of = np.unique(lesion_ids, return_index=True, return_inverse=True)
     given = labels[first]
     believed = _by_lesion(probabilities, lesion_of, len(lesions))
     counted = confident_counts(believed, labels=given)
-    found = np.flatnonzero((counted >= 0) & (counted != given))
+    places = np.arange(len(lesions))
+    odds = believed[places, counted] / np.maximum(believed[places, given], _LEAST)
+    found = np.flatnonzero((counted >= 0) & (counted != given) & (odds >= ODDS))
     suspects = [
         Suspect(
             lesion_id=str(lesions[place]),
@@ -112,7 +114,7 @@ def review_labels(
         for place in found.tolist()
     ]
     return Review(
-        suspects=tuple(sorted(suspects, key=lambda one: (-one.margin, one.lesion_id))),
+        suspects=tuple(sorted(suspects, key=lambda one: (-one.odds, one.lesion_id))),
         n_lesions=len(lesions),
         accuracy=float((believed.argmax(axis=1) == given).mean()),
         judge=judge,
@@ -128,7 +130,8 @@ def confident_counts(believed: Probabilities, *, labels: NDArray[np.int64]) -> N
     sizes = np.bincount(labels, minlength=n_classes)
     thresholds = np.full(n_classes, np.inf)
     for k in np.flatnonzero(sizes >= FEWEST):
-        thresholds[k] = believed[labels == k, k].mean()
+        # Where nearly all are believed entirely, a wrong label is still believed a little less.
+        thresholds[k] = min(believed[labels == k, k].mean(), _ENOUGH)
     reached = np.where(believed >= thresholds, believed, -1.0)
     counted = reached.argmax(axis=1)
     is_counted = (reached.max(axis=1) >= 0) & (sizes[labels] >= FEWEST)

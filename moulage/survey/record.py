@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from moulage.catalogue import Catalogue
 from moulage.survey.appearance import Outlier
 from moulage.survey.associations import Crosstab, Spread
+from moulage.survey.duplicates import Pair
 from moulage.survey.exploration import Ages, Balance, Distribution, Summary
 from moulage.survey.faults import Fault
 from moulage.survey.groups import Leakage, SplitAudit
@@ -27,7 +28,8 @@ class Survey:
     kind: its layout. notes: what was filled in or left out while reading. n_read: images that
     could be decoded; what looks at pixels speaks of these. distributions: of the metadata's
     columns that hold anything. looks: measures by diagnosis. colours: mean (red, green, blue) of
-    each diagnosis. review: None where labels could not
+    each diagnosis. pairs: near-duplicates under different lesion ids, rows of
+    the catalogue. review: None where labels could not
     be judged, and `not_reviewed` says why. split: None where none was given.
     samples: rows by diagnosis. thumbnails: row → (100, 125, 3) uint8, RGB, of all rows that a
     page shows.
@@ -48,6 +50,7 @@ class Survey:
     outliers: tuple[Outlier, ...]
     leakage: Leakage | None
     split: SplitAudit | None
+    pairs: tuple[Pair, ...]
     telltales: tuple[Telltale, ...]
     pure_levels: tuple[PureLevel, ...]
     review: Review | None

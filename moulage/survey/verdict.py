@@ -6,6 +6,7 @@ Why: stop means that a number measured on this data, as it stands, would be wron
 only a person can say.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -39,6 +40,7 @@ def verdict_of(survey: Survey) -> tuple[Line, ...]:
         *_file_findings(survey),
         *_diagnosis_findings(survey),
         *_group_findings(survey),
+        *_duplicate_findings(survey),
         *_column_findings(survey),
         *_mark_findings(survey),
         *_label_findings(survey),
@@ -105,6 +107,21 @@ def _group_findings(survey: Survey) -> Iterator[Line]:
             f"photographs: a split of single images would leak {survey.leakage.share:.0%} of its "
             "test images. Split by lesion.",
         )
+
+
+def _duplicate_findings(survey: Survey) -> Iterator[Line]:
+    if not survey.pairs:
+        yield _ok("duplicates", "No two lesion ids were found to show one lesion.")
+        return
+    counts = Counter(pair.evidence for pair in survey.pairs)
+    is_exact = bool(counts["same bytes"] + counts["same pixels"])
+    said = ", ".join(f"{evidence} {count:,}" for evidence, count in counts.items())
+    yield Line(
+        level="stop" if is_exact else "look",
+        subject="duplicates",
+        sentence=f"{_counted(len(survey.pairs), 'pair')} of images under different lesion ids "
+        f"may show one lesion ({said}): look at them, and keep them together.",
+    )
 
 
 def _column_findings(survey: Survey) -> Iterator[Line]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from moulage.pages import words
 from moulage.pages.figures.svg import ACCENT, INK, MUTED, as_svg, drawing
@@ -69,6 +69,8 @@ def draw_photographs(photographs: Mapping[int, int], *, name: str, description: 
         counts = list(photographs.values())
         axes.bar(places, counts, color=ACCENT, alpha=0.55, width=0.66)
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda n, _: words.count(round(n))))
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_ylim(0.5, max(counts) * 3)
         axes.set_xticks(places, [str(size) for size in photographs])
         for place, count in zip(places, counts, strict=True):
