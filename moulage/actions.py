@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moulage import store
-from moulage.runs.folder import REPORT, RunFolder, find_runs, open_run
+from moulage.runs.folder import REPORT, TRUST_PAGE, TRUST_TEST, RunFolder, find_runs, open_run
 
 if TYPE_CHECKING:
     from moulage.casts.generator import Casts
@@ -38,6 +38,7 @@ StrPath = str | Path
 COMPARISON, COMPARISON_PAGE = "comparison", "comparison.html"
 EXPLANATIONS, EXPLANATIONS_PAGE = "explanations", "explanations.html"
 SURVEY_PAGE, NEAR_DUPLICATES = "survey.html", "near_duplicates.csv"
+CARD = "card"
 
 
 def _silently(what: str, done: int, total: int) -> None:
@@ -88,6 +89,31 @@ def report(run: StrPath) -> Path:
     return page
 
 
+def trust(run: StrPath) -> Path:
+    """Write `trust.html` and `trust-test.json` of a finished run, and return the page's place."""
+    from moulage.dossier import trust_record
+    from moulage.evaluation.examination import as_json
+    from moulage.pages.trust import trust_page
+
+    folder = open_run(Path(run))
+    record = trust_record(folder)
+    store.write_json(folder.path / TRUST_TEST, as_json(record.found))
+    store.write_text(folder.path / TRUST_PAGE, trust_page(record))
+    return folder.path / TRUST_PAGE
+
+
+def card(run: StrPath) -> tuple[Path, Path]:
+    """Write the model card of a finished run, `card.md` and `card.html`; return their places."""
+    from moulage.dossier import card_record
+    from moulage.pages.card import card_markdown, card_page
+
+    folder = open_run(Path(run))
+    record = card_record(folder)
+    store.write_text(folder.path / f"{CARD}.md", card_markdown(record))
+    store.write_text(folder.path / f"{CARD}.html", card_page(record))
+    return folder.path / f"{CARD}.md", folder.path / f"{CARD}.html"
+
+
 def compare(
     study: StrPath, *, description: str = "", not_run: Sequence[tuple[str, str]] = ()
 ) -> Path:
@@ -107,13 +133,27 @@ def compare(
 
 
 def predict(
-    run: StrPath, images: Sequence[StrPath], *, progress: Progress = _silently
+    run: StrPath,
+    images: Sequence[StrPath],
+    *,
+    page: StrPath | None = None,
+    progress: Progress = _silently,
 ) -> "Answers":
-    """Classify image files, and all images in folders and zips, with a finished run."""
+    """Classify image files, and all images in folders and zips, with a finished run.
+
+    page: an HTML file to write, with a picture of each image.
+    """
     from moulage.runs.application import classify_files
 
-    paths = [Path(image) for image in images]
-    return classify_files(open_run(Path(run)), paths, progress=progress)
+    folder, paths = open_run(Path(run)), [Path(image) for image in images]
+    if page is None:
+        return classify_files(folder, paths, progress=progress)
+    from moulage.dossier import answers_record
+    from moulage.pages.answers import MOST, answers_page
+
+    answers = classify_files(folder, paths, progress=progress, n_pictures=MOST)
+    store.write_text(Path(page), answers_page(answers_record(folder, answers)))
+    return answers
 
 
 def evaluate(

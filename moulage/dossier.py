@@ -7,7 +7,7 @@ Knows nothing of networks or HTML: it reads what a run kept, and puts it into wo
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,13 @@ from numpy.typing import NDArray
 from moulage.catalogue import Catalogue, read_catalogue
 from moulage.data.images import decode_square
 from moulage.data.sources import Sources
-from moulage.errors import ImageError
+from moulage.errors import DataError, ImageError
 from moulage.evaluation.comparison import Contender, Difference, compare, correct_family
 from moulage.evaluation.decisions import Rule
+from moulage.evaluation.examination import examine
+from moulage.evaluation.trust import Asked
+from moulage.pages.answers import AnswersRecord
+from moulage.pages.card import CardRecord
 from moulage.pages.comparison import baselines_of, experiments_of
 from moulage.pages.mistakes import worst_mistakes
 from moulage.pages.records import (
@@ -32,14 +36,19 @@ from moulage.pages.records import (
     Score,
     StudyRecord,
 )
+from moulage.pages.trust import TrustRecord
 from moulage.predictions import Predictions, read_predictions
 from moulage.runs import folder as folders
 from moulage.runs import ledger
 from moulage.runs.baselines import read_baselines
 from moulage.runs.folder import RunFolder
 from moulage.runs.study import split_name
+from moulage.runs.trust import keep_trust, read_trust
 from moulage.seeding import generator
 from moulage.split import Split, read_split
+
+if TYPE_CHECKING:
+    from moulage.runs.application import Answers  # loads torch, which pages do not need
 
 _LICENCES = {
     "ham10000": "CC BY-NC 4.0 (Tschandl, Rosendahl, Kittler 2018, doi 10.7910/DVN/DBW86T).",
@@ -82,6 +91,67 @@ def run_record(run: RunFolder) -> RunRecord:
         baselines=_baselines(run, study, split),
         thumbnails=_thumbnails(catalogue, predictions.of("test")),
         notes=tuple(about["notes"]),
+    )
+
+
+def trust_record(run: RunFolder) -> TrustRecord:
+    """Open a finished run and what was fitted beside it, and measure that on its test part.
+
+    Runs older than `trust.json` are fitted now, from their predictions.
+    """
+    study = run.study()
+    catalogue = read_catalogue(run.path / folders.CATALOGUE)
+    predictions = read_predictions(run.path / folders.PREDICTIONS)
+    trust = read_trust(run.path) or keep_trust(
+        run.path,
+        predictions,
+        split=read_split(run.path / folders.SPLIT),
+        catalogue=catalogue,
+        asked=Asked(**study.get("decisions", {})),
+    )
+    test = predictions.of("test")
+    if not len(test):
+        raise DataError(
+            f"Trust must be measured on test images; got none in {run.path}. "
+            "Train with a split that has a test part."
+        )
+    frame = catalogue.frame.set_index("image_id").loc[test.image_ids.tolist()]
+    return TrustRecord(
+        name=run.path.name,
+        study=study["name"],
+        diagnoses=catalogue.diagnoses,
+        trust=trust,
+        found=examine(trust, test, frame, strangeness=_strangeness(run)),
+    )
+
+
+def card_record(run: RunFolder) -> CardRecord:
+    """Open a finished run for its model card."""
+    return CardRecord(
+        run=run_record(run),
+        trust=trust_record(run),
+        weights_licence=run.metrics()["run"]["licence"],
+    )
+
+
+def _strangeness(run: RunFolder) -> dict[str, float]:
+    """Return image_id → unfamiliarity of the test images that were measured; old runs have none."""
+    file = run.path / folders.UNFAMILIARITY
+    if not file.is_file():
+        return {}
+    table = pd.read_csv(file, dtype={"image_id": str})
+    return dict(zip(table["image_id"], table["unfamiliarity"].astype(float), strict=True))
+
+
+def answers_record(run: RunFolder, answers: "Answers") -> AnswersRecord:
+    """Put answers for loose images together with the names of their diagnoses."""
+    return AnswersRecord(
+        name=run.path.name,
+        diagnoses=read_catalogue(run.path / folders.CATALOGUE).diagnoses,
+        table=answers.table,
+        pictures=answers.pictures,
+        unreadable=tuple((str(fault.path), fault.cause) for fault in answers.unreadable),
+        notes=answers.missing,
     )
 
 

@@ -23,6 +23,7 @@ from moulage.cli import (
     splits,
     studies,
     survey,
+    trust,
     weights,
 )
 from moulage.errors import MoulageError
@@ -49,6 +50,8 @@ for command in (
     studies.train,
     studies.report,
     studies.runs,
+    trust.trust,
+    trust.card,
     application.predict,
     application.evaluate,
     explanations.explain,

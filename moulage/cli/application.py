@@ -15,15 +15,18 @@ def predict(
     run: Annotated[Path, typer.Argument(help="A finished run's folder.")],
     images: Annotated[list[Path], typer.Argument(help="Image files, folders or zips of them.")],
     out: Annotated[Path | None, typer.Option(help="A CSV; without it, standard output.")] = None,
+    html: Annotated[Path | None, typer.Option(help="A page of the answers, pictures too.")] = None,
 ) -> None:
-    """Say what a finished run makes of new images: a CSV, a row an image."""
+    """Say what a finished run makes of new images, and how sure: a CSV, a row an image."""
     with shown_progress() as progress:
-        answers = actions.predict(run, images, progress=progress)
+        answers = actions.predict(run, images, page=html, progress=progress)
     content = answers.table.to_csv(index=False, float_format="%.6f", lineterminator="\n")
     if out is None:
         sys.stdout.write(content)
     else:
         store.write_text(out, content)
+    for sentence in answers.missing:
+        print(sentence, file=sys.stderr)
     for fault in answers.unreadable:
         print(f"{fault.path} was left out: {fault.cause}", file=sys.stderr)
     if answers.unreadable and answers.table.empty:

@@ -93,7 +93,9 @@ def student_interval(drawn: Drawn, name: str, *, bounds: Bounds, level: float) -
         n_effective = drawn.n_counted[name]
         low, high = exact_bounds(value, n_lesions=n_effective, level=level)
     else:
-        low, high = _bounds(value, error, n_effective=n_effective, bounds=bounds, level=level)
+        low, high = student_bounds(
+            value, error, n_effective=n_effective, bounds=bounds, level=level
+        )
     return Interval(
         value=value,
         low=low,
@@ -117,6 +119,21 @@ def exact_bounds(share: float, *, n_lesions: float, level: float = LEVEL) -> tup
     return (1 - reach, 1.0) if share else (0.0, reach)
 
 
+def student_bounds(
+    value: float, error: float, *, n_effective: float, bounds: Bounds, level: float
+) -> tuple[float, float]:
+    """Return the ends of Student's t interval; NaN where an error or the scale gives none."""
+    if bounds == DIFFERENCE and value == error == 0:
+        return 0.0, 0.0
+    if not error > 0 or math.isnan(n_effective) or not bounds[0] < value < bounds[1]:
+        return math.nan, math.nan
+    from scipy.special import stdtrit
+
+    reach = float(stdtrit(n_effective, (1 + level) / 2)) * error * slope(value, bounds)
+    middle = stretch(value, bounds)
+    return shrink(middle - reach, bounds), shrink(middle + reach, bounds)
+
+
 def effective_size(influence: NDArray[np.float64]) -> float:
     """Return (Σ u²)² / Σ u⁴, the number of equal influences that vary as much.
 
@@ -136,17 +153,3 @@ def as_json(found: Mapping[str, Interval]) -> dict[str, list[float | None]]:
         name: [None if math.isnan(end) else end for end in (interval.low, interval.high)]
         for name, interval in found.items()
     }
-
-
-def _bounds(
-    value: float, error: float, *, n_effective: float, bounds: Bounds, level: float
-) -> tuple[float, float]:
-    if bounds == DIFFERENCE and value == error == 0:
-        return 0.0, 0.0
-    if not error > 0 or math.isnan(n_effective) or not bounds[0] < value < bounds[1]:
-        return math.nan, math.nan
-    from scipy.special import stdtrit
-
-    reach = float(stdtrit(n_effective, (1 + level) / 2)) * error * slope(value, bounds)
-    middle = stretch(value, bounds)
-    return shrink(middle - reach, bounds), shrink(middle + reach, bounds)

@@ -7,7 +7,7 @@ that look right, so the contract is stored with the weights and checked wherever
 """
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -44,13 +44,17 @@ class InputContract:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """All that is needed to build a classifier's modules, weights aside."""
+    """All that is needed to build a classifier's modules, weights aside.
+
+    members: of a committee. Its repr is part of digests, so later fields do not show in it.
+    """
 
     backbone: str
     head: HeadKind
     hidden: tuple[int, ...]
     dropout: float
     contract: InputContract
+    members: tuple["Recipe", ...] = field(default=(), repr=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Return nested plain values, for JSON."""
@@ -72,6 +76,7 @@ def recipe_from(fields: dict[str, Any]) -> Recipe:
             scaling=Scaling(**scaling),
             diagnoses=tuple(contract["diagnoses"]),
         ),
+        members=tuple(recipe_from(member) for member in fields.get("members", ())),
     )
 
 
@@ -181,7 +186,8 @@ class Classifier(nn.Module):
 
     def digest(self) -> str:
         """Return a function of the whole classifier: recipe and weights."""
-        digest = hashlib.sha256(repr(self.recipe).encode())
+        recipes = (self.recipe, *self.recipe.members)
+        digest = hashlib.sha256("".join(map(repr, recipes)).encode())
         _feed(digest, self.state_dict())
         return digest.hexdigest()[:32]
 

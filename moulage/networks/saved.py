@@ -16,7 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from moulage.errors import RunError
-from moulage.networks.classifier import Classifier, build_classifier, recipe_from
+from moulage.networks.classifier import Classifier, recipe_from
+from moulage.networks.committee import rebuild
 from moulage.store import write_bytes, write_json
 
 WEIGHTS, CONTRACT = "classifier.safetensors", "classifier.json"
@@ -53,7 +54,7 @@ def save_classifier(saved: Saved, folder: Path) -> None:
 def load_classifier(folder: Path) -> Saved:
     """Read a classifier back; raises RunError where a file is missing, torn or another's."""
     content = _read_contract(folder / CONTRACT)
-    classifier = build_classifier(recipe_from(content["recipe"]), seed=0)
+    classifier = rebuild(recipe_from(content["recipe"]))
     try:
         classifier.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, SafetensorError, RuntimeError) as error:

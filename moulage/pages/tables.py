@@ -7,6 +7,7 @@ Knows nothing of HTML and of what the numbers mean.
 import math
 from dataclasses import dataclass
 
+from moulage.evaluation.intervals import Interval
 from moulage.pages import words
 
 
@@ -79,3 +80,12 @@ def measured(said: str, value: float | None) -> Cell:
     """Return a cell whose words stand for a number that may not have been measured."""
     missing = value is None or math.isnan(value)
     return Cell(text=said, sort=None if missing else value, is_missing=missing)
+
+
+def estimate(found: Interval) -> Cell:
+    """Return a cell with a number and, below it, its interval."""
+    if math.isnan(found.value):
+        return score(found.value)
+    is_bounded = not math.isnan(found.low)
+    note = f"{words.score(found.low)}–{words.score(found.high)}" if is_bounded else "no interval"
+    return Cell(text=words.score(found.value), sort=found.value, note=note)

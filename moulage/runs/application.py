@@ -1,12 +1,12 @@
 """A finished classifier applied to images that it has never seen.
 
 In:  a run folder; loose image files, or a catalogue with labels of its own.
-Out: a table of probabilities, or predictions with the foreign labels in the classifier's order.
+Out: a table of answers, or predictions with the foreign labels in the classifier's order.
 Every input goes through the classifier's contract: its size, its resize rule, its scaling.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +17,18 @@ from moulage.catalogue import Catalogue, read_catalogue
 from moulage.data.decoding import Unreadable, decode_batches, list_image_files
 from moulage.data.pixels import build_pixels
 from moulage.errors import ConfigError, examples
+from moulage.evaluation.benefit import cost_table
 from moulage.evaluation.decisions import Rule, decide, softmax
+from moulage.evaluation.trust import Trust
+from moulage.evaluation.unfamiliarity import UNFAMILIAR, Familiarity, energies, strangeness
+from moulage.networks.impressions import impressions_of
 from moulage.networks.machine import Machine, resolve_machine
 from moulage.networks.saved import Saved, load_classifier
 from moulage.predictions import Predictions
+from moulage.runs.familiarity import read_familiarity
 from moulage.runs.folder import CATALOGUE, RunFolder
 from moulage.runs.material import Progress
+from moulage.runs.trust import read_trust
 from moulage.training.augmentation import Augmentation
 from moulage.training.batches import PixelSource
 from moulage.training.loop import logits_of
@@ -32,12 +38,32 @@ from moulage.training.loop import logits_of
 class Answers:
     """What a classifier says of loose files.
 
-    table: path, diagnosis (rule `natural`), diagnosis_balanced (rule `balanced`), and a
-    `probability_<dx>` a diagnosis, after temperature. unreadable: files left out, and why.
+    table: path, diagnosis (rule `natural`), diagnosis_balanced (rule `balanced`), diagnosis_cost
+    where the study has costs, set (diagnoses that cannot be ruled out, the likeliest first),
+    answer (False: ask a dermatologist), unfamiliarity in [0, 1] (the share of known images that
+    are less strange), is_unfamiliar, energy, and a `probability_<dx>` a diagnosis, after
+    temperature. unreadable: files left out, and why. missing: sentences on what an older run
+    cannot say. pictures: the first images by path, (size, size, 3) uint8, as the classifier saw
+    them; none unless asked for.
     """
 
     table: pd.DataFrame
     unreadable: tuple[Unreadable, ...]
+    missing: tuple[str, ...] = ()
+    pictures: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Opened:
+    """A finished run's classifier with all that was fitted beside it.
+
+    trust, familiarity: None in runs older than these; `missing` says so in sentences.
+    """
+
+    saved: Saved
+    trust: Trust | None
+    familiarity: Familiarity | None
+    missing: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,21 +74,51 @@ class Foreign:
     n_unmapped: Mapping[str, int]
 
 
-def classify_files(run: RunFolder, paths: Sequence[Path], *, progress: Progress) -> Answers:
-    """Classify image files, and all images in folders and zips, a bounded batch at a time."""
-    saved, machine = load_classifier(run.path), _machine_of(run)
-    contract = saved.classifier.recipe.contract
+def classify_files(
+    run: RunFolder, paths: Sequence[Path], *, progress: Progress, n_pictures: int = 0
+) -> Answers:
+    """Classify image files, and all images in folders and zips, a bounded batch at a time.
+
+    n_pictures: keep as many of the first images as pixels.
+    """
+    opened, machine = open_classifier(run), _machine_of(run)
+    contract = opened.saved.classifier.recipe.contract
     tables: list[pd.DataFrame] = []
     unreadable: list[Unreadable] = []
+    pictures: dict[str, NDArray[np.uint8]] = {}
     files = list_image_files(paths)
     for batch in decode_batches(files, size_px=contract.size_px, resize=contract.resize):
         unreadable += batch.unreadable
-        tables.append(_table(saved, _logits(saved, batch.pixels, machine), batch.paths))
+        tables.append(_table(opened, batch.pixels, machine, batch.paths))
+        for path, pixels in zip(batch.paths, batch.pixels, strict=True):
+            if len(pictures) < n_pictures:
+                pictures[path] = np.array(pixels)
         progress("classifying", batch.n_seen, len(files))
     return Answers(
-        table=pd.concat(tables, ignore_index=True) if tables else _table(saved, None, ()),
+        table=pd.concat(tables, ignore_index=True) if tables else _empty(opened, machine),
         unreadable=tuple(unreadable),
+        missing=opened.missing,
+        pictures=pictures,
     )
+
+
+def open_classifier(run: RunFolder) -> Opened:
+    """Open a finished run's classifier, its sets and thresholds, and what it is familiar with."""
+    saved = load_classifier(run.path)
+    trust = read_trust(run.path)
+    familiarity = read_familiarity(run.path, saved.classifier.digest())
+    missing = []
+    if trust is None:
+        missing.append(
+            f"{run.path} is older than sets and abstention: its answers lack both. "
+            "`moulage trust` adds them from its predictions."
+        )
+    if familiarity is None:
+        missing.append(
+            f"{run.path} is older than the measure of unfamiliar images: its answers lack it. "
+            "Train it again with `--fresh` to have it."
+        )
+    return Opened(saved=saved, trust=trust, familiarity=familiarity, missing=tuple(missing))
 
 
 def classify_catalogue(
@@ -118,17 +174,59 @@ def _logits(saved: Saved, pixels: NDArray[np.uint8], machine: Machine) -> NDArra
     return logits_of(classifier, source, 0, np.arange(len(pixels)), machine=machine)
 
 
-def _table(saved: Saved, logits: NDArray[np.float32] | None, paths: Sequence[str]) -> pd.DataFrame:
+def _table(
+    opened: Opened, pixels: NDArray[np.uint8], machine: Machine, paths: Sequence[str]
+) -> pd.DataFrame:
+    saved, trust = opened.saved, opened.trust
     codes = saved.classifier.recipe.contract.diagnoses
-    values = np.zeros((0, len(codes))) if logits is None else logits.astype(np.float64)
+    logits = _logits(saved, pixels, machine).astype(np.float64)
+    probabilities = softmax(logits / saved.temperature)
+    columns: dict[str, object] = {"path": list(paths)}
     rules: dict[str, Rule] = {"diagnosis": "natural", "diagnosis_balanced": "balanced"}
-    decided = {
-        name: np.array(codes)[decide(logits=values, prior=saved.prior, rule=rule)]
-        for name, rule in rules.items()
-    }
-    probabilities = softmax(values / saved.temperature)
-    columns = {f"probability_{code}": probabilities[:, k] for k, code in enumerate(codes)}
-    return pd.DataFrame({"path": list(paths), **decided, **columns})
+    for name, rule in rules.items():
+        columns[name] = np.array(codes)[decide(logits=logits, prior=saved.prior, rule=rule)]
+    if trust is not None:
+        if trust.asked.cost:
+            columns["diagnosis_cost"] = np.array(codes)[_cheapest(saved, trust, logits)]
+        columns["set"] = sets_in_words(trust.set_members(probabilities), probabilities, codes)
+        columns["answer"] = trust.answers(probabilities)
+    columns |= _unfamiliarity(opened, pixels, machine)
+    columns["energy"] = energies(logits, temperature=saved.temperature)
+    columns |= {f"probability_{code}": probabilities[:, k] for k, code in enumerate(codes)}
+    return pd.DataFrame(columns)
+
+
+def _unfamiliarity(
+    opened: Opened, pixels: NDArray[np.uint8], machine: Machine
+) -> dict[str, object]:
+    if opened.familiarity is None:
+        return {}
+    impressions = impressions_of(opened.saved.classifier, pixels, machine=machine)
+    strange = strangeness(opened.familiarity, impressions)
+    return {"unfamiliarity": strange, "is_unfamiliar": strange >= UNFAMILIAR}
+
+
+def _cheapest(saved: Saved, trust: Trust, logits: NDArray[np.float64]) -> NDArray[np.int64]:
+    costs = cost_table(trust.asked.cost, saved.classifier.recipe.contract.diagnoses)
+    return decide(logits=logits / saved.temperature, prior=saved.prior, rule="cost", costs=costs)
+
+
+def sets_in_words(
+    members: NDArray[np.bool_], probabilities: NDArray[np.float64], codes: Sequence[str]
+) -> list[str]:
+    """Write each set with spaces between, the likeliest first: `nv mel`."""
+    order = np.argsort(-probabilities, axis=1, kind="stable")
+    return [
+        " ".join(codes[k] for k in likely if inside[k])
+        for likely, inside in zip(order, members, strict=True)
+    ]
+
+
+def _empty(opened: Opened, machine: Machine) -> pd.DataFrame:
+    """Return the table without rows: one image's, taken away."""
+    size_px = opened.saved.classifier.recipe.contract.size_px
+    blank = np.zeros((1, size_px, size_px, 3), dtype=np.uint8)
+    return _table(opened, blank, machine, ("",)).iloc[:0]
 
 
 def _mapped(

@@ -201,6 +201,39 @@ class ExperimentConfig(_Model):
         return self
 
 
+class EnsembleConfig(_Model):
+    """`[[ensemble]]`: experiments that answer together, by their mean log-probability."""
+
+    name: Name = Field(pattern=_NAME)
+    of: tuple[Name, ...] = Field(
+        min_length=1, description="experiments; every seed of each is a member"
+    )
+
+
+class DecisionsConfig(_Model):
+    """`[decisions]`: what answers are used for; nothing here changes the training."""
+
+    alpha: float = Field(0.10, gt=0, lt=1, description="sets miss the truth this often")
+    risk: float = Field(
+        0.10, ge=0, lt=1, description="share of wrong answers that is borne before abstaining"
+    )
+    cost: dict[str, dict[str, float]] = Field(
+        default_factory=dict,
+        description="truth, decision, cost: `cost.mel.nv = 20`; what is not said costs 1",
+    )
+    clinic: dict[str, float] = Field(
+        default_factory=dict,
+        description="how common diagnoses are where it will be used: `clinic.mel = 0.03`",
+    )
+
+    @field_validator("cost")
+    @classmethod
+    def _check_cost(cls, value: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+        if any(cost < 0 for decided in value.values() for cost in decided.values()):
+            raise ValueError("a cost must not be negative")
+        return value
+
+
 class StudyConfig(_Model):
     """A study file."""
 
@@ -210,14 +243,35 @@ class StudyConfig(_Model):
     split: SplitConfig = SplitConfig()
     images: ImagesConfig = ImagesConfig()
     machine: MachineConfig = MachineConfig()
+    decisions: DecisionsConfig | None = None
     experiments: tuple[ExperimentConfig, ...] = Field(alias="experiment", min_length=1)
+    ensembles: tuple[EnsembleConfig, ...] = Field((), alias="ensemble")
 
     @model_validator(mode="after")
     def _check_names(self) -> "StudyConfig":
         names = [experiment.name for experiment in self.experiments]
         if len(set(names)) < len(names):
             raise ValueError("the experiments' names must differ from each other")
+        for ensemble in self.ensembles:
+            self._check_ensemble(ensemble, names)
         return self
+
+    def _check_ensemble(self, ensemble: EnsembleConfig, names: list[str]) -> None:
+        unknown = [name for name in ensemble.of if name not in names]
+        if unknown:
+            raise ValueError(
+                f"`ensemble.of` must name experiments; got {unknown[0]!r}. "
+                f"{nearest(unknown[0], names)}".rstrip(". ")
+            )
+        if ensemble.name in names or len({one.name for one in self.ensembles}) < len(
+            self.ensembles
+        ):
+            raise ValueError(f"`ensemble.name` must be free; got {ensemble.name!r}")
+        members = [one for one in self.experiments if one.name in ensemble.of]
+        if sum(len(one.seeds) for one in members) < 2:
+            raise ValueError("an ensemble must have two members or more: name more `of`, or seeds")
+        if len({one.split for one in members}) > 1:
+            raise ValueError("the members of an ensemble must share a split")
 
     @model_validator(mode="after")
     def _check_splits(self) -> "StudyConfig":

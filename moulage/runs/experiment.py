@@ -18,16 +18,19 @@ from numpy.typing import NDArray
 
 from moulage.catalogue import write_catalogue
 from moulage.evaluation.priors import move_prior
+from moulage.evaluation.trust import check_asked
 from moulage.networks.activations import Activations, activations_at
 from moulage.networks.classifier import Classifier, InputContract, Recipe, build_classifier
 from moulage.networks.machine import Machine, resolve_machine
 from moulage.networks.registry import backbone_named
 from moulage.networks.weights import WeightsFile, find_weights, load_weights
+from moulage.predictions import read_predictions
 from moulage.runs import folder as folders
 from moulage.runs.baselines import keep_baselines, read_baselines
 from moulage.runs.material import Material, Progress
 from moulage.runs.outcome import PhaseEnd, drop_checkpoints, keep_outcome
 from moulage.runs.study import Cell
+from moulage.runs.trust import asked_of, keep_trust, read_trust
 from moulage.split import write_split
 from moulage.store import write_text
 from moulage.training.augmentation import Augmentation
@@ -47,11 +50,13 @@ def run_cell(
 ) -> folders.RunFolder:
     """Train and measure one cell, or return it where it is already finished."""
     run = folders.RunFolder(path=path)
+    check_asked(asked_of(cell.study.decisions), material.catalogue.codes)
     resolved = _resolve(cell, material)
     kept = folders.claim(path, resolved, fresh=fresh)
     if kept is not None and run.is_finished:
         logger.info("%s is finished", cell.name)
         drop_checkpoints(path)
+        _ask_anew(cell, material, path)
         return run
     machine = _resolve_machine(cell, path, kept)
     classifier, weights = build(cell, material)
@@ -62,6 +67,21 @@ def run_cell(
     state = run_phases(job, phases)
     keep_outcome(cell, material, job, weights, state, phases)
     return run
+
+
+def _ask_anew(cell: Cell, material: Material, path: Path) -> None:
+    """Fit a finished run's sets and thresholds anew where the study asks for others."""
+    asked, kept = asked_of(cell.study.decisions), read_trust(path)
+    if kept is None or kept.asked == asked:
+        return
+    keep_trust(
+        path,
+        read_predictions(path / folders.PREDICTIONS),
+        split=material.split,
+        catalogue=material.catalogue,
+        asked=asked,
+    )
+    (path / folders.TRUST_PAGE).unlink(missing_ok=True)
 
 
 def build(cell: Cell, material: Material) -> tuple[Classifier, WeightsFile | None]:

@@ -21,6 +21,8 @@ PREDICTIONS, REPORT, CATALOGUE, LEDGER = (
     "catalogue.parquet",
     "ledger.json",
 )
+TRUST, TRUST_PAGE, TRUST_TEST = "trust.json", "trust.html", "trust-test.json"
+FAMILIARITY, UNFAMILIARITY = "familiarity.safetensors", "unfamiliarity.csv"
 _RESOLVED = "resolved"
 
 
@@ -124,5 +126,6 @@ def differing_keys(old: Any, new: Any, prefix: str = "") -> list[str]:
 
 
 def _is_free(key: str) -> bool:
-    """Say whether a key may change: where things lie and what they are called."""
-    return key in ("dataset.path", "name", "dataset.name") or key.startswith("machine.")
+    """Say whether a key may change: where things lie, names, what comes after the training."""
+    is_later = key == "decisions" or key.startswith(("machine.", "decisions."))
+    return is_later or key in ("dataset.path", "name", "dataset.name")

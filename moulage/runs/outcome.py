@@ -21,9 +21,11 @@ from moulage.networks.weights import WeightsFile
 from moulage.predictions import Predictions, read_predictions, write_predictions
 from moulage.runs import folder as folders
 from moulage.runs import ledger
+from moulage.runs.familiarity import keep_familiarity
 from moulage.runs.material import Material, Progress
 from moulage.runs.study import Cell
-from moulage.split import PARTS, Part, Split
+from moulage.runs.trust import asked_of, fitting_part, keep_trust
+from moulage.split import PARTS, Part
 from moulage.store import digest_of, write_json, write_text
 from moulage.training.batches import Source
 from moulage.training.checkpoint import State
@@ -80,7 +82,7 @@ def keep_outcome(
     path = job.folder
     run = folders.RunFolder(path=path)
     at_end = read_predictions(run.predictions_of(phases[-1].name))
-    part, note = _calibration_part(material.split)
+    part, whose = fitting_part(material.split)
     fitted = at_end.of(part)
     temperature = fit_temperature(labels=fitted.labels, logits=fitted.logits)
     final = replace(at_end, temperature=temperature)
@@ -93,6 +95,14 @@ def keep_outcome(
         licence=weights.licence if weights else "Apache-2.0",
     )
     save_classifier(saved, path)
+    keep_trust(
+        path,
+        final,
+        split=material.split,
+        catalogue=material.catalogue,
+        asked=asked_of(cell.study.decisions),
+    )
+    keep_familiarity(path, job.classifier, material, machine=job.machine, progress=job.progress)
     history = pd.DataFrame(state.history)
     write_text(path / folders.HISTORY, history.to_csv(index=False, lineterminator="\n"))
     looks = ledger.look(
@@ -106,7 +116,7 @@ def keep_outcome(
         "weights_source": saved.weights_source,
         "licence": saved.licence,
         "temperature": temperature,
-        "temperature_note": note,
+        "temperature_note": f"The temperature was fitted {whose}.",
         "backbone_title": backbone_named(job.classifier.recipe.backbone).title,
         "scaling": asdict(job.classifier.recipe.contract.scaling),
         "dataset_kind": material.kind,
@@ -125,15 +135,6 @@ def drop_checkpoints(path: Path) -> None:
             kept.unlink(missing_ok=True)
 
 
-def _calibration_part(split: Split) -> tuple[Part, str]:
-    """Return the part that the temperature is fitted on, and the sentence that says so."""
-    if split.has("calibration"):
-        return "calibration", "The temperature was fitted on the calibration part."
-    return "validation", (
-        "The temperature was fitted on the validation part, whose images also chose the epoch."
-    )
-
-
 def _metrics(
     run: folders.RunFolder,
     classifier: Classifier,
@@ -142,7 +143,7 @@ def _metrics(
     phases: tuple[Phase, ...],
 ) -> dict[str, Any]:
     return {
-        "parts": {part: scores_of(final.of(part)) for part in _parts(final)},
+        "parts": scores_by_part(final),
         "phases": [
             {
                 "name": phase.name,
@@ -161,6 +162,11 @@ def _metrics(
 
 def _phase_scores(run: folders.RunFolder, phase: Phase) -> dict[str, Any]:
     predictions = read_predictions(run.predictions_of(phase.name))
+    return scores_by_part(predictions)
+
+
+def scores_by_part(predictions: Predictions) -> dict[str, Any]:
+    """Return every metric of each part that has images."""
     return {part: scores_of(predictions.of(part)) for part in _parts(predictions)}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from moulage.errors import MissingWeightsError, RunError
 from moulage.runs.config import StudyConfig
+from moulage.runs.ensemble import keep_ensembles
 from moulage.runs.experiment import keep_cell_baselines, run_cell
 from moulage.runs.folder import RunFolder
 from moulage.runs.material import Images, Material, Progress, prepare, read_images
@@ -61,7 +62,7 @@ def run_study(
         raise RunError("; ".join(not_run.values()))
     return Outcome(
         folder=folder,
-        finished=tuple(finished),
+        finished=(*finished, *keep_ensembles(cells, folder)),
         not_run=tuple(not_run.items()),
         pooled=keep_pooled(cells, folder),
     )

@@ -42,7 +42,9 @@ class Cell:
 
     def resolved(self) -> dict[str, Any]:
         """Return what this run's outcome depends on, as plain values without nulls."""
-        content = self.study.model_dump(mode="json", exclude={"experiments", "description"})
+        content = self.study.model_dump(
+            mode="json", exclude={"experiments", "ensembles", "description"}
+        )
         content["split"] |= {"kind": self.split_kind, "seeds": [self.split_seed]}
         if self.fold is not None:
             content["split"]["fold"] = self.fold

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -197,8 +198,34 @@ def test_predict_repeats_what_training_wrote(
     expected = written.take(rows).probabilities()
     np.testing.assert_allclose(table[columns].to_numpy(), expected, atol=0.02)
     assert np.abs(table[columns].sum(axis=1) - 1).max() < 1e-5
-    assert call("predict", str(finished), str(pictures[0]), "--out", str(tmp_path / "a.csv")) == 0
+    assert all(row["diagnosis"] in row["set"].split() for _, row in table.iterrows())
+    assert table["unfamiliarity"].between(0, 1).all()
+    assert table["answer"].dtype == table["is_unfamiliar"].dtype == bool
+    words = ["--out", str(tmp_path / "a.csv"), "--html", str(tmp_path / "a.html")]
+    assert call("predict", str(finished), str(pictures[0]), *words) == 0
     assert len(pd.read_csv(tmp_path / "a.csv")) == 1
+    assert pictures[0].name in (tmp_path / "a.html").read_text()
+
+
+def test_an_old_run_says_what_its_answers_lack(
+    finished: Path, desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(finished, old)
+    for name in ("trust.json", "familiarity.safetensors", "unfamiliarity.csv"):
+        (old / name).unlink()
+    (picture, *_) = sorted(desk.casts.rglob("*.jpg"))
+    assert call("predict", str(old), str(picture)) == 0
+    said = capsys.readouterr()
+    assert "is older than sets and abstention" in said.err
+    assert "is older than the measure of unfamiliar images" in said.err
+    assert "set" not in pd.read_csv(io.StringIO(said.out)).columns
+    assert call("trust", str(old)) == 0
+    assert call("trust", str(finished)) == 0
+    assert (old / "trust.json").read_bytes() == (finished / "trust.json").read_bytes()
+    assert "kept no measure of how familiar" in (old / "trust.html").read_text()
+    measured = json.loads((finished / "trust-test.json").read_text())
+    assert measured["unfamiliarity"]["n_images"] == measured["n_images"]
 
 
 def test_predict_lists_what_it_cannot_read(

@@ -45,6 +45,7 @@ def test_a_study_leaves_run_folders_baselines_and_predictions_of_every_image(
         "catalogue.parquet",
         "classifier.json",
         "classifier.safetensors",
+        "familiarity.safetensors",
         "history.csv",
         "ledger.json",
         "metrics.json",
@@ -52,6 +53,8 @@ def test_a_study_leaves_run_folders_baselines_and_predictions_of_every_image(
         "predictions.parquet",
         "split.csv",
         "study.toml",
+        "trust.json",
+        "unfamiliarity.csv",
     }
     catalogue = read_catalogue(finished.path / "catalogue.parquet")
     split = read_split(finished.path / "split.csv")

@@ -1,0 +1,88 @@
+"""Means over images with their intervals, whole lesions counted, nothing drawn.
+
+In:  values (N,) float, lesion_ids (N,).   Out: an Interval.
+Knows nothing of what the values are; a share is the mean of noughts and ones.
+Why: a page asks for hundreds of shares. The slope of a mean in each lesion's weight is known, so
+its standard error needs no bootstrap; the bounds are those of `intervals`.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moulage.evaluation.intervals import LEVEL, Interval, effective_size, student_bounds
+from moulage.evaluation.scales import SHARE, Bounds
+
+
+def mean_interval(
+    values: NDArray[np.floating] | NDArray[np.bool_],
+    *,
+    lesion_ids: NDArray[np.str_],
+    bounds: Bounds = SHARE,
+    level: float = LEVEL,
+) -> Interval:
+    """Return the mean with its interval; NaN without images.
+
+    A share of exactly 0 or 1 has Clopper's and Pearson's bounds, each lesion counted once, and
+    the standard error of a normal share with bounds as far apart.
+    """
+    exact = np.asarray(values, dtype=np.float64)
+    if not len(exact):
+        return undefined()
+    slopes = (exact - exact.mean()) / len(exact)
+    return interval_of(
+        float(exact.mean()), slopes, lesion_ids=lesion_ids, bounds=bounds, level=level
+    )
+
+
+def interval_of(
+    value: float,
+    slopes: NDArray[np.float64],
+    *,
+    lesion_ids: NDArray[np.str_],
+    bounds: Bounds = SHARE,
+    level: float = LEVEL,
+) -> Interval:
+    """Return the interval of a number with its slopes in each image's weight `(N,)`."""
+    _, of_image = np.unique(lesion_ids, return_inverse=True)
+    by_lesion = np.bincount(of_image, weights=slopes).astype(np.float64)
+    n_lesions = len(by_lesion)
+    if bounds == SHARE and value in (0.0, 1.0):
+        return _certain(value, n_lesions, level)
+    spare = n_lesions / (n_lesions - 1) if n_lesions > 1 else math.nan
+    error = math.sqrt(spare * float((by_lesion**2).sum()))
+    n_effective = effective_size(by_lesion)
+    low, high = student_bounds(value, error, n_effective=n_effective, bounds=bounds, level=level)
+    return Interval(value=value, low=low, high=high, standard_error=error, n_effective=n_effective)
+
+
+def binomial_bounds(share: float, n: int, *, level: float = LEVEL) -> tuple[float, float]:
+    """Return the exact bounds of a share of n independent trials [clopper1934].
+
+    >>> low, high = binomial_bounds(1.0, 10)
+    >>> round(low, 3), high
+    (0.692, 1.0)
+    """
+    from scipy.special import betaincinv
+
+    if not n:
+        return math.nan, math.nan
+    hits, tail = share * n, (1 - level) / 2
+    low = float(betaincinv(hits, n - hits + 1, tail)) if hits > 0 else 0.0
+    high = float(betaincinv(hits + 1, n - hits, 1 - tail)) if hits < n else 1.0
+    return low, high
+
+
+def _certain(value: float, n_lesions: int, level: float) -> Interval:
+    from scipy.special import ndtri
+
+    low, high = binomial_bounds(value, n_lesions, level=level)
+    error = (high - low) / 2 / float(ndtri((1 + level) / 2))
+    return Interval(value=value, low=low, high=high, standard_error=error, n_effective=n_lesions)
+
+
+def undefined() -> Interval:
+    """Return the interval of a number that nobody measured."""
+    nan = math.nan
+    return Interval(value=nan, low=nan, high=nan, standard_error=nan, n_effective=nan)

@@ -1,0 +1,60 @@
+"""Impressions: what the middle of a backbone makes of an image, as a few hundred numbers.
+
+In:  a classifier, pixels (N, H, W, 3) uint8.   Out: (N, D) float32, pooled maps of two stages.
+Knows nothing of training and of what is familiar.
+Why the middle: the first stages see colours, the last ones only what tells diagnoses apart; a
+picture that is no skin lesion looks like one to both (docs/decisions/trust.md).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from moulage.networks.activations import pixels_to_images
+from moulage.networks.classifier import Classifier
+from moulage.networks.committee import first_of
+from moulage.networks.machine import Machine
+
+Progress = Callable[[int, int], None]
+_BATCH = 128
+_PLACES = (0.5, 0.75)  # along the chain of stages
+
+
+def impressions_of(
+    classifier: Classifier,
+    pixels: NDArray[np.uint8],
+    *,
+    machine: Machine,
+    progress: Progress | None = None,
+) -> NDArray[np.float32]:
+    """Return each map's mean at the stages half and three quarters up the backbone `(N, D)`.
+
+    A committee looks with its first member's eyes.
+    """
+    classifier = first_of(classifier).eval()
+    wanted = places_of(len(classifier.stages))
+    blocks = []
+    for start in range(0, max(len(pixels), 1), _BATCH):
+        images = pixels_to_images(pixels[start : start + _BATCH], machine.device)
+        with torch.inference_mode(), machine.computing():
+            maps = (images - classifier.mean) / classifier.std
+            pooled = []
+            for place, stage in enumerate(classifier.stages[: wanted[-1] + 1]):
+                maps = stage(maps)
+                if place in wanted:
+                    pooled.append(maps.float().mean(dim=(2, 3)))
+        blocks.append(torch.cat(pooled, dim=1).cpu().numpy())
+        if progress is not None:
+            progress(min(start + _BATCH, len(pixels)), len(pixels))
+    return np.concatenate(blocks)
+
+
+def places_of(n_stages: int) -> tuple[int, ...]:
+    """Return the indices of the stages that are read, rising; a lone stage is all there is.
+
+    >>> places_of(19), places_of(9), places_of(1)
+    ((9, 14), (4, 6), (0,))
+    """
+    return tuple(sorted({int(n_stages * share) for share in _PLACES}))

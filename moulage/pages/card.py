@@ -1,0 +1,288 @@
+"""The model card of one run: what the classifier is for, what it was made of, where it fails.
+
+In:  a run's record and its trust.   Out: the card as Markdown, and as one HTML file; both say the
+same.
+Knows nothing of run folders.
+Why by hand: that a card is there is not enough [mitchell2019]; each sentence here is either a
+number of this run or a limit that holds for every run.
+"""
+
+from dataclasses import dataclass
+
+from moulage.evaluation.decisions import Rule
+from moulage.evaluation.intervals import Interval, intervals
+from moulage.evaluation.subgroups import FEW
+from moulage.pages import prose, tables, words
+from moulage.pages.composition import composition_table, leak_of, leak_sentence
+from moulage.pages.document import render
+from moulage.pages.records import RunRecord
+from moulage.pages.results import Results, results_of
+from moulage.pages.tables import Cell, Column, Table
+from moulage.pages.trust import TrustRecord, calibration_sentence, gap_sentences, set_table
+from moulage.seeding import generator
+
+_OVERALL: tuple[tuple[str, str, Rule], ...] = (
+    ("accuracy", "accuracy", "natural"),
+    ("balanced_accuracy", "balanced accuracy", "balanced"),
+    ("macro_auroc", "macro AUROC", "natural"),
+    ("log_loss", "log loss", "natural"),
+)
+_NEEDS_NO_RULE = ("macro_auroc", "log_loss")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CardRecord:
+    """What the card is told. weights_licence: of the pretrained weights."""
+
+    run: RunRecord
+    trust: TrustRecord
+    weights_licence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A heading, its paragraphs, a list of points, its tables."""
+
+    title: str
+    paragraphs: tuple[str, ...] = ()
+    points: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+
+
+def card_page(record: CardRecord) -> str:
+    """Return `card.html`: one file that needs no network."""
+    return render("card.html", record=record, lead=_lead(record), sections=sections_of(record))
+
+
+def card_markdown(record: CardRecord) -> str:
+    """Return `card.md`."""
+    blocks = [f"# Model card: {record.run.name}", _lead(record), _DEVICE]
+    for section in sections_of(record):
+        blocks += [f"## {section.title}", *section.paragraphs]
+        if section.points:
+            blocks.append("\n".join(f"- {point}" for point in section.points))
+        blocks += [_markdown(table) for table in section.tables]
+    return "\n\n".join(blocks) + "\n"
+
+
+def sections_of(record: CardRecord) -> tuple[Section, ...]:
+    """Return the card's sections in their order."""
+    return (
+        _use(record),
+        _classifier(record),
+        _data(record),
+        _performance(record),
+        _certainty(record),
+        _subgroups(record),
+        _limits(record),
+        _licences(record),
+        _provenance(record),
+    )
+
+
+_DEVICE = (
+    "**Not a medical device.** Nothing here may be used to diagnose or treat anyone, or to "
+    "decide who is seen first."
+)
+
+
+def _lead(record: CardRecord) -> str:
+    return prose.lead(record.run, results_of(record.run.predictions, "test"))
+
+
+def _use(record: CardRecord) -> Section:
+    names = words.listed(f"{one.name} ({one.code})" for one in record.run.catalogue.diagnoses)
+    return Section(
+        title="Intended use",
+        paragraphs=(
+            "For research and teaching: how classifiers of skin lesions are made, compared, "
+            f"explained and mistrusted. It knows these diagnoses and no others: {names}.",
+        ),
+        points=(
+            "Not for patients, triage or second opinions. No reader study has been made.",
+            "Not for photographs of another kind than those it was trained on: the measure of "
+            "unfamiliar images warns of some of them, not of all.",
+            "It answers with one of its diagnoses whatever it is shown, also a lesion that is "
+            "none of them.",
+        ),
+    )
+
+
+def _classifier(record: CardRecord) -> Section:
+    _, classifier, training, _ = prose.story(record.run, _test(record))
+    return Section(title="Classifier", paragraphs=(classifier, training))
+
+
+def _data(record: CardRecord) -> Section:
+    run = record.run
+    data, *_ = prose.story(run, _test(record))
+    return Section(
+        title="Data",
+        paragraphs=(data, leak_sentence(leak_of(run.split)), run.ledger),
+        tables=(composition_table(run.catalogue, run.split),),
+    )
+
+
+def _performance(record: CardRecord) -> Section:
+    test = record.run.predictions.of("test")
+    found = {
+        rule: intervals(test, rng=generator("card"), rule=rule, n_replicates=1000)
+        for rule in ("natural", "balanced")
+    }
+    overall = [
+        (
+            tables.text(said),
+            tables.text("none needed" if name in _NEEDS_NO_RULE else rule),
+            tables.estimate(found[rule][name]),
+        )
+        for name, said, rule in _OVERALL
+    ]
+    return Section(
+        title="Performance on the test part",
+        paragraphs=(
+            f"{words.counted(len(test), 'image')} of "
+            f"{words.counted(record.trust.found.n_lesions, 'lesion')}; 95 % intervals over "
+            "lesions. Natural rule: the most probable diagnosis. Balanced rule: the one that "
+            "gained most over its frequency in training.",
+        ),
+        tables=(
+            Table(
+                caption="Of all diagnoses together.",
+                columns=(
+                    Column(name="score", is_number=False),
+                    Column(name="decision rule", is_number=False),
+                    Column(name="test"),
+                ),
+                rows=tuple(overall),
+            ),
+            _diagnosis_table(record, found["natural"], found["balanced"]),
+        ),
+    )
+
+
+def _diagnosis_table(
+    record: CardRecord, natural: dict[str, Interval], balanced: dict[str, Interval]
+) -> Table:
+    support = _test(record).natural.support
+    rows = [
+        (
+            tables.text(one.code, note=one.name),
+            tables.count(support[one.code]),
+            tables.estimate(natural[f"auroc.{one.code}"]),
+            tables.estimate(natural[f"recall.{one.code}"]),
+            tables.estimate(natural[f"precision.{one.code}"]),
+            tables.estimate(balanced[f"recall.{one.code}"]),
+            tables.estimate(balanced[f"precision.{one.code}"]),
+        )
+        for one in record.run.catalogue.diagnoses
+    ]
+    return Table(
+        caption="Of each diagnosis.",
+        columns=(
+            Column(name="diagnosis", is_number=False),
+            Column(name="images"),
+            Column(name="AUROC"),
+            *(
+                Column(name=f"{score}, {rule}")
+                for rule in ("natural", "balanced")
+                for score in ("recall", "precision")
+            ),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _certainty(record: CardRecord) -> Section:
+    found, asked = record.trust.found, record.trust.trust.asked
+    return Section(
+        title="How sure it is",
+        paragraphs=(
+            f"{prose.temperature(record.run)} {calibration_sentence(found)}",
+            f"Answering only where it is sure enough for {words.percent(asked.risk)} wrong "
+            f"answers where that was fitted, it answers "
+            f"{words.score(found.abstained.coverage.value)} of the test images and is wrong on "
+            f"{words.score(found.abstained.risk.value)} of these. "
+            f"{record.trust.trust.note}",
+        ),
+        tables=(set_table(record.trust),),
+    )
+
+
+def _subgroups(record: CardRecord) -> Section:
+    found = record.trust.found
+    points = [
+        f"{title}. {sentence}"
+        for name, title in (("age", "By age"), ("sex", "By sex"), ("localization", "By site"),
+                            ("dx_type", "By confirmation"))
+        for sentence in gap_sentences(found, name)
+    ]  # fmt: skip
+    small = sorted(
+        {group.name for groups in found.subgroups.values() for group in groups if group.is_small}
+    )
+    notes = [f"Fewer than {FEW} lesions, so nothing is claimed: {words.listed(small)}."]
+    return Section(
+        title="For whom it fails",
+        paragraphs=(
+            "Best against worst, of the groups with enough lesions; intervals hold for all pairs "
+            "at once. Groups differ in which lesions they have, so a gap is no proof of bias, and "
+            "no gap is no proof of fairness.",
+            *(notes if small else []),
+        ),
+        points=tuple(points) or ("The data set records no groups, or too few lesions of them.",),
+    )
+
+
+def _limits(record: CardRecord) -> Section:
+    run = record.run
+    points = [
+        "Skin tone is not recorded in the catalogue, so nothing is known of how it fares on "
+        "other skin than that of the patients photographed.",
+        "One split and one seed: another draw of lesions gives other numbers; the intervals hold "
+        "for lesions of the same source, not for another clinic.",
+        "What was fitted after training was fitted on few images; see the note above on whose.",
+        *run.notes,
+    ]
+    shares = leak_of(run.split)
+    if shares.n_lesions:
+        points.insert(0, leak_sentence(shares))
+    return Section(title="Limits", points=tuple(points))
+
+
+def _licences(record: CardRecord) -> Section:
+    return Section(
+        title="Licences",
+        points=(
+            f"Data: {record.run.catalogue.name}. {record.run.licence}",
+            f"Pretrained weights: {record.run.experiment.weights}; {record.weights_licence}.",
+            "What was learned from data under a licence may be bound by it.",
+            "moulage: Apache-2.0.",
+        ),
+    )
+
+
+def _provenance(record: CardRecord) -> Section:
+    return Section(
+        title="Provenance",
+        points=tuple(
+            f"{name}: {value.removesuffix('.')}." for name, value, _ in prose.facts(record.run)
+        ),
+    )
+
+
+def _test(record: CardRecord) -> Results:
+    return results_of(record.run.predictions, "test")
+
+
+def _markdown(table: Table) -> str:
+    """Write a table as Markdown, its groups before the columns' names."""
+    heads = [f"{one.group}: {one.name}" if one.group else one.name for one in table.columns]
+    rule = ["---:" if one.is_number else "---" for one in table.columns]
+    rows = [*table.rows, *([table.sums] if table.sums else [])]
+    lines = [heads, rule, *([_cell(cell) for cell in row] for row in rows)]
+    body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"{table.caption}\n\n{body}"
+
+
+def _cell(cell: Cell) -> str:
+    said = f"{cell.text} ({cell.note})" if cell.note else cell.text
+    return said.replace("|", "\\|")

@@ -1,0 +1,509 @@
+"""The page of trust of one run: how sure, when to ask, for whom it fails.
+
+In:  a run's names, what was fitted, what was measured.   Out: one HTML file as text.
+Knows nothing of run folders; every number comes from `evaluation/examination`.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from moulage.catalogue import Diagnosis
+from moulage.evaluation.decisions import Rule
+from moulage.evaluation.examination import COVERAGE, Examination, Sets, Strangers
+from moulage.evaluation.intervals import Interval
+from moulage.evaluation.reliability import Reliability
+from moulage.evaluation.subgroups import FEW, Gap, Subgroup
+from moulage.evaluation.trust import METHOD, SENSITIVITY, Trust
+from moulage.pages import tables, words
+from moulage.pages.document import Drawing, render
+from moulage.pages.figures.forest import draw_forest
+from moulage.pages.figures.reliability import draw_reliability
+from moulage.pages.figures.tradeoffs import draw_benefit, draw_risk
+from moulage.pages.report import Tile
+from moulage.pages.tables import Cell, Column, Table
+
+_COLUMNS = {
+    "age": "Age",
+    "sex": "Sex",
+    "localization": "Localization",
+    "dx_type": "How the diagnosis was confirmed",
+}
+_METRICS = {
+    "accuracy": "accuracy",
+    "log_loss": "log loss",
+    "auroc_malignant": "AUROC, malignant",
+    "sensitivity_malignant": "sensitivity, malignant",
+    "specificity_malignant": "specificity, malignant",
+    "answered": "answered",
+    "risk_answered": "risk of those",
+}
+_METHODS = {"lac": "LAC", "aps": "APS"}
+_HERE_AND_THERE: tuple[tuple[str, Rule], ...] = (
+    ("accuracy", "natural"),
+    ("balanced_accuracy", "balanced"),
+    ("macro_auroc", "natural"),
+    ("log_loss", "natural"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustRecord:
+    """Everything the page says."""
+
+    name: str
+    study: str
+    diagnoses: tuple[Diagnosis, ...]
+    trust: Trust
+    found: Examination
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """One column of the catalogue: its subgroups as a figure and a table, and their gaps."""
+
+    title: str
+    figure: Drawing
+    table: Table
+    gaps: tuple[str, ...]
+
+
+def trust_page(record: TrustRecord) -> str:
+    """Return `trust.html` of a run: one file that needs no network."""
+    found = record.found
+    return render(
+        "trust.html",
+        record=record,
+        lead=_lead(record),
+        tiles=_tiles(record),
+        notes=_notes(record),
+        diagrams=_diagrams(found),
+        calibration=calibration_sentence(found),
+        calibration_table=_calibration_table(record),
+        set_table=set_table(record),
+        set_tables=[_diagnosis_sets(record, sets) for sets in found.sets if sets.is_by_diagnosis],
+        always=_always(record),
+        risk=_risk(found),
+        abstention=_abstention_sentence(record),
+        abstention_table=_abstention_table(record),
+        strangers=_strangers(found.strangers),
+        columns=[_column(record, name) for name in found.subgroups],
+        benefits=_benefits(record),
+        clinic=_clinic_sentence(found),
+        clinic_table=_clinic_table(record) if found.elsewhere else None,
+        cost_table=_cost_table(record) if found.costs else None,
+    )
+
+
+def _lead(record: TrustRecord) -> str:
+    found, level = record.found, 1 - record.trust.asked.alpha
+    return (
+        f"How sure {record.name} is, when it should not answer, and for whom it fails. Measured on "
+        f"{words.counted(found.n_images, 'test image')} of "
+        f"{words.counted(found.n_lesions, 'lesion')}; sets aim at {words.percent(level)}, "
+        f"abstention at {words.percent(record.trust.asked.risk)} wrong answers. {record.trust.note}"
+    )
+
+
+def _tiles(record: TrustRecord) -> tuple[Tile, ...]:
+    found = record.found
+    shown = _shown(found.sets)
+    every = shown.covered[0]
+    return (
+        Tile(
+            name="Calibration error",
+            rule="ECE, 15 bins",
+            value=tables.score(found.after.ece),
+            beside=(
+                f"{words.score(found.after.expected)} if all were right",
+                f"before temperature {words.score(found.before.ece)}",
+            ),
+        ),
+        Tile(
+            name="Sets hold the truth",
+            rule=f"{_METHODS[METHOD]} by diagnosis",
+            value=tables.score(every.share),
+            beside=(_between(every.low, every.high), f"mean size {every.mean_size:.2f}"),
+        ),
+        Tile(
+            name=f"Risk at {words.percent(COVERAGE)} coverage",
+            rule="natural rule",
+            value=tables.score(found.risk_at_coverage),
+            beside=(f"area under the curve {words.score(found.curve.area)}",),
+        ),
+        Tile(
+            name="Answered",
+            rule=f"aiming at {words.percent(record.trust.asked.risk)} risk",
+            value=tables.score(found.abstained.coverage.value),
+            beside=(f"risk of those {_estimated(found.abstained.risk)}",),
+        ),
+    )
+
+
+def _notes(record: TrustRecord) -> list[str]:
+    small = [
+        f"{group.name} ({_COLUMNS[name].lower()})"
+        for name, groups in record.found.subgroups.items()
+        for group in groups
+        if group.is_small
+    ]
+    notes = [_always(record)] if _always(record) else []
+    if small:
+        notes.append(
+            f"{words.counted(len(small), 'subgroup')} {'has' if len(small) == 1 else 'have'} "
+            f"fewer than {FEW} lesions, too few to conclude anything: {words.listed(small)}."
+        )
+    if math.isinf(record.trust.answer_from):
+        notes.append(
+            f"No confidence kept the risk at {words.percent(record.trust.asked.risk)} where it was "
+            "fitted: every image would be sent to a dermatologist."
+        )
+    return notes
+
+
+def _always(record: TrustRecord) -> str:
+    always = _shown(record.found.sets).always
+    if not always:
+        return ""
+    counts = record.trust.fitted().n_lesions
+    said = words.listed(f"{code} ({words.counted(counts[code], 'lesion')})" for code in always)
+    return (
+        f"Too few lesions to fit a set on: {said}. "
+        f"{'It is' if len(always) == 1 else 'They are'} in every set by diagnosis."
+    )
+
+
+def _diagrams(found: Examination) -> tuple[Drawing, ...]:
+    n = words.counted(found.n_images, "test image")
+    return tuple(
+        Drawing(
+            svg=draw_reliability(one, name=f"reliability-{when}", title=title),
+            caption=f"{title}: a dot is one of {len(one.bins)} bins of equally many images, its "
+            f"line the 95 % interval over lesions ({n}). Dashed: probabilities that are right.",
+        )
+        for when, title, one in (
+            ("before", "Before temperature", found.before),
+            ("after", f"After temperature {found.temperature:.2f}", found.after),
+        )
+    )
+
+
+def calibration_sentence(found: Examination) -> str:
+    """Say how far probabilities are off, and how far right ones would seem to be."""
+    after = found.after
+    verdict = "lies within" if after.ece <= after.limit else "exceeds"
+    return (
+        f"The expected calibration error is {words.score(after.ece)} after temperature "
+        f"({words.score(found.before.ece)} before). A classifier whose probabilities were all "
+        f"right would show {words.score(after.expected)} on these images, and less than "
+        f"{words.score(after.limit)} in 95 of 100 test parts; what is measured {verdict} that."
+    )
+
+
+def _calibration_table(record: TrustRecord) -> Table:
+    found = record.found
+    rows = [
+        (
+            _head(diagnosis),
+            *_errors(found.by_diagnosis[diagnosis.code]),
+            *(
+                tables.score(getattr(found.brier[diagnosis.code], part))
+                for part in ("score", "reliability", "resolution", "uncertainty")
+            ),
+        )
+        for diagnosis in record.diagnoses
+    ]
+    return Table(
+        caption="Each diagnosis' probability against how often it is so, after temperature. Brier "
+        "score = reliability − resolution + uncertainty, and what bins hide.",
+        columns=(
+            Column(name="diagnosis", is_number=False),
+            *(Column(name=name, group="calibration error") for name in ("ECE", "expected", "95 %")),
+            *(
+                Column(name=name, group="Brier score")
+                for name in ("all", "reliability", "resolution", "uncertainty")
+            ),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _errors(found: Reliability) -> tuple[Cell, Cell, Cell]:
+    return tables.score(found.ece), tables.score(found.expected), tables.score(found.limit)
+
+
+def set_table(record: TrustRecord) -> Table:
+    """Return how often each kind of set holds the truth, and how large it is."""
+    rows = [
+        (
+            tables.text(_set_name(sets), note="shown by `predict`" if _is_shown(sets) else ""),
+            _covered_cell(sets.covered[0].share, sets.covered[0].low, sets.covered[0].high),
+            tables.measured(f"{sets.covered[0].mean_size:.2f}", sets.covered[0].mean_size),
+            tables.score(sets.share_single),
+            tables.count(sets.covered[0].n_lesions),
+        )
+        for sets in record.found.sets
+    ]
+    level = 1 - record.trust.asked.alpha
+    return Table(
+        caption=f"Sets that aim to hold the truth for {words.percent(level)} of lesions; one "
+        "photograph a lesion, binomial 95 % intervals.",
+        columns=(
+            Column(name="sets", is_number=False),
+            Column(name="hold the truth"),
+            Column(name="mean size"),
+            Column(name="of one diagnosis"),
+            Column(name="n lesions"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _diagnosis_sets(record: TrustRecord, shown: Sets) -> Table:
+    marginal = next(
+        sets
+        for sets in record.found.sets
+        if sets.method == shown.method and not sets.is_by_diagnosis
+    )
+    rows = [
+        (
+            _head(diagnosis),
+            tables.count(own.n_lesions),
+            tables.count(own.fitted_on),
+            *(
+                cell
+                for one in (whole, own)
+                for cell in (
+                    _covered_cell(one.share, one.low, one.high),
+                    tables.measured(_size(one.mean_size), one.mean_size),
+                )
+            ),
+        )
+        for diagnosis, whole, own in zip(
+            record.diagnoses, marginal.covered[1:], shown.covered[1:], strict=True
+        )
+    ]
+    groups = ("one quantile for all", "a quantile for each")
+    return Table(
+        caption=f"{_METHODS[shown.method]} sets by diagnosis: how often they hold the truth, and "
+        "their size.",
+        columns=(
+            Column(name="diagnosis", is_number=False),
+            Column(name="n lesions"),
+            Column(name="fitted on"),
+            *(Column(name=name, group=g) for g in groups for name in ("hold the truth", "size")),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _risk(found: Examination) -> Drawing:
+    return Drawing(
+        svg=draw_risk(found.curve, found.abstained, name="risk"),
+        caption="The most confident images first. Dot: the threshold that was fitted elsewhere, "
+        f"with the 95 % interval of its risk (n = {words.count(found.n_images)} test images).",
+    )
+
+
+def _abstention_sentence(record: TrustRecord) -> str:
+    found, asked = record.found, record.trust.asked
+    if not found.abstained.n_answered:
+        return "No test image is sure enough to be answered."
+    return (
+        f"Answering from a confidence of {words.score(record.trust.answer_from)}, chosen for "
+        f"{words.percent(asked.risk)} wrong answers, {words.count(found.abstained.n_answered)} of "
+        f"{words.counted(found.n_images, 'test image')} are answered, "
+        f"{_estimated(found.abstained.risk)} of them wrongly. The area under the curve is "
+        f"{words.score(found.curve.area)}; with these errors it could not be below "
+        f"{words.score(found.curve.oracle)}."
+    )
+
+
+def _abstention_table(record: TrustRecord) -> Table:
+    rows = [
+        (
+            tables.text(group.name),
+            tables.count(group.n_images),
+            *(
+                tables.estimate(group.metrics[name])
+                for name in ("answered", "risk", "risk_answered")
+            ),
+        )
+        for group in record.found.abstained_by_diagnosis
+    ]
+    return Table(
+        caption="What abstaining does to each diagnosis: share answered, share wrong of all and "
+        "of those answered (natural rule, 95 % intervals over lesions).",
+        columns=(
+            Column(name="diagnosis", is_number=False),
+            Column(name="n images"),
+            Column(name="answered"),
+            Column(name="wrong of all"),
+            Column(name="wrong of answered"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _strangers(found: Strangers | None) -> str:
+    if found is None:
+        return (
+            "This run kept no measure of how familiar an image is: it is older than that, or has "
+            "no test images."
+        )
+    return (
+        f"Of {words.counted(found.n_images, 'test image')} {_estimated(found.unfamiliar)} are "
+        f"stranger than 99 % of the images that training did not see but the run knows; 0.010 "
+        f"would be like those. Among the strangest tenth {_estimated(found.risk_strange)} are "
+        f"decided wrongly, among the rest {_estimated(found.risk_other)}. Unfamiliarity puts wrong "
+        f"decisions before right ones with an AUROC of {words.score(found.auroc_wrong)}, a low "
+        f"confidence with {words.score(found.auroc_unsure)}: it tells strangers, not hard lesions."
+    )
+
+
+def _column(record: TrustRecord, name: str) -> Panel:
+    groups, title = record.found.subgroups[name], _COLUMNS[name]
+    return Panel(
+        title=title,
+        figure=Drawing(
+            svg=draw_forest(groups, "accuracy", name=f"groups-{name}", title="accuracy"),
+            caption=f"Accuracy under the natural rule by {title[0].lower()}{title[1:]}, 95 % "
+            f"intervals over lesions. Hollow: fewer than {FEW} lesions.",
+        ),
+        table=_group_table(record, groups, title),
+        gaps=gap_sentences(record.found, name),
+    )
+
+
+def _group_table(record: TrustRecord, groups: Sequence[Subgroup], title: str) -> Table:
+    metrics = list(groups[0].metrics) if groups else []
+    rows = [
+        (
+            tables.text(group.name, note=f"under {FEW} lesions" if group.is_small else ""),
+            tables.count(group.n_images),
+            tables.count(group.n_lesions),
+            *(tables.estimate(group.metrics[name]) for name in metrics),
+        )
+        for group in groups
+    ]
+    codes = words.listed(record.trust.malignant)
+    asked = (
+        f" Malignant: {codes}; called at the threshold that found {words.percent(SENSITIVITY)} of "
+        "them where it was fitted."
+        if record.trust.malignant
+        else ""
+    )
+    return Table(
+        caption=f"{title}: every number with its 95 % interval over lesions.{asked}",
+        columns=(
+            Column(name=title.split()[0].lower(), is_number=False),
+            Column(name="images"),
+            Column(name="lesions"),
+            *(Column(name=_METRICS[name]) for name in metrics),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def gap_sentences(found: Examination, column: str) -> tuple[str, ...]:
+    """Say of each metric how far best and worst of a column's groups lie apart."""
+    return tuple(_gap_sentence(one) for one in found.gaps.get(column, ()))
+
+
+def _gap_sentence(found: Gap) -> str:
+    interval = found.interval
+    verdict = "which chance could explain" if not interval.low > 0 else "more than chance explains"
+    return (
+        f"{_METRICS[found.metric][0].upper()}{_METRICS[found.metric][1:]}: best {found.best}, "
+        f"worst {found.worst}, {words.signed(interval.value)} "
+        f"({_between(interval.low, interval.high)}), {verdict}."
+    )
+
+
+def _benefits(record: TrustRecord) -> tuple[Drawing, ...]:
+    said = {"mel": "Melanoma", "malignant": f"Malignant ({words.listed(record.trust.malignant)})"}
+    return tuple(
+        Drawing(
+            svg=draw_benefit(curve, name=f"benefit-{name}", title=f"Net benefit: {said[name]}"),
+            caption=f"{said[name]}: found cases an image, less needless alarms, each weighed by "
+            "the odds of the threshold; band: 95 % interval "
+            f"(n = {words.count(record.found.n_images)} test images).",
+        )
+        for name, curve in record.found.benefit.items()
+    )
+
+
+def _clinic_sentence(found: Examination) -> str:
+    said = words.listed(f"{100 * share:.1f} % {code}" for code, share in found.clinic.items())
+    return f"Where the images are {said}."
+
+
+def _clinic_table(record: TrustRecord) -> Table:
+    here, there = record.found.here, record.found.elsewhere
+    codes = [diagnosis.code for diagnosis in record.diagnoses]
+    wanted: list[tuple[str, Rule]] = [*_HERE_AND_THERE]
+    wanted += [(f"{name}.{code}", "natural") for code in codes for name in ("recall", "precision")]
+    rows = [
+        (
+            tables.text(name.replace("_", " ").replace(".", ", ")),
+            tables.text(rule),
+            tables.score(here[rule][name]),
+            tables.score(there[rule][name]),
+        )
+        for name, rule in wanted
+    ]
+    return Table(
+        caption="The same images, each counted as often as its diagnosis occurs there, with "
+        "probabilities moved to that prior.",
+        columns=(
+            Column(name="score", is_number=False),
+            Column(name="decision rule", is_number=False),
+            Column(name="here"),
+            Column(name="there"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _cost_table(record: TrustRecord) -> Table:
+    rows = [(tables.text(rule), tables.estimate(cost)) for rule, cost in record.found.costs.items()]
+    return Table(
+        caption="What decisions cost an image under the study's costs, 95 % intervals over "
+        "lesions.",
+        columns=(Column(name="decision rule", is_number=False), Column(name="mean cost")),
+        rows=tuple(rows),
+    )
+
+
+def _shown(sets: Sequence[Sets]) -> Sets:
+    return next(one for one in sets if _is_shown(one))
+
+
+def _is_shown(sets: Sets) -> bool:
+    return sets.method == METHOD and sets.is_by_diagnosis
+
+
+def _set_name(sets: Sets) -> str:
+    return f"{_METHODS[sets.method]}, {'by diagnosis' if sets.is_by_diagnosis else 'marginal'}"
+
+
+def _head(diagnosis: Diagnosis) -> Cell:
+    return tables.text(diagnosis.code, note=diagnosis.name)
+
+
+def _covered_cell(share: float, low: float, high: float) -> Cell:
+    if math.isnan(share):
+        return tables.score(share)
+    return Cell(text=words.score(share), sort=share, note=f"{words.score(low)}–{words.score(high)}")
+
+
+def _size(mean: float) -> str:
+    return words.NOT_DEFINED if math.isnan(mean) else f"{mean:.2f}"
+
+
+def _estimated(found: Interval) -> str:
+    return f"{words.score(found.value)} ({_between(found.low, found.high)})"
+
+
+def _between(low: float, high: float) -> str:
+    return "no interval" if math.isnan(low) else f"{words.score(low)} to {words.score(high)}"

@@ -1,0 +1,163 @@
+"""Ensembles of a study: finished runs of one split that answer together, kept as a run.
+
+In:  a study's cells and the folder of their runs.   Out: a run folder an ensemble and split.
+Knows nothing of training and pages. Predictions are the mean log-probability of the members',
+each at its own temperature; then everything is fitted and measured as for any run.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import tomli_w
+from numpy.typing import NDArray
+
+from moulage.catalogue import read_catalogue, write_catalogue
+from moulage.evaluation.calibration import fit_temperature
+from moulage.networks.committee import committee_of
+from moulage.networks.saved import Saved, load_classifier, save_classifier
+from moulage.predictions import Predictions, read_predictions, write_predictions
+from moulage.runs import folder as folders
+from moulage.runs import ledger
+from moulage.runs.config import EnsembleConfig
+from moulage.runs.familiarity import adopt_familiarity
+from moulage.runs.folder import RunFolder
+from moulage.runs.outcome import scores_by_part
+from moulage.runs.study import Cell
+from moulage.runs.trust import asked_of, fitting_part, keep_trust
+from moulage.split import read_split, write_split
+from moulage.store import digest_of, write_json, write_text
+
+_MEMBERS = "members"
+
+
+def keep_ensembles(cells: Sequence[Cell], folder: Path) -> tuple[RunFolder, ...]:
+    """Keep every ensemble whose members are all finished, on each split; return the folders."""
+    if not cells:
+        return ()
+    kept = []
+    for ensemble in cells[0].study.ensembles:
+        together: dict[str, list[Cell]] = {}
+        for cell in cells:
+            if cell.experiment.name in ensemble.of:
+                together.setdefault(cell.split_name, []).append(cell)
+        kept += [_keep(ensemble, members, folder) for members in together.values()
+                 if _are_all_there(ensemble, members, folder)]  # fmt: skip
+    return tuple(kept)
+
+
+def average(members: Sequence[Predictions]) -> Predictions:
+    """Return the members' mean log-probability as predictions; rows must be the same images."""
+    first = members[0]
+    logs = [_log_probabilities(member) for member in members]
+    return replace(first, logits=np.mean(logs, axis=0).astype(np.float32), temperature=1.0)
+
+
+def _are_all_there(ensemble: EnsembleConfig, members: Sequence[Cell], folder: Path) -> bool:
+    """Say whether `--only` and missing weights left any member out."""
+    wanted = {one.name for one in members[0].study.experiments} & set(ensemble.of)
+    return wanted == {cell.experiment.name for cell in members} and all(
+        RunFolder(path=folder / cell.name).is_finished for cell in members
+    )
+
+
+def _keep(ensemble: EnsembleConfig, members: Sequence[Cell], folder: Path) -> RunFolder:
+    experiment = members[0].experiment.model_copy(update={"name": ensemble.name})
+    cell = replace(members[0], experiment=experiment)
+    runs = [RunFolder(path=folder / member.name) for member in members]
+    kept = RunFolder(path=folder / cell.name)
+    predictions = [read_predictions(run.path / folders.PREDICTIONS) for run in runs]
+    asked = asked_of(cell.study.decisions)
+    recipe = digest_of([[one.classifier_digest for one in predictions], repr(asked)])
+    if kept.is_finished and kept.metrics()[_MEMBERS]["digest"] == recipe:
+        return kept
+    saved = [load_classifier(run.path) for run in runs]
+    committee = committee_of([one.classifier for one in saved], [one.temperature for one in saved])
+    final = _calibrated(
+        replace(average(predictions), classifier_digest=committee.digest()), runs[0]
+    )
+    licences = " · ".join(dict.fromkeys(one.licence for one in saved))
+    whole = Saved(
+        classifier=committee,
+        prior=saved[0].prior,
+        temperature=final.temperature,
+        weights_source=f"{len(saved)} runs of this study",
+        licence=licences,
+    )
+    split, catalogue = (
+        read_split(runs[0].path / folders.SPLIT),
+        read_catalogue(runs[0].path / folders.CATALOGUE),
+    )
+    kept.path.mkdir(parents=True, exist_ok=True)
+    _write_study(kept, runs, cell)
+    write_catalogue(catalogue, kept.path / folders.CATALOGUE)
+    write_split(split, kept.path / folders.SPLIT)
+    write_predictions(final, kept.path / folders.PREDICTIONS)
+    save_classifier(whole, kept.path)
+    adopt_familiarity(runs[0].path, kept.path, classifier=committee)
+    keep_trust(kept.path, final, split=split, catalogue=catalogue, asked=asked)
+    history = pd.read_csv(runs[0].path / folders.HISTORY).iloc[:0]
+    write_text(kept.path / folders.HISTORY, history.to_csv(index=False, lineterminator="\n"))
+    looks = ledger.look(split.digest, run=f"{cell.study.name}/{cell.name}", recipe=recipe)
+    write_json(kept.path / folders.LEDGER, looks)
+    write_json(kept.path / folders.METRICS, _metrics(whole, final, runs, looks, recipe))
+    (kept.path / folders.REPORT).unlink(missing_ok=True)
+    return kept
+
+
+def _calibrated(averaged: Predictions, run: RunFolder) -> Predictions:
+    part, _ = fitting_part(read_split(run.path / folders.SPLIT))
+    fitted = averaged.of(part)
+    temperature = fit_temperature(labels=fitted.labels, logits=fitted.logits)
+    return replace(averaged, temperature=temperature)
+
+
+def _write_study(kept: RunFolder, runs: Sequence[RunFolder], cell: Cell) -> None:
+    """Write the first member's file, its experiment renamed and without phases of its own."""
+    content = runs[0].study()
+    content["experiment"][0] |= {"name": cell.experiment.name, "phases": []}
+    content["ensemble"] = {"of": [run.path.name for run in runs]}
+    write_text(kept.path / folders.STUDY, tomli_w.dumps(content))
+
+
+def _metrics(
+    saved: Saved,
+    final: Predictions,
+    runs: Sequence[RunFolder],
+    looks: Sequence[Any],
+    recipe: str,
+) -> dict[str, Any]:
+    about = runs[0].metrics()["run"]
+    titles = dict.fromkeys(run.metrics()["run"]["backbone_title"] for run in runs)
+    members = [run.path.name for run in runs]
+    _, whose = fitting_part(read_split(runs[0].path / folders.SPLIT))
+    return {
+        "parts": scores_by_part(final),
+        "phases": [],
+        _MEMBERS: {"names": members, "digest": recipe},
+        "run": {
+            **about,
+            "weights_source": saved.weights_source,
+            "licence": saved.licence,
+            "temperature": final.temperature,
+            "temperature_note": f"The temperature was fitted {whose}.",
+            "backbone_title": f"{len(runs)} × {' and '.join(titles)}",
+            "best_phase": "",
+            "n_looks": len(looks),
+            "notes": [
+                f"An ensemble: the mean log-probability of {', '.join(members)}, each at its own "
+                "temperature.",
+                *about["notes"],
+            ],
+        },
+    }
+
+
+def _log_probabilities(predictions: Predictions) -> NDArray[np.float64]:
+    scaled = predictions.logits.astype(np.float64) / predictions.temperature
+    top = scaled.max(axis=1, keepdims=True)
+    total = top + np.log(np.exp(scaled - top).sum(axis=1, keepdims=True))
+    return np.asarray(scaled - total, dtype=np.float64)

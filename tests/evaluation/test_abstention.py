@@ -1,0 +1,68 @@
+import math
+
+import numpy as np
+import pytest
+
+from moulage.errors import ConfigError
+from moulage.evaluation.abstention import (
+    abstain,
+    confidence_of,
+    is_right,
+    risk_at,
+    risk_coverage,
+    threshold_at_risk,
+)
+
+CONFIDENCES = np.array([0.9, 0.8, 0.8, 0.7, 0.6])
+HITS = np.array([True, True, False, True, False])
+
+
+def test_the_curve_by_pencil() -> None:
+    curve = risk_coverage(confidences=CONFIDENCES, hits=HITS)
+    assert curve.coverages == pytest.approx([0.2, 0.6, 0.8, 1.0])
+    assert curve.risks == pytest.approx([0, 1 / 3, 1 / 4, 2 / 5])
+    assert curve.area == pytest.approx((0 + 2 / 3 + 1 / 4 + 2 / 5) / 5)
+    assert curve.oracle == pytest.approx((1 / 4 + 2 / 5) / 5)
+    assert risk_at(curve, 0.8) == 0.25
+    assert risk_at(curve, 0.61) == 0.25
+
+
+def test_the_largest_coverage_that_keeps_the_risk_is_chosen() -> None:
+    chosen = {
+        risk: threshold_at_risk(confidences=CONFIDENCES, hits=HITS, risk=risk)
+        for risk in (0, 0.25, 0.3, 0.5)
+    }
+    assert chosen == {0: 0.9, 0.25: 0.7, 0.3: 0.7, 0.5: 0.6}
+    assert threshold_at_risk(confidences=np.array([0.5]), hits=np.array([False])) == math.inf
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_order_beats_the_oracle_and_equal_confidence_is_plain_risk(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    hits = rng.random(50) < 0.7
+    curve = risk_coverage(confidences=rng.random(50), hits=hits)
+    perfect = risk_coverage(confidences=hits - 0.001 * np.arange(50), hits=hits)
+    assert perfect.area == pytest.approx(perfect.oracle)
+    assert curve.area >= curve.oracle
+    level = risk_coverage(confidences=np.ones(50), hits=hits)
+    assert level.area == pytest.approx(1 - hits.mean())
+
+
+def test_what_a_threshold_leaves_is_measured(make_predictions) -> None:
+    found = make_predictions(labels=[0, 1, 1], logits=[[3, 0], [1, 0], [0, 2]], temperature=2.0)
+    assert is_right(found).tolist() == [True, False, True]
+    assert confidence_of(found) == pytest.approx(found.probabilities().max(axis=1))
+    left = abstain(found, threshold=0.7)
+    assert (left.n_answered, left.risk.value) == (2, 0)
+    assert left.coverage.value == pytest.approx(2 / 3)
+    assert math.isnan(abstain(found, threshold=math.inf).risk.value)
+
+
+def test_odd_shares_are_refused() -> None:
+    with pytest.raises(ConfigError, match="`risk` must lie in"):
+        threshold_at_risk(confidences=CONFIDENCES, hits=HITS, risk=1.0)
+    with pytest.raises(ConfigError, match="`coverage` must lie in"):
+        risk_at(risk_coverage(confidences=CONFIDENCES, hits=HITS), 0.0)
+    nothing = risk_coverage(confidences=np.zeros(0), hits=np.zeros(0, dtype=bool))
+    assert math.isnan(nothing.area)
+    assert math.isnan(risk_at(nothing, 0.8))

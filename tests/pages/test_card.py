@@ -1,0 +1,73 @@
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from moulage.evaluation.examination import examine
+from moulage.evaluation.trust import Asked, fit_trust
+from moulage.pages.card import CardRecord, card_markdown, card_page, sections_of
+from moulage.pages.records import RunRecord
+from moulage.pages.trust import TrustRecord
+
+Read = Callable[[str], dict[str, list[list[str]]]]
+
+
+@pytest.fixture(scope="module")
+def record(run: RunRecord) -> CardRecord:
+    trust = fit_trust(
+        run.predictions.of("validation"),
+        asked=Asked(),
+        malignant=("mel", "bcc"),
+        note="Fitted on the validation part.",
+        rng=np.random.default_rng(0),
+    )
+    test = run.predictions.of("test")
+    frame = run.catalogue.frame.set_index("image_id").loc[test.image_ids.tolist()]
+    return CardRecord(
+        run=run,
+        trust=TrustRecord(
+            name=run.name,
+            study=run.study,
+            diagnoses=run.catalogue.diagnoses,
+            trust=trust,
+            found=examine(trust, test, frame),
+        ),
+        weights_licence="Apache-2.0",
+    )
+
+
+def test_both_forms_say_the_same(record: CardRecord, tables_of: Read) -> None:
+    markdown, html = card_markdown(record), card_page(record)
+    for section in sections_of(record):
+        assert f"## {section.title}" in markdown
+        assert f"<h2>{section.title}</h2>" in html
+    shown = tables_of(html)
+    for caption, rows in shown.items():
+        assert caption in markdown
+        for row in rows[-2:]:
+            assert any(_same(line, row) for line in markdown.splitlines()), row
+
+
+def _same(line: str, row: list[str]) -> bool:
+    """Say whether a line of Markdown is a row; notes stand in brackets behind what they note."""
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    return len(cells) == len(row) and all(
+        cell == said or cell.startswith(f"{said} (") for cell, said in zip(cells, row, strict=True)
+    )
+
+
+def test_a_reviewer_finds_digests_intervals_licences_and_limits(record: CardRecord) -> None:
+    said = card_markdown(record)
+    for wanted in (
+        record.run.split.digest,
+        record.run.predictions.classifier_digest,
+        "Pretrained weights: ImageNet weights",
+        "Synthetic, free of rights.",
+        "Skin tone is not recorded",
+        "Not a medical device",
+        "128 × 128 pixels",
+    ):
+        assert wanted in said
+    assert re.search(r"\| accuracy \| natural \| 0\.\d{3} \(0\.\d{3}–0\.\d{3}\) \|", said)
+    assert not re.search(r"\bnan\b", said.lower())

@@ -1,0 +1,57 @@
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from moulage.evaluation.examination import examine
+from moulage.evaluation.trust import Asked, fit_trust
+from moulage.pages.records import RunRecord
+from moulage.pages.trust import TrustRecord, trust_page
+
+Read = Callable[[str], dict[str, list[list[str]]]]
+
+
+@pytest.fixture(scope="module")
+def record(run: RunRecord) -> TrustRecord:
+    trust = fit_trust(
+        run.predictions.of("validation"),
+        asked=Asked(cost={"mel": {"nv": 20.0}}),
+        malignant=[one.code for one in run.catalogue.diagnoses if one.is_malignant],
+        note="Sets and thresholds were fitted on the validation part.",
+        rng=np.random.default_rng(0),
+    )
+    test = run.predictions.of("test")
+    frame = run.catalogue.frame.set_index("image_id").loc[test.image_ids.tolist()]
+    return TrustRecord(
+        name=run.name,
+        study=run.study,
+        diagnoses=run.catalogue.diagnoses,
+        trust=trust,
+        found=examine(trust, test, frame),
+    )
+
+
+def test_every_table_says_what_was_measured(record: TrustRecord, tables_of: Read) -> None:
+    html = trust_page(record)
+    tables = tables_of(html)
+    shares = next(rows for caption, rows in tables.items() if "aim to hold the truth" in caption)
+    every = record.found.sets[1].covered[0]
+    assert shares[2][1:3] == [f"{every.share:.3f}", f"{every.mean_size:.2f}"]
+    (costs,) = (rows for caption, rows in tables.items() if "What decisions cost" in caption)
+    assert [row[0] for row in costs[1:]] == ["natural", "balanced", "cost"]
+    assert f"{record.found.after.ece:.3f}" in html
+    assert "kept no measure of how familiar" in html
+
+
+def test_the_page_is_whole_and_never_says_nan(record: TrustRecord) -> None:
+    html = trust_page(record)
+    assert html.count("<svg") == 2 + 1 + 4 + 2
+    assert not re.search(r"\bnan\b", html.lower())
+    assert "http://" not in html.replace("http://www.w3.org", "")
+    assert "Not a medical device" in html
+    assert "is in every set by diagnosis" in html or "are in every set by diagnosis" in html
+
+
+def test_small_groups_are_named_at_the_top(record: TrustRecord) -> None:
+    assert "Hollow: fewer than 30 lesions" in trust_page(record)

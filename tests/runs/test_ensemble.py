@@ -1,0 +1,97 @@
+"""Experiments that answer together: their predictions, and the classifier that repeats them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from moulage.errors import ConfigError
+from moulage.networks.committee import committee_of, first_of
+from moulage.networks.machine import Machine
+from moulage.networks.saved import load_classifier
+from moulage.predictions import read_predictions
+from moulage.runs.application import classify_files
+from moulage.runs.config import parse_study
+from moulage.runs.ensemble import average
+from moulage.runs.schedule import Outcome, run_study
+
+from .conftest import FROZEN, TINY
+
+OTHER = {**TINY, "name": "other", "head": "pooled", "hidden": []}
+MACHINE = Machine(device="cpu", precision="float32", threads=1)
+
+
+@pytest.fixture(scope="module")
+def outcome(casts: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    content: dict[str, Any] = {
+        "name": "small",
+        "dataset": {"path": str(casts)},
+        "images": {"size": 32},
+        "machine": {"threads": 1, "precision": "float32"},
+        "experiment": [{**TINY, "seeds": [0, 1]}, OTHER],
+        "ensemble": [{"name": "together", "of": ["tiny", "other"]}],
+    }
+    return run_study(
+        parse_study(content),
+        out=tmp_path_factory.mktemp("ensemble"),
+        only=(),
+        fresh=False,
+        progress=lambda what, done, total: None,
+    )
+
+
+def test_an_ensemble_is_the_mean_log_probability_by_pencil(outcome: Outcome) -> None:
+    *members, together = outcome.finished
+    assert together.path.name == "together-seed0"
+    logs = [
+        np.log(read_predictions(run.path / "predictions.parquet").probabilities())
+        for run in members
+    ]
+    ours = read_predictions(together.path / "predictions.parquet")
+    np.testing.assert_allclose(ours.logits, np.mean(logs, axis=0), atol=1e-5)
+    assert together.metrics()["members"]["names"] == [run.path.name for run in members]
+    looks = together.metrics()["run"]["n_looks"]
+    assert looks == members[-1].metrics()["run"]["n_looks"] + 1
+
+
+def test_the_saved_ensemble_repeats_its_predictions_on_loose_files(
+    outcome: Outcome, casts: Path
+) -> None:
+    together = outcome.finished[-1]
+    pictures = sorted(casts.rglob("*.jpg"))[:7]
+    answers = classify_files(together, pictures, progress=lambda what, done, total: None)
+    written = read_predictions(together.path / "predictions.parquet")
+    place = {name: row for row, name in enumerate(written.image_ids.tolist())}
+    rows = np.array([place[path.stem] for path in pictures])
+    columns = [f"probability_{code}" for code in written.diagnoses]
+    np.testing.assert_allclose(
+        answers.table[columns].to_numpy(), written.take(rows).probabilities(), atol=1e-4
+    )
+    assert answers.missing == ()
+    assert answers.table["unfamiliarity"].between(0, 1).all()
+    loaded = load_classifier(together.path).classifier
+    assert loaded.digest() == written.classifier_digest
+    assert first_of(loaded).recipe.backbone == "test_efficientnet"
+    assert [loaded.boundary(name) for name in ("all", "head")] == [0, 1]
+
+
+def test_the_mean_of_one_classifier_with_itself_is_itself(outcome: Outcome) -> None:
+    one = read_predictions(outcome.finished[0].path / "predictions.parquet")
+    assert average([one, one]).probabilities() == pytest.approx(one.probabilities(), abs=1e-6)
+
+
+def test_ensembles_without_members_or_names_are_refused(outcome: Outcome) -> None:
+    content = {"experiment": [TINY], "ensemble": [{"name": "e", "of": ["tinny"]}]}
+    with pytest.raises(ConfigError, match=r"got 'tinny'\. Did you mean 'tiny'\?"):
+        parse_study(content)
+    content["ensemble"] = [{"name": "e", "of": ["tiny"]}]
+    with pytest.raises(ConfigError, match="two members or more"):
+        parse_study(content)
+    content["ensemble"] = [{"name": "tiny", "of": ["tiny"]}]
+    content["experiment"] = [{**TINY, "seeds": [0, 1], "phases": [FROZEN]}]
+    with pytest.raises(ConfigError, match=r"`ensemble\.name` must be free"):
+        parse_study(content)
+    member = load_classifier(outcome.finished[0].path).classifier
+    with pytest.raises(ConfigError, match="two members or more; got 1"):
+        committee_of([member], [1.0])
