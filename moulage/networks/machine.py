@@ -17,10 +17,14 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from moulage.errors import ConfigError
 
 Precision = Literal["float32", "bfloat16"]
+
+# Images of which float32 copies are alive at once.
+_CHUNK = 16
 
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD, _M_MMAP_MAX = -3, -1, -4
 
@@ -101,6 +105,14 @@ def spare_slow_gradients(network: nn.Module) -> None:
 def _forward_in_float32(conv: nn.Conv2d, maps: Tensor) -> Tensor:
     if not torch.is_grad_enabled() or maps.device.type != "cpu":
         return type(conv).forward(conv, maps)
+    computed: list[Tensor] = [
+        checkpoint(_compute_in_float32, conv, few, use_reentrant=False, preserve_rng_state=False)
+        for few in torch.split(maps, _CHUNK)
+    ]
+    return torch.cat(computed)
+
+
+def _compute_in_float32(conv: nn.Conv2d, maps: Tensor) -> Tensor:
     with torch.autocast("cpu", enabled=False):
         return type(conv).forward(conv, maps.float()).to(maps.dtype)
 

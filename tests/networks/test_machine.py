@@ -98,6 +98,17 @@ def test_sparing_changes_no_bit_in_float32() -> None:
     assert all(torch.equal(a, b) for a, b in zip(found, expected_gradients, strict=True))
 
 
+def test_images_in_several_chunks_have_the_gradients_of_all_at_once() -> None:
+    plain, spared = depthwise(), depthwise()
+    spare_slow_gradients(spared)
+    maps = torch.rand(37, 8, 16, 16, generator=torch.Generator().manual_seed(42))
+    expected, expected_gradients = gradients(plain, maps, "float32")
+    outputs, found = gradients(spared, maps, "float32")
+    assert torch.equal(outputs, expected)
+    for gradient, reference in zip(found, expected_gradients, strict=True):
+        torch.testing.assert_close(gradient, reference, rtol=1e-4, atol=1e-6)
+
+
 def test_spared_gradients_agree_with_float32_up_to_bfloat16() -> None:
     plain, spared = depthwise(), depthwise()
     spare_slow_gradients(spared)
