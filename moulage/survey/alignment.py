@@ -5,8 +5,9 @@ Knows nothing of colours, ids or candidates.
 Why: a crop of a tenth a side moves a lesion's edge far enough that fine detail no longer falls on
 itself; only after alignment does fine detail tell the same photograph from a similar one.
 
-Local contrast is divided out first, so neither brightness nor a dark corner weighs. Then steps of
-the inverse compositional method [baker2004, sec. 3.2], coarse detail before fine.
+Steps of the inverse compositional method [baker2004, sec. 3.2] on local contrast, coarse detail
+before fine. What frames the picture, such as a dark tube, takes no part. Two round moles on
+smooth skin agree in outline; their texture, which is judged last, does not.
 """
 
 from dataclasses import dataclass
@@ -15,186 +16,189 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Maps = NDArray[np.float32]
-Matrix = NDArray[np.float64]
+from moulage.survey.contrast import local_contrast
+from moulage.survey.frames import lit
 
-_COARSE_TO_FINE = (2, 1)  # how much each level is shrunk
-_STEPS = (6, 3)  # at each level
-_BLUR, _SURROUND = 3, 13  # sides of the boxes that smooth and that count as local, in pixels
-_FAINT = 2.0  # grey levels: contrast below this is noise and is not blown up
-_HOPELESS = 0.6  # agreement of coarse detail below which fine detail is not looked at
+Maps = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Motion = tuple[float, float, float, float, float, float]
+
+_COARSE, _FINE = 2, 1  # how much each level is shrunk
+_SURROUND = 13  # side of the box that counts as local, in pixels
+_TEXTURE = 7  # the same, for texture
+_FAINT, _FAINT_TEXTURE = 2.0, 20.0  # squared grey levels
+_FIRST_STEPS, _MORE_STEPS, _FINE_STEPS = 3, 3, 3
+_UNLIKE, _HOPELESS = 0.4, 0.8  # coarse agreement below which no more steps are taken
 _OUTSIDE = 1e20  # no contrast is so large, even mixed with very little of this
+_SEEN = 1e3  # what is above is dark or outside
 _RIDGE = 1e-3
 _MOST_STRETCH = 2.0  # of areas and of squared lengths
-_LEAST_OVERLAP = 0.5
-_BLOCKS = 4
+_LEAST_OVERLAP = 0.4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Template:
-    """A thumbnail ready to be aligned to: detail (H, W), its steepest descents (6, H·W), and
-    steps (6, 6) from their correlation with an error to a motion, a triple a level.
+class Level:
+    """A contrast map ready to be aligned to.
+
+    marked (H, W): huge where it is dark; contrast: the same, 0 there. steps (6, H·W): what an
+    error at each pixel asks of each number of the motion.
     """
 
-    levels: tuple[tuple[Maps, Maps, Matrix], ...]
+    marked: Maps
+    contrast: Maps
+    steps: Maps
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Alignment:
-    """motion (2, 3): from the fixed thumbnail's coordinates in [-1, 1] to the moving one's.
+    """motion (a, b, x, c, d, y): from the fixed thumbnail's coordinates, in [-1, 1], to the
+    moving one's: (ax + by + x, cx + dy + y).
 
-    agreement: correlation of fine detail where both are, in [-1, 1]. blockwise: its median over
-    blocks. overlap: the share of the fixed thumbnail that the moving one covers.
+    agreement: correlation of detail where both are, in [-1, 1]. texture: the same of the finest
+    detail; 0 where agreement is hopeless already.
     """
 
-    motion: Matrix
+    motion: Motion
     agreement: float
-    blockwise: float
-    overlap: float
+    texture: float = 0.0
 
 
-def zoom(factor: float) -> Matrix:
+def zoom(factor: float) -> Motion:
     """Return the motion about the centre that maps the fixed thumbnail on a window so large."""
-    return np.array([[factor, 0.0, 0.0], [0.0, factor, 0.0]])
+    return factor, 0.0, 0.0, 0.0, factor, 0.0
 
 
-def make_template(thumbnail: NDArray[np.uint8]) -> Template:
-    """Prepare the fixed thumbnail once for many that move."""
-    return Template(levels=tuple(_make_level(detail) for detail in details(thumbnail)))
+def coarse_contrast(grey: NDArray[np.uint8]) -> Maps:
+    """Return the contrast (H/2, W/2) that `approach` works on; huge where it is dark."""
+    height, width = grey.shape
+    size = (width // _COARSE, height // _COARSE)
+    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    inside = cv2.resize(lit(grey).astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.99
+    return _marked(small, np.asarray(inside), surround=_SURROUND, faint=_FAINT)
 
 
-def details(thumbnail: NDArray[np.uint8]) -> tuple[Maps, ...]:
-    """Return the thumbnail's local contrast (h, w) float32 at each level, coarse first."""
-    height, width = thumbnail.shape
-    grey = thumbnail.astype(np.float32)
-    return tuple(
-        _local_contrast(
-            np.asarray(
-                cv2.resize(grey, (width // k, height // k), interpolation=cv2.INTER_AREA),
-                dtype=np.float32,
-            )
-        )
-        for k in _COARSE_TO_FINE
+def make_level(marked: Maps) -> Level:
+    """Prepare the thumbnail that stays fixed once for many that move."""
+    inside = marked < _SEEN
+    contrast = np.where(inside, marked, np.float32(0))
+    side = len(contrast)
+    line = ((np.arange(side) + 0.5) * 2 / side - 1).astype(np.float32)
+    dy, dx = (slope * np.float32(side / 2) * inside for slope in np.gradient(contrast))
+    planes = [dx * line, dx * line[:, None], dx, dy * line, dy * line[:, None], dy]
+    descents = np.stack(planes).reshape(6, -1)
+    normal = (descents @ descents.T).astype(np.float64)
+    ridge = _RIDGE * (np.trace(normal) / 6 + 1e-9) * np.eye(6)
+    steps = np.linalg.inv(normal + ridge).astype(np.float32) @ descents
+    return Level(marked=marked, contrast=contrast, steps=steps)
+
+
+def approach(fixed: Level, moving: Maps, *, start: Motion) -> Alignment:
+    """Move coarse contrast over the fixed one, beginning at `start`; give up where it is vain."""
+    motion = _refine(fixed, moving, start, n_steps=_FIRST_STEPS)
+    agreement = _agreement(fixed.marked, moving, motion)
+    if agreement < _UNLIKE:
+        return Alignment(motion=motion, agreement=agreement)
+    motion = _refine(fixed, moving, motion, n_steps=_MORE_STEPS)
+    return Alignment(motion=motion, agreement=_agreement(fixed.marked, moving, motion))
+
+
+def align(fixed: NDArray[np.uint8], moving: NDArray[np.uint8], *, found: Alignment) -> Alignment:
+    """Refine what `approach` found on fine detail, and judge it; hopeless cases stay as found."""
+    if found.agreement < _HOPELESS:
+        return found
+    one, other = _fine(fixed), _fine(moving)
+    motion = _refine(make_level(one[0]), other[0], found.motion, n_steps=_FINE_STEPS)
+    return Alignment(
+        motion=motion,
+        agreement=_agreement(one[0], other[0], motion),
+        texture=_agreement(one[1], other[1], motion),
     )
 
 
-def align(template: Template, moving: tuple[Maps, ...], *, start: Matrix) -> Alignment:
-    """Move `moving`, the details of a thumbnail, over the template, beginning at `start`."""
-    (coarse, fine), motion = template.levels, start
-    motion = _refine(coarse, moving[0], motion, n_steps=_STEPS[0])
-    found = _judge(coarse[0], moving[0], motion)
-    if found.agreement < _HOPELESS:
-        return found
-    motion = _refine(fine, moving[1], motion, n_steps=_STEPS[1])
-    return _judge(fine[0], moving[1], motion)
+def _fine(grey: NDArray[np.uint8]) -> tuple[Maps, Maps]:
+    """Return fine contrast and texture (H, W), huge where it is dark."""
+    inside = lit(grey)
+    return (
+        _marked(grey, inside, surround=_SURROUND, faint=_FAINT),
+        _marked(grey, inside, surround=_TEXTURE, faint=_FAINT_TEXTURE, blur=1),
+    )
 
 
-def _local_contrast(grey: Maps) -> Maps:
-    smooth = _box(grey, _BLUR)
-    detail = smooth - _box(smooth, _SURROUND)
-    spread = np.sqrt(_box(detail * detail, _SURROUND) + np.float32(_FAINT))
-    return np.asarray(detail / spread, dtype=np.float32)
+def _marked(
+    grey: NDArray[np.generic], inside: Mask, *, surround: int, faint: float, blur: int = 3
+) -> Maps:
+    contrast = local_contrast(grey, inside, surround=surround, faint=faint, blur=blur)
+    contrast[~inside] = _OUTSIDE
+    return contrast
 
 
-def _box(maps: Maps, side: int) -> Maps:
-    return np.asarray(cv2.blur(maps, (side, side)), dtype=np.float32)
-
-
-def _make_level(detail: Maps) -> tuple[Maps, Maps, Matrix]:
-    xs, ys = _grid(detail.shape[0])
-    dy, dx = np.gradient(detail)
-    dx, dy = dx * detail.shape[1] / 2, dy * detail.shape[0] / 2
-    planes = [dx * xs, dx * ys, dx, dy * xs, dy * ys, dy]
-    descents = np.stack(planes).reshape(6, -1).astype(np.float32)
-    normal = (descents @ descents.T).astype(np.float64)
-    ridge = _RIDGE * (np.trace(normal) / 6 + 1e-9) * np.eye(6)
-    return detail, descents, np.linalg.inv(normal + ridge)
-
-
-def _grid(side: int) -> tuple[Maps, Maps]:
-    line = ((np.arange(side, dtype=np.float32) + 0.5) * 2 / side - 1).astype(np.float32)
-    xs, ys = np.meshgrid(line, line)
-    return xs, ys
-
-
-def _refine(
-    level: tuple[Maps, Maps, Matrix], moving: Maps, motion: Matrix, *, n_steps: int
-) -> Matrix:
-    fixed, descents, steps = level
+def _refine(level: Level, moving: Maps, motion: Motion, *, n_steps: int) -> Motion:
     for _ in range(n_steps):
-        moved, inside = _warp(moving, motion)
-        error = np.where(inside, moved - fixed, np.float32(0)).ravel()
-        change = steps @ (descents @ error).astype(np.float64)
-        motion = _compose(motion, change.reshape(2, 3))
         if not _is_sane(motion):
             return motion
+        moved = _warp(moving, motion)
+        error = moved - level.contrast
+        error[moved > _SEEN] = 0
+        motion = _compose(motion, (level.steps @ error.ravel()).tolist())
     return motion
 
 
-def _compose(motion: Matrix, change: Matrix) -> Matrix:
+def _compose(motion: Motion, change: list[float]) -> Motion:
     """Return `motion` after the inverse of (identity + change)."""
-    (a, b, x), (c, d, y) = change.tolist()
-    a, d = a + 1, d + 1
-    area = a * d - b * c
+    (a, b, x, c, d, y), (e, f, u, g, h, v) = motion, change
+    e, h = e + 1, h + 1
+    area = e * h - f * g
     if abs(area) < 0.1:
-        return np.full((2, 3), np.nan)
-    undo = np.array([[d, -b, b * y - d * x], [-c, a, c * x - a * y], [0, 0, area]]) / area
-    return np.asarray(motion @ undo)
-
-
-def _is_sane(motion: Matrix) -> bool:
-    """Say whether a motion neither folds, stretches nor shifts the picture away."""
-    (a, b, x), (c, d, y) = motion.tolist()
-    area = a * d - b * c
-    lengths = (a * a + c * c, b * b + d * d)
-    is_stretched = not 1 / _MOST_STRETCH < area < _MOST_STRETCH or max(lengths) > _MOST_STRETCH
-    return not is_stretched and max(abs(x), abs(y)) < 1
-
-
-def _warp(maps: Maps, motion: Matrix) -> tuple[Maps, NDArray[np.bool_]]:
-    """Return `maps` as seen from the fixed thumbnail, and where it is seen at all."""
-    side = maps.shape[0]
-    half = side / 2
-    turn = motion[:, :2]
-    centre = half - 0.5
-    shift = motion[:, 2] * half + centre - turn.sum(axis=1) * centre
-    matrix = np.column_stack([turn, shift])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    moved = cv2.warpAffine(maps, matrix, (side, side), flags=flags, borderValue=_OUTSIDE)
-    return np.asarray(moved, dtype=np.float32), np.asarray(moved < 1e3)
-
-
-def _judge(fixed: Maps, moving: Maps, motion: Matrix) -> Alignment:
-    if not _is_sane(motion):
-        return Alignment(motion=motion, agreement=0.0, blockwise=0.0, overlap=0.0)
-    moved, inside = _warp(moving, motion)
-    overlap = float(inside.mean())
-    if overlap < _LEAST_OVERLAP:
-        return Alignment(motion=motion, agreement=0.0, blockwise=0.0, overlap=overlap)
-    return Alignment(
-        motion=motion,
-        agreement=_correlation(fixed[inside], moved[inside]),
-        blockwise=_blockwise(fixed, np.where(inside, moved, np.float32(0)), inside),
-        overlap=overlap,
+        return zoom(0.0)
+    e, f, g, h = h / area, -f / area, -g / area, e / area
+    u, v = -(e * u + f * v), -(g * u + h * v)
+    return (
+        a * e + b * g,
+        a * f + b * h,
+        a * u + b * v + x,
+        c * e + d * g,
+        c * f + d * h,
+        c * u + d * v + y,
     )
 
 
+def _is_sane(motion: Motion) -> bool:
+    """Say whether a motion neither folds, stretches nor shifts the picture away."""
+    a, b, x, c, d, y = motion
+    area = a * d - b * c
+    is_stretched = (
+        not 1 / _MOST_STRETCH < area < _MOST_STRETCH
+        or max(a * a + c * c, b * b + d * d) > _MOST_STRETCH
+    )
+    return not is_stretched and max(abs(x), abs(y)) < 1
+
+
+def _warp(maps: Maps, motion: Motion) -> Maps:
+    """Return a map as seen from the fixed thumbnail; huge where it is not seen."""
+    side = len(maps)
+    half, centre = side / 2, side / 2 - 0.5
+    a, b, x, c, d, y = motion
+    matrix = np.array(
+        [
+            [a, b, x * half + centre * (1 - a - b)],
+            [c, d, y * half + centre * (1 - c - d)],
+        ]
+    )
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    moved = cv2.warpAffine(maps, matrix, (side, side), flags=flags, borderValue=_OUTSIDE)
+    return np.asarray(moved, dtype=np.float32)
+
+
+def _agreement(fixed: Maps, moving: Maps, motion: Motion) -> float:
+    return _correlation(fixed, _warp(moving, motion)) if _is_sane(motion) else 0.0
+
+
 def _correlation(first: Maps, second: Maps) -> float:
-    first, second = first - first.mean(), second - second.mean()
-    scale = float(np.sqrt((first @ first) * (second @ second)))
-    return float(first @ second) / scale if scale > 0 else 0.0
-
-
-def _blockwise(fixed: Maps, moved: Maps, inside: NDArray[np.bool_]) -> float:
-    """Return the median correlation of blocks that lie inside: a shared frame fills only a few."""
-    side = fixed.shape[0] // _BLOCKS
-
-    def cut(maps: Maps) -> Maps:
-        trimmed = maps[: side * _BLOCKS, : side * _BLOCKS]
-        blocks = trimmed.reshape(_BLOCKS, side, _BLOCKS, side).swapaxes(1, 2)
-        return blocks.reshape(_BLOCKS * _BLOCKS, -1)
-
-    seen = cut(inside.astype(np.float32)).mean(axis=1) > 0.9
-    pairs = zip(cut(fixed)[seen], cut(moved)[seen], strict=True)
-    found = [_correlation(first, second) for first, second in pairs]
-    return float(np.median(found)) if found else 0.0
+    """Return the correlation where both are seen, 0 where that is too small a part."""
+    seen = (first < _SEEN) & (second < _SEEN)
+    if np.count_nonzero(seen) < _LEAST_OVERLAP * seen.size:
+        return 0.0
+    one, two = first[seen], second[seen]
+    one, two = one - one.mean(), two - two.mean()
+    scale = float(np.sqrt((one @ one) * (two @ two)))
+    return float(one @ two) / scale if scale > 0 else 0.0

@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from moulage.survey.contrast import local_contrast
+from moulage.survey.frames import lit
 from moulage.views import N_VIEWS, apply_view
 
 Maps = NDArray[np.float32]
@@ -23,8 +25,7 @@ Progress = Callable[[int, int], None]
 
 ZOOMS = (1.0, 0.88, 0.76)  # the centre's side that one of both shows of the other
 _SIDE = 12
-_BLUR, _SURROUND = 3, 25  # sides of the boxes that smooth and that count as local, of 64 pixels
-_FAINT = 2.0
+_SURROUND = 25  # side of the box that counts as local, of 64 pixels
 _BLOCK = 1024
 
 
@@ -59,7 +60,7 @@ class Candidates:
 
 def make_coarse(greys: NDArray[np.uint8]) -> Coarse:
     """Reduce grey thumbnails (N, H, W) to what the coarse stage compares."""
-    maps = [_contrast(grey) for grey in greys]
+    maps = [local_contrast(grey, lit(grey), surround=_SURROUND) for grey in greys]
     return Coarse(
         centres=tuple(np.stack([_unit(_centre(one, zoom)) for one in maps]) for zoom in ZOOMS)
     )
@@ -108,14 +109,6 @@ class _Best:
         kept = np.argpartition(-all_scores, n_best - 1, axis=1)[:, :n_best]
         self.scores[rows] = np.take_along_axis(all_scores, kept, axis=1)
         self.partners[rows] = np.take_along_axis(all_names, kept, axis=1)
-
-
-def _contrast(grey: NDArray[np.uint8]) -> Maps:
-    light = grey.astype(np.float32)
-    smooth = cv2.blur(light, (_BLUR, _BLUR))
-    detail = smooth - cv2.blur(smooth, (_SURROUND, _SURROUND))
-    spread = np.sqrt(cv2.blur(detail * detail, (_SURROUND, _SURROUND)) + np.float32(_FAINT))
-    return np.asarray(detail / spread, dtype=np.float32)
 
 
 def _centre(maps: Maps, zoom: float) -> Maps:

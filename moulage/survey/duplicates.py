@@ -9,7 +9,7 @@ lays them over each other.
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -17,16 +17,26 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from moulage.errors import ShapeError
-from moulage.survey.alignment import Alignment, Template, align, details, make_template, zoom
+from moulage.survey.alignment import (
+    Alignment,
+    Level,
+    align,
+    approach,
+    coarse_contrast,
+    make_level,
+    zoom,
+)
 from moulage.survey.candidates import Candidates, choose_candidates, make_coarse
+from moulage.survey.frames import trim_bars
 from moulage.views import apply_view
 
 Evidence = Literal["same bytes", "same pixels", "same lesion"]
+T = TypeVar("T", bound=np.generic)
 Progress = Callable[[int, int], None]
 
 SIDE = 64  # of the thumbnails that the numbers below were measured with
-THRESHOLD = 0.86
-_N_BEST = 8
+THRESHOLD = 0.55
+_N_BEST = 6
 _ALIKE = 2.0  # mean difference of grey levels below which the files themselves are compared
 
 
@@ -113,7 +123,7 @@ def find_near_duplicates(
 
 def certainty_of(found: Alignment) -> float:
     """Return how certain an alignment is, in [0, 1]."""
-    return float(np.clip(found.agreement, 0, 1))
+    return float(np.clip(found.texture, 0, 1))
 
 
 def pairs_table(pairs: Iterable[Pair]) -> pd.DataFrame:
@@ -130,26 +140,33 @@ def _greys(gallery: Gallery) -> NDArray[np.uint8]:
     """Return grey thumbnails (N, H, W)."""
     greys = np.empty(gallery.thumbnails.shape[:3], dtype=np.uint8)
     for row, thumbnail in enumerate(gallery.thumbnails):
-        greys[row] = cv2.cvtColor(np.asarray(thumbnail), cv2.COLOR_RGB2GRAY)
+        greys[row] = trim_bars(cv2.cvtColor(np.asarray(thumbnail), cv2.COLOR_RGB2GRAY))
     return greys
 
 
 def _judge(
     candidates: Candidates, greys: NDArray[np.uint8], others: NDArray[np.uint8]
 ) -> list[tuple[int, Alignment]]:
-    """Align each candidate; they come sorted by their first image, whose templates are kept."""
-    judged, templates, row = [], dict[int, Template](), -1
+    """Align each candidate; they come sorted by their first image, whose levels are kept."""
+    coarse = np.stack([coarse_contrast(grey) for grey in greys])
+    moving = coarse if others is greys else np.stack([coarse_contrast(grey) for grey in others])
+    levels: dict[int, Level] = {}
+    judged, row = [], -1
     for place in range(len(candidates)):
         first, view = int(candidates.first[place]), int(candidates.view[place])
-        if first != row:
-            templates, row = {}, first
-        if view not in templates:
-            turned = apply_view(greys[first][..., None], view)[..., 0]
-            templates[view] = make_template(np.ascontiguousarray(turned))
-        moving = details(others[candidates.second[place]])
+        second = candidates.second[place]
+        levels = levels if first == row else {}
+        row = first
+        if view not in levels:
+            levels[view] = make_level(_viewed(coarse[first], view))
         start = zoom(1 / float(candidates.zoom[place]))
-        judged.append((place, align(templates[view], moving, start=start)))
+        found = approach(levels[view], moving[second], start=start)
+        judged.append((place, align(_viewed(greys[first], view), others[second], found=found)))
     return judged
+
+
+def _viewed(thumbnail: NDArray[T], view: int) -> NDArray[T]:
+    return np.ascontiguousarray(apply_view(thumbnail[..., None], view)[..., 0])
 
 
 def _pair(
@@ -166,10 +183,15 @@ def _pair(
         certainty=certainty_of(found) if evidence == "same lesion" else 1.0,
         agreement=found.agreement,
         view=int(candidates.view[place]),
-        scale=float(1 / np.sqrt(abs(np.linalg.det(found.motion[:, :2])))),
+        scale=_scale(found),
         row=row,
         other_row=other_row,
     )
+
+
+def _scale(found: Alignment) -> float:
+    a, b, _, c, d, _ = found.motion
+    return float(1 / np.sqrt(abs(a * d - b * c)))
 
 
 def _evidence(gallery: Gallery, other: Gallery, row: int, other_row: int) -> Evidence:
