@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from moulage.networks.inventory import Stocked
     from moulage.networks.shelf import Finding
     from moulage.runs.application import Answers, Foreign
+    from moulage.runs.audit import Audit
     from moulage.runs.checkup import Checkup
     from moulage.runs.demonstration import Demonstration
     from moulage.runs.features import Features
@@ -201,24 +202,58 @@ def make_split(
     *,
     ratios: "Mapping[Part, float] | None" = None,
     seed: int = 0,
+    merge: str = "auto",
     out: StrPath | None = None,
     **layout: Any,
 ) -> "Split":
-    """Split a data set so that no lesion is in two parts; write it to `out`, if given."""
+    """Split a data set so that no lesion is in two parts; write it to `out`, if given.
+
+    merge: a CSV of confirmed pairs that show one lesion under two ids; "auto", those known for
+    HAM10000; or "none". What is merged is logged.
+    """
+    from moulage.data.dataset import open_dataset
     from moulage.split import write_split
     from moulage.splits.grouped import split_by_group
+    from moulage.splits.merging import find_merger, tie
 
-    catalogue = read_dataset(dataset, **layout)
-    made = split_by_group(
+    opened = open_dataset(Path(dataset), **layout)
+    catalogue = opened.catalogue
+    merger = find_merger(merge, catalogue=catalogue, kind=opened.kind)
+    dealt = split_by_group(
         image_ids=catalogue.image_ids,
         lesion_ids=catalogue.lesion_ids,
         labels=catalogue.labels,
         ratios=ratios or {"train": 0.6, "validation": 0.2, "test": 0.2},
         seed=seed,
     )
+    made, n_moved = tie(dealt, merger)
+    for note in merger.notes(n_moved):
+        logger.info(note)
     if out is not None:
         write_split(made, Path(out))
     return made
+
+
+def audit(
+    dataset: StrPath,
+    other: StrPath,
+    *,
+    out: StrPath | None = None,
+    threshold: float | None = None,
+    progress: Progress = _silently,
+) -> "Audit":
+    """Look for lesions that two data sets share; write their pairs to the CSV `out`, if given.
+
+    threshold: the least certainty of a pair; left out, the measured one.
+    """
+    from moulage.runs.audit import compare_datasets
+    from moulage.survey.duplicates import pairs_table
+
+    found = compare_datasets(Path(dataset), Path(other), threshold=threshold, progress=progress)
+    if out is not None:
+        table = pairs_table(found.pairs)
+        store.write_text(Path(out), table.to_csv(index=False, lineterminator="\n"))
+    return found
 
 
 def backbones(names: Sequence[str] = ()) -> "tuple[Stocked, ...]":

@@ -12,6 +12,7 @@ import typer
 
 from moulage.cli import (
     application,
+    audit,
     backbones,
     cache,
     casts,
@@ -59,6 +60,7 @@ for command in (
     learning_rate.lr,
     survey.survey,
     splits.split,
+    audit.audit,
     casts.casts,
     backbones.backbones,
     doctor.doctor,

@@ -19,10 +19,19 @@ def split(
         str, typer.Option(help="Shares of train, validation, test and, if given, calibration.")
     ] = "60:20:20",
     seed: Annotated[int, typer.Option(help="Another seed, another split.")] = 0,
+    merge: Annotated[
+        str,
+        typer.Option(
+            help="Lesion ids that show one lesion: a CSV of pairs, confirmed by a yes; auto, those "
+            "known for HAM10000; or none."
+        ),
+    ] = "auto",
     kind: Annotated[str, typer.Option(help="The data set's layout.")] = "auto",
 ) -> None:
     """Split a data set by lesion, as evenly by diagnosis as whole lesions allow."""
-    made = actions.make_split(dataset, ratios=_ratios(ratios), seed=seed, out=out, kind=kind)
+    made = actions.make_split(
+        dataset, ratios=_ratios(ratios), seed=seed, merge=merge, out=out, kind=kind
+    )
     table = Table("part", "images", "lesions", box=None, pad_edge=False)
     for part in PARTS:
         rows = made.rows_of(part)

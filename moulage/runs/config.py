@@ -57,6 +57,11 @@ class SplitConfig(_Model):
     seeds: tuple[int, ...] = Field((0,), min_length=1, description="a split each")
     folds: int = Field(0, ge=0, description="k > 1: grouped cross-validation")
     file: Path | None = Field(None, description="a CSV of image_id, lesion_id and part")
+    merge: str = Field(
+        "auto",
+        description="lesion ids that show one lesion: a CSV of confirmed pairs; auto, the pairs "
+        "known for HAM10000; or none",
+    )
 
     @model_validator(mode="after")
     def _check_file(self) -> "SplitConfig":

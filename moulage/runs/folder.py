@@ -126,6 +126,9 @@ def differing_keys(old: Any, new: Any, prefix: str = "") -> list[str]:
 
 
 def _is_free(key: str) -> bool:
-    """Say whether a key may change: where things lie, names, what comes after the training."""
+    """Say whether a key may change: where things lie, names, what comes after the training.
+
+    What a merge does to a split is seen in the split's digest.
+    """
     is_later = key == "decisions" or key.startswith(("machine.", "decisions."))
-    return is_later or key in ("dataset.path", "name", "dataset.name")
+    return is_later or key in ("dataset.path", "name", "dataset.name", "split.merge")

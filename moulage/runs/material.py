@@ -5,7 +5,7 @@ Knows nothing of networks.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,8 @@ from moulage.split import Part, Split, positions
 from moulage.splits.folds import split_in_folds
 from moulage.splits.fromfile import split_from_file
 from moulage.splits.grouped import split_by_group
-from moulage.splits.leakage import refuse_leak, split_by_image, split_with_leak
+from moulage.splits.leakage import refuse_leak, split_by_image, train_on_test
+from moulage.splits.merging import Merger, find_merger, tie
 
 Progress = Callable[[str, int, int], None]
 
@@ -91,17 +92,24 @@ def read_images(study: StudyConfig, progress: Progress) -> Images:
 
 def prepare(cell: Cell, images: Images) -> Material:
     """Make a cell's split; raises LeakageError for a leak that the study did not ask for."""
-    split = _split_of(cell, images.catalogue)
+    catalogue = images.catalogue
+    merger = find_merger(cell.study.split.merge, catalogue=catalogue, kind=images.kind)
+    split, n_moved = _split_of(cell, catalogue, merger)
     if cell.split_kind not in DISHONEST:
         refuse_leak(split)
     return Material(
-        catalogue=images.catalogue,
+        catalogue=_renamed(catalogue, merger),
         pixels=images.pixels,
         split=split,
         rows=positions(split, images.catalogue.image_ids),
         kind=images.kind,
-        notes=images.notes,
+        notes=(*images.notes, *merger.notes(n_moved)),
     )
+
+
+def _renamed(catalogue: Catalogue, merger: Merger) -> Catalogue:
+    names = merger.rename(catalogue.lesion_ids)
+    return replace(catalogue, frame=catalogue.frame.assign(lesion_id=names))
 
 
 def _keep_readable(opened: Dataset, pixels: Pixels) -> Images:
@@ -116,11 +124,27 @@ def _keep_readable(opened: Dataset, pixels: Pixels) -> Images:
     )
 
 
-def _split_of(cell: Cell, catalogue: Catalogue) -> Split:
+def _split_of(cell: Cell, catalogue: Catalogue, merger: Merger) -> tuple[Split, int]:
+    """Return a cell's split and how many of its images a merge has moved.
+
+    A file's parts are as they are, and so are those of single images.
+    """
     config = cell.study.split
     if config.kind == "file":
         assert config.file is not None
-        return split_from_file(config.file, catalogue=catalogue)
+        renamed = _renamed(catalogue, merger)
+        return split_from_file(config.file, catalogue=renamed, names=merger.names), 0
+    if cell.split_kind == "leaky":
+        honest, n_moved = tie(_dealt(cell, catalogue, "grouped"), merger)
+        return train_on_test(honest), n_moved
+    return tie(
+        _dealt(cell, catalogue, cell.split_kind), merger, move=cell.split_kind not in DISHONEST
+    )
+
+
+def _dealt(cell: Cell, catalogue: Catalogue, kind: str) -> Split:
+    """Deal images to parts by the catalogue's own lesion ids."""
+    config = cell.study.split
     image_ids, lesion_ids, labels = catalogue.image_ids, catalogue.lesion_ids, catalogue.labels
     if cell.fold is not None:
         folds = split_in_folds(
@@ -131,8 +155,8 @@ def _split_of(cell: Cell, catalogue: Catalogue) -> Split:
             seed=cell.split_seed,
         )
         return folds[cell.fold]
-    makers = {"grouped": split_by_group, "image": split_by_image, "leaky": split_with_leak}
-    return makers[cell.split_kind](
+    makers = {"grouped": split_by_group, "image": split_by_image}
+    return makers[kind](
         image_ids=image_ids,
         lesion_ids=lesion_ids,
         labels=labels,

@@ -4,7 +4,10 @@ In:  `image_id,lesion_id,part`, a row an image; a Catalogue.   Out: Split, the c
 Knows nothing of how parts were chosen; `splits.leakage.refuse_leak` judges that.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +17,17 @@ from moulage.errors import DataError, examples
 from moulage.split import PARTS, Split, positions, read_split
 
 
-def split_from_file(path: Path, *, catalogue: Catalogue) -> Split:
+def split_from_file(
+    path: Path, *, catalogue: Catalogue, names: Mapping[str, str] = MappingProxyType({})
+) -> Split:
     """Read a split file; each image of the catalogue must stand in it, with its own lesion.
+
+    names: lesion ids that the file may still use, and what the catalogue calls them by now.
 
     Raises DataError on unknown images, images without a part, repeated rows and lesion ids
     that differ from the catalogue's. An image in two parts is kept: that is a leak.
     """
-    split = read_split(path)
+    split = _renamed(read_split(path), names)
     places = positions(split, catalogue.image_ids)
     _refuse_unassigned(places, catalogue=catalogue, path=path)
     _refuse_repeated(split, path=path)
@@ -32,6 +39,11 @@ def split_from_file(path: Path, *, catalogue: Catalogue) -> Split:
         lesion_ids=split.lesion_ids[order],
         parts=split.parts[order],
     )
+
+
+def _renamed(split: Split, names: Mapping[str, str]) -> Split:
+    lesions = [names.get(name, name) for name in split.lesion_ids.tolist()]
+    return replace(split, lesion_ids=np.array(lesions, dtype=str))
 
 
 def _refuse_unassigned(places: NDArray[np.int64], *, catalogue: Catalogue, path: Path) -> None:

@@ -86,7 +86,8 @@ def choose_candidates(
         if other is None:
             _forbid(scores, rows, columns, groups)
         found[0].take(scores, rows, columns)
-        (found[0] if other is None else found[1]).take(scores.T, columns, rows)
+        if other is not None or rows != columns:
+            (found[0] if other is None else found[1]).take(scores.T, columns, rows)
         if progress:
             progress(done, len(blocks))
     pairs = _union(found, is_within=other is None)
@@ -145,8 +146,8 @@ def _trials() -> Iterator[tuple[int, int, int]]:
 
 
 def _viewed(vectors: Maps, view: int) -> Maps:
-    squares = vectors.reshape(-1, _SIDE, _SIDE, 1)
-    return np.ascontiguousarray(apply_view(squares, view)).reshape(len(vectors), -1)
+    squares = vectors.reshape(len(vectors), _SIDE, _SIDE, 1)
+    return np.ascontiguousarray(apply_view(squares, view)).reshape(vectors.shape)
 
 
 def _scores(coarse: Coarse, other: Coarse, rows: slice, columns: slice) -> Maps:

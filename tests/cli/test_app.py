@@ -302,6 +302,33 @@ def test_split_writes_a_table_without_shared_lesions(
     assert "digest" in capsys.readouterr().out
 
 
+def test_split_ties_the_confirmed_pairs_of_a_file(
+    desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = pd.read_csv(desk.casts / "HAM10000_metadata.csv")
+    one, other = table.drop_duplicates("lesion_id").groupby("dx").get_group("nv")["image_id"][:2]
+    listed, out = tmp_path / "pairs.csv", tmp_path / "split.csv"
+    listed.write_text(f"image_id,other_id,confirmed\n{one},{other},yes\n")
+    assert call("split", str(desk.casts), "--out", str(out), "--merge", str(listed)) == 0
+    frame = pd.read_csv(out).set_index("image_id")
+    assert frame.loc[one, "lesion_id"] == frame.loc[other, "lesion_id"]
+    assert frame.groupby("lesion_id")["part"].nunique().max() == 1
+    assert "2 lesion ids show 1 lesion, by the pairs in pairs.csv" in capsys.readouterr().err
+
+
+def test_audit_finds_what_two_data_sets_share(
+    desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["audit", str(desk.casts), str(desk.casts), "--out", str(tmp_path / "pairs.csv")]
+    assert call(*words) == 0
+    assert "60 of 60 images of Casts (second)" in capsys.readouterr().out
+    found = pd.read_csv(tmp_path / "pairs.csv")
+    same = found[found["image_id"] == found["other_id"]]
+    assert len(same) == 60
+    assert set(same["evidence"]) == {"same bytes"}
+    assert call(*words, "--strict") == 1
+
+
 @pytest.mark.parametrize("words", [["--help"], ["runs"], ["runs", "--json"], ["cache"]])
 def test_quick_commands_load_no_heavy_library(words: list[str], tmp_path: Path) -> None:
     code = (

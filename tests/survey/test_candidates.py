@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from moulage.seeding import generator
+from moulage.survey.candidates import choose_candidates, make_coarse
+from moulage.views import N_VIEWS, apply_view
+
+
+def greys(n: int, seed: int = 42) -> np.ndarray:
+    coarse = generator("greys", seed).normal(0, 1, (n, 8, 8))
+    return np.clip(128 + 40 * coarse.repeat(8, axis=1).repeat(8, axis=2), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("view", range(N_VIEWS))
+def test_a_turned_copy_comes_first_and_its_view_is_named(view: int) -> None:
+    pictures = greys(30)
+    copy = apply_view(pictures[7][..., None], view)[..., 0]
+    found = choose_candidates(make_coarse(np.concatenate([pictures, copy[None]])), n_best=1)
+    place = found.score.argmax()
+    assert (found.first[place], found.second[place], found.view[place]) == (7, 30, view)
+    assert found.score[place] > 0.999
+
+
+def test_the_chosen_are_the_best_of_all_pairs() -> None:
+    coarse = make_coarse(greys(25))
+    everything = choose_candidates(coarse, n_best=24)
+    assert len(everything) == 25 * 24 // 2
+    few = choose_candidates(coarse, n_best=3)
+    best = {}
+    for row in range(25):
+        mine = (everything.first == row) | (everything.second == row)
+        best[row] = np.sort(everything.score[mine])[-3:]
+        of_few = few.score[(few.first == row) | (few.second == row)]
+        np.testing.assert_allclose(np.sort(of_few)[-3:], best[row], rtol=1e-4)
+
+
+def test_images_of_one_group_are_no_candidates() -> None:
+    groups = np.arange(20) // 2
+    found = choose_candidates(make_coarse(greys(20)), groups=groups, n_best=19)
+    assert len(found) == 20 * 19 // 2 - 10
+    assert (groups[found.first] != groups[found.second]).all()
+
+
+def test_a_single_image_has_no_partner() -> None:
+    assert len(choose_candidates(make_coarse(greys(1)), n_best=6)) == 0
