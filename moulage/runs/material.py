@@ -5,7 +5,7 @@ Knows nothing of networks.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,18 +98,13 @@ def prepare(cell: Cell, images: Images) -> Material:
     if cell.split_kind not in DISHONEST:
         refuse_leak(split)
     return Material(
-        catalogue=_renamed(catalogue, merger),
+        catalogue=merger.renamed(catalogue),
         pixels=images.pixels,
         split=split,
         rows=positions(split, images.catalogue.image_ids),
         kind=images.kind,
         notes=(*images.notes, *merger.notes(n_moved)),
     )
-
-
-def _renamed(catalogue: Catalogue, merger: Merger) -> Catalogue:
-    names = merger.rename(catalogue.lesion_ids)
-    return replace(catalogue, frame=catalogue.frame.assign(lesion_id=names))
 
 
 def _keep_readable(opened: Dataset, pixels: Pixels) -> Images:
@@ -132,7 +127,7 @@ def _split_of(cell: Cell, catalogue: Catalogue, merger: Merger) -> tuple[Split, 
     config = cell.study.split
     if config.kind == "file":
         assert config.file is not None
-        renamed = _renamed(catalogue, merger)
+        renamed = merger.renamed(catalogue)
         return split_from_file(config.file, catalogue=renamed, names=merger.names), 0
     if cell.split_kind == "leaky":
         honest, n_moved = tie(_dealt(cell, catalogue, "grouped"), merger)

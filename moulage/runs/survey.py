@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from moulage.catalogue import Catalogue
-from moulage.data.dataset import open_dataset
+from moulage.data.dataset import Dataset, open_dataset
 from moulage.data.images import decode
 from moulage.data.pixels import Pixels, build_pixels
 from moulage.data.sources import Sources
@@ -29,7 +29,9 @@ from moulage.networks.weights import local_weights
 from moulage.runs.features import open_source
 from moulage.runs.material import Progress
 from moulage.seeding import generator
+from moulage.split import Split
 from moulage.splits.fromfile import split_from_file
+from moulage.splits.merging import find_merger
 from moulage.survey import appearance, associations, exploration, faults, groups, labels, telltales
 from moulage.survey.associations import Crosstab, Spread
 from moulage.survey.duplicates import SIDE, Gallery, Pair, find_near_duplicates
@@ -63,7 +65,7 @@ def survey_dataset(
     """
     dataset = open_dataset(path, **layout)
     catalogue = dataset.catalogue
-    audit = groups.audit_split(split_from_file(split, catalogue=catalogue)) if split else None
+    audit = groups.audit_split(_read_split(split, dataset)) if split else None
     files = examine_files(
         catalogue.frame["path"].tolist(),
         root=catalogue.root,
@@ -123,6 +125,13 @@ def survey_dataset(
         samples=_samples(read, pixels.rows, seed=seed),
     )
     return replace(found, thumbnails=_thumbnails(catalogue, _shown(found)))
+
+
+def _read_split(path: Path, dataset: Dataset) -> Split:
+    """Read a split in which pairs known to show one lesion may be tied, and call them one."""
+    merger = find_merger("auto", catalogue=dataset.catalogue, kind=dataset.kind)
+    renamed = merger.renamed(dataset.catalogue)
+    return split_from_file(path, catalogue=renamed, names=merger.names)
 
 
 def _review(

@@ -44,6 +44,11 @@ class Merger:
         """Return lesion ids (N,) with one name for each merged lesion."""
         return np.array([self.names.get(name, name) for name in lesion_ids.tolist()], dtype=str)
 
+    def renamed(self, catalogue: Catalogue) -> Catalogue:
+        """Return the catalogue with these lesion ids."""
+        names = self.rename(catalogue.lesion_ids)
+        return replace(catalogue, frame=catalogue.frame.assign(lesion_id=names))
+
     def notes(self, n_moved: int = 0) -> tuple[str, ...]:
         """Say what was merged, and how many images changed their part for it."""
         if not self.tied:
