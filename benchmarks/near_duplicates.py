@@ -53,7 +53,6 @@ class Planted:
     gallery: Gallery
     lesions: NDArray[np.str_]
     kinds: NDArray[np.str_]
-    known: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

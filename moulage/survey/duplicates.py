@@ -7,7 +7,7 @@ digest, another size and another hash. `candidates` picks a few partners an imag
 lays them over each other.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Literal, TypeVar
 
@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from moulage.data.images import decode
 from moulage.errors import ShapeError
 from moulage.survey.alignment import (
     Alignment,
@@ -37,6 +38,7 @@ Progress = Callable[[int, int], None]
 SIDE = 64  # of the thumbnails that the numbers below were measured with
 THRESHOLD = 0.55
 _N_BEST = 6
+_TOLD_EVERY = 1000
 _ALIKE = 2.0  # mean difference of grey levels below which the files themselves are compared
 
 
@@ -57,9 +59,9 @@ class Gallery:
     def __post_init__(self) -> None:
         shape = self.thumbnails.shape
         lengths = {len(self.thumbnails), len(self.image_ids), len(self.lesion_ids)}
-        if len(shape) != 4 or shape[1] != shape[2] or shape[3] != 3 or len(lengths) > 1:
+        if shape[1:] != (SIDE, SIDE, 3) or len(lengths) > 1:
             raise ShapeError(
-                "`thumbnails` must have shape (N, H, W, 3), squares, with an id a row; got "
+                f"`thumbnails` must have shape (N, {SIDE}, {SIDE}, 3), with an id a row; got "
                 f"{shape}, {len(self.image_ids)} image ids and {len(self.lesion_ids)} lesion ids. "
                 'Build them with `build_pixels(size_px=64, resize="squash")`.'
             )
@@ -100,7 +102,8 @@ def find_near_duplicates(
     """Return pairs across lesion ids at or above a certainty, the most certain first.
 
     other: a second gallery; then pairs lie across both, and ids are not compared. Each image is
-    held against its few likeliest partners only. progress: called with (done, all).
+    held against its few likeliest partners only, and against one of those with its very pixels.
+    progress: called with (done, all), first for choosing partners, then for aligning them.
     """
     greys = _greys(gallery)
     others = greys if other is None else _greys(other)
@@ -112,13 +115,17 @@ def find_near_duplicates(
         n_best=_N_BEST,
         progress=progress,
     )
-    judged = _judge(candidates, greys, others)
-    pairs = [
-        _pair(gallery, other or gallery, candidates, place, found)
-        for place, found in judged
-        if certainty_of(found) >= threshold
+    judged = _judge(candidates, greys, others, progress)
+    found = [
+        _pair(gallery, other or gallery, candidates, place, alignment)
+        for place, alignment in judged
+        if certainty_of(alignment) >= threshold
     ]
-    return tuple(sorted(pairs, key=lambda pair: (-pair.certainty, pair.image_id, pair.other_id)))
+    pairs = {(pair.row, pair.other_row): pair for pair in found}
+    pairs |= {(twin.row, twin.other_row): twin for twin in _twins(gallery, other)}
+    return tuple(
+        sorted(pairs.values(), key=lambda pair: (-pair.certainty, pair.image_id, pair.other_id))
+    )
 
 
 def certainty_of(found: Alignment) -> float:
@@ -145,7 +152,10 @@ def _greys(gallery: Gallery) -> NDArray[np.uint8]:
 
 
 def _judge(
-    candidates: Candidates, greys: NDArray[np.uint8], others: NDArray[np.uint8]
+    candidates: Candidates,
+    greys: NDArray[np.uint8],
+    others: NDArray[np.uint8],
+    progress: Progress | None,
 ) -> list[tuple[int, Alignment]]:
     """Align each candidate; they come sorted by their first image, whose levels are kept."""
     coarse = np.stack([coarse_contrast(grey) for grey in greys])
@@ -162,6 +172,8 @@ def _judge(
         start = zoom(1 / float(candidates.zoom[place]))
         found = approach(levels[view], moving[second], start=start)
         judged.append((place, align(_viewed(greys[first], view), others[second], found=found)))
+        if progress and place % _TOLD_EVERY == 0:
+            progress(place, len(candidates))
     return judged
 
 
@@ -175,10 +187,7 @@ def _pair(
     row, other_row = int(candidates.first[place]), int(candidates.second[place])
     evidence = _evidence(gallery, other, row, other_row)
     return Pair(
-        image_id=str(gallery.image_ids[row]),
-        other_id=str(other.image_ids[other_row]),
-        lesion_id=str(gallery.lesion_ids[row]),
-        other_lesion_id=str(other.lesion_ids[other_row]),
+        **_ids(gallery, other, row, other_row),
         evidence=evidence,
         certainty=certainty_of(found) if evidence == "same lesion" else 1.0,
         agreement=found.agreement,
@@ -187,6 +196,43 @@ def _pair(
         row=row,
         other_row=other_row,
     )
+
+
+def _ids(gallery: Gallery, other: Gallery, row: int, other_row: int) -> dict[str, str]:
+    return {
+        "image_id": str(gallery.image_ids[row]),
+        "other_id": str(other.image_ids[other_row]),
+        "lesion_id": str(gallery.lesion_ids[row]),
+        "other_lesion_id": str(other.lesion_ids[other_row]),
+    }
+
+
+def _twins(gallery: Gallery, other: Gallery | None) -> Iterator[Pair]:
+    """Yield files of the same bytes or pixels, blank ones too: each with one other lesion's."""
+    alike: dict[bytes, list[int]] = {}
+    for row, thumbnail in enumerate(gallery.thumbnails):
+        alike.setdefault(thumbnail.tobytes(), []).append(row)
+    for row, thumbnail in enumerate((other or gallery).thumbnails):
+        lesion = gallery.lesion_ids[row] if other is None else None
+        fits = (
+            partner
+            for partner in alike.get(thumbnail.tobytes(), [])
+            if other or (partner < row and gallery.lesion_ids[partner] != lesion)
+        )
+        if (partner := next(fits, None)) is None:
+            continue
+        evidence = _evidence(gallery, other or gallery, partner, row)
+        if evidence != "same lesion":
+            yield Pair(
+                **_ids(gallery, other or gallery, partner, row),
+                evidence=evidence,
+                certainty=1.0,
+                agreement=1.0,
+                view=0,
+                scale=1.0,
+                row=partner,
+                other_row=row,
+            )
 
 
 def _scale(found: Alignment) -> float:
@@ -202,11 +248,5 @@ def _evidence(gallery: Gallery, other: Gallery, row: int, other_row: int) -> Evi
     contents = gallery.read(row), other.read(other_row)
     if contents[0] == contents[1]:
         return "same bytes"
-    first, second = (_decoded(content) for content in contents)
+    first, second = (decode(content) for content in contents)
     return "same pixels" if np.array_equal(first, second) else "same lesion"
-
-
-def _decoded(content: bytes) -> NDArray[np.uint8]:
-    from moulage.data.images import decode
-
-    return decode(content)

@@ -79,8 +79,16 @@ def test_two_galleries_are_compared_whatever_their_ids(pictures: list[NDArray[np
     assert find_near_duplicates(second, first)[0].other_row == 3
 
 
+def test_blank_files_are_paired_once_though_nothing_can_be_aligned() -> None:
+    gallery = gallery_of([np.full((150, 200, 3), 200, np.uint8)] * 9)
+    pairs = find_near_duplicates(gallery)
+    assert [(pair.row, pair.other_row) for pair in pairs] == [(0, other) for other in range(1, 9)]
+    assert {(pair.evidence, pair.certainty) for pair in pairs} == {("same bytes", 1.0)}
+    assert find_near_duplicates(replace(gallery, read=None)) == ()
+
+
 def test_thumbnails_that_are_no_squares_are_refused() -> None:
-    with pytest.raises(ShapeError, match=r"shape \(N, H, W, 3\), squares"):
+    with pytest.raises(ShapeError, match=r"shape \(N, 64, 64, 3\)"):
         Gallery(
             thumbnails=np.zeros((1, 64, 48, 3), np.uint8),
             image_ids=np.array(["a"]),
