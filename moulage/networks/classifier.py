@@ -22,6 +22,7 @@ from moulage.networks.machine import spare_slow_gradients
 from moulage.networks.registry import Scaling, backbone_named
 from moulage.networks.stages import boundary_named, stages_of
 from moulage.seeding import seed_of
+from moulage.views import IDENTITY, N_VIEWS
 
 BatchNormPolicy = Literal["update", "fixed"]
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -46,7 +47,8 @@ class InputContract:
 class Recipe:
     """All that is needed to build a classifier's modules, weights aside.
 
-    members: of a committee. Its repr is part of digests, so later fields do not show in it.
+    members: of a committee. views: which of the eight an answer averages. The repr is part of
+    digests, so fields that older classifiers lack do not show in it.
     """
 
     backbone: str
@@ -55,6 +57,7 @@ class Recipe:
     dropout: float
     contract: InputContract
     members: tuple["Recipe", ...] = field(default=(), repr=False)
+    views: tuple[int, ...] = field(default=(IDENTITY,), repr=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Return nested plain values, for JSON."""
@@ -77,6 +80,7 @@ def recipe_from(fields: dict[str, Any]) -> Recipe:
             diagnoses=tuple(contract["diagnoses"]),
         ),
         members=tuple(recipe_from(member) for member in fields.get("members", ())),
+        views=tuple(fields.get("views", (IDENTITY,))),
     )
 
 
@@ -138,6 +142,11 @@ class Classifier(nn.Module):
         """Return logits (N, K) float32 at the natural prior."""
         return self.forward(maps, boundary) + self.prior_shift
 
+    def answer(self, images: Tensor) -> Tensor:
+        """Return logits (N, K) of images (N, 3, H, W), the mean over the recipe's views."""
+        turned = [self.logits(_turned(images, view)) for view in self.recipe.views]
+        return torch.stack(turned).mean(dim=0)
+
     def train_above(self, boundary: int, batchnorm: BatchNormPolicy) -> None:
         """Make what lies above a boundary trainable, and freeze the rest in evaluation mode.
 
@@ -186,8 +195,7 @@ class Classifier(nn.Module):
 
     def digest(self) -> str:
         """Return a function of the whole classifier: recipe and weights."""
-        recipes = (self.recipe, *self.recipe.members)
-        digest = hashlib.sha256("".join(map(repr, recipes)).encode())
+        digest = hashlib.sha256(_spelled(self.recipe).encode())
         _feed(digest, self.state_dict())
         return digest.hexdigest()[:32]
 
@@ -252,6 +260,18 @@ def as_numpy(tensor: Tensor) -> NDArray[Any]:
     tensor = tensor.detach().cpu()
     values = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
     return np.asarray(values.numpy())
+
+
+def _spelled(recipe: Recipe) -> str:
+    """Spell a recipe out for its digest; what older ones lack is said only where it differs."""
+    views = f" views {recipe.views}" if recipe.views != (IDENTITY,) else ""
+    return repr(recipe) + views + "".join(map(_spelled, recipe.members))
+
+
+def _turned(images: Tensor, view: int) -> Tensor:
+    """Turn and mirror images (N, C, H, W) as `views.apply_view` does pixels."""
+    turned = torch.rot90(images, k=view % 4, dims=(-2, -1))
+    return turned.flip(-1) if view >= N_VIEWS // 2 else turned
 
 
 def _freeze_statistics(module: nn.Module) -> None:

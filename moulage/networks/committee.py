@@ -37,7 +37,7 @@ class Committee(nn.Module):
         answers = []
         for member, temperature in zip(self.members, self.temperatures, strict=True):
             assert isinstance(member, Classifier)
-            logits = member.logits(images).float() / temperature.float()
+            logits = member.answer(images).float() / temperature.float()
             answers.append(torch.log_softmax(logits, dim=1))
         return torch.stack(answers).mean(dim=0)[:, :, None, None]
 

@@ -29,9 +29,7 @@ from moulage.runs.familiarity import read_familiarity
 from moulage.runs.folder import CATALOGUE, RunFolder
 from moulage.runs.material import Progress
 from moulage.runs.trust import read_trust
-from moulage.training.augmentation import Augmentation
-from moulage.training.batches import PixelSource
-from moulage.training.loop import logits_of
+from moulage.training.loop import answers_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -164,14 +162,7 @@ def _machine_of(run: RunFolder) -> Machine:
 
 
 def _logits(saved: Saved, pixels: NDArray[np.uint8], machine: Machine) -> NDArray[np.float32]:
-    source = PixelSource(
-        pixels=pixels,
-        image_ids=np.array([], dtype=str),
-        augmentation=Augmentation(),
-        device=machine.device,
-    )
-    classifier = saved.classifier.to(machine.device)
-    return logits_of(classifier, source, 0, np.arange(len(pixels)), machine=machine)
+    return answers_of(saved.classifier.to(machine.device), pixels, machine=machine)
 
 
 def _table(

@@ -101,6 +101,7 @@ def build(cell: Cell, material: Material) -> tuple[Classifier, WeightsFile | Non
             scaling=scaling,
             diagnoses=material.catalogue.codes,
         ),
+        views=tuple(range(experiment.views or 1)),
     )
     classifier = build_classifier(recipe, seed=cell.seed)
     if weights is not None:

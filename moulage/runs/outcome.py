@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from moulage.evaluation.calibration import fit_temperature
 from moulage.evaluation.decisions import Rule
@@ -29,7 +31,7 @@ from moulage.split import PARTS, Part
 from moulage.store import digest_of, write_json, write_text
 from moulage.training.batches import Source
 from moulage.training.checkpoint import State
-from moulage.training.loop import CHECKPOINT, Job, logits_of
+from moulage.training.loop import CHECKPOINT, Job, answers_of, logits_of
 from moulage.training.phases import Phase
 
 _RULES: tuple[Rule, ...] = ("natural", "balanced")
@@ -47,14 +49,7 @@ class PhaseEnd:
 
     def __call__(self, index: int, phase: Phase, state: State, source: Source) -> None:
         material = self.material
-        logits = logits_of(
-            self.classifier,
-            source,
-            self.classifier.boundary(phase.train_from),
-            material.rows,
-            machine=self.machine,
-            progress=lambda done, total: self.progress("predicting", done, total),
-        )
+        logits = self._logits(phase, source)
         predictions = Predictions(
             image_ids=material.split.image_ids,
             lesion_ids=material.split.lesion_ids,
@@ -68,6 +63,23 @@ class PhaseEnd:
         )
         run = folders.RunFolder(path=self.path)
         write_predictions(predictions, run.predictions_of(phase.name))
+
+    def _logits(self, phase: Phase, source: Source) -> NDArray[np.float32]:
+        """Answer from the phase's source, or from turned pixels where answers average views."""
+
+        def progress(done: int, total: int) -> None:
+            self.progress("predicting", done, total)
+
+        rows = self.material.rows
+        if len(self.classifier.recipe.views) > 1:
+            pixels = self.material.pixels.array
+            return answers_of(self.classifier, pixels, machine=self.machine, progress=progress)[
+                rows
+            ]
+        boundary = self.classifier.boundary(phase.train_from)
+        return logits_of(
+            self.classifier, source, boundary, rows, machine=self.machine, progress=progress
+        )
 
 
 def keep_outcome(

@@ -25,6 +25,7 @@ from torch import Tensor
 from moulage.errors import RunError
 from moulage.evaluation import confusion
 from moulage.evaluation.decisions import decide
+from moulage.networks.activations import pixels_to_images
 from moulage.networks.classifier import Classifier
 from moulage.networks.machine import Machine, private_memory_mib, return_freed_memory
 from moulage.seeding import seed_of
@@ -198,6 +199,25 @@ def logits_of(
             blocks.append(classifier.logits(maps, boundary).cpu())
         if progress is not None:
             progress(min(start + _EVALUATION_BATCH, len(rows)), len(rows))
+    return np.asarray(torch.cat(blocks).numpy())
+
+
+def answers_of(
+    classifier: Classifier,
+    pixels: NDArray[np.uint8],
+    *,
+    machine: Machine,
+    progress: Callable[[int, int], None] | None = None,
+) -> NDArray[np.float32]:
+    """Return logits (n, K) float32 of pixels (n, H, W, 3), averaged over the recipe's views."""
+    classifier.eval()
+    blocks = [torch.empty(0, len(classifier.recipe.contract.diagnoses))]
+    for start in range(0, len(pixels), _EVALUATION_BATCH):
+        images = pixels_to_images(pixels[start : start + _EVALUATION_BATCH], machine.device)
+        with torch.inference_mode(), machine.computing():
+            blocks.append(classifier.answer(images).cpu())
+        if progress is not None:
+            progress(min(start + _EVALUATION_BATCH, len(pixels)), len(pixels))
     return np.asarray(torch.cat(blocks).numpy())
 
 
