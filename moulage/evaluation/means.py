@@ -7,12 +7,15 @@ its standard error needs no bootstrap; the bounds are those of `intervals`.
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from moulage.evaluation.intervals import LEVEL, Interval, effective_size, student_bounds
 from moulage.evaluation.scales import SHARE, Bounds
+
+_TELLING = 10.0
 
 
 def mean_interval(
@@ -24,16 +27,21 @@ def mean_interval(
 ) -> Interval:
     """Return the mean with its interval; NaN without images.
 
-    A share of exactly 0 or 1 has Clopper's and Pearson's bounds, each lesion counted once, and
-    the standard error of a normal share with bounds as far apart.
+    A share that fewer than ten lesions carry, such as one wrong in a hundred, has Clopper's and
+    Pearson's bounds, each lesion counted once: Student's t of one lesion would say nothing. One of
+    exactly 0 or 1 has the standard error of a normal share with bounds as far apart.
     """
     exact = np.asarray(values, dtype=np.float64)
     if not len(exact):
         return undefined()
     slopes = (exact - exact.mean()) / len(exact)
-    return interval_of(
+    found = interval_of(
         float(exact.mean()), slopes, lesion_ids=lesion_ids, bounds=bounds, level=level
     )
+    if bounds != SHARE or found.n_effective >= _TELLING:
+        return found
+    low, high = binomial_bounds(found.value, len(np.unique(lesion_ids)), level=level)
+    return replace(found, low=low, high=high)
 
 
 def interval_of(

@@ -130,10 +130,10 @@ def gap(
 ) -> Gap | None:
     """Return the gap between best and worst; None unless two groups have the metric.
 
-    Groups in which few lesions carry the metric stand aside. The interval holds for the chosen
-    pair at `level`, though it was chosen among all.
+    Groups in which few lesions carry the metric stand aside, and what is not recorded. The
+    interval holds for the chosen pair at `level`, though it was chosen among all.
     """
-    large = [group for group in groups if group.carriers[metric] >= FEW]
+    large = [group for group in groups if group.name != MISSING and group.carriers[metric] >= FEW]
     if len(large) < 2:
         return None
     ordered = sorted(large, key=lambda group: group.metrics[metric].value, reverse=not is_loss)

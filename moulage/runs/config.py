@@ -191,6 +191,9 @@ class ExperimentConfig(_Model):
     split: Literal["grouped", "image", "leaky"] | None = Field(
         None, description="in place of the study's `split.kind`, to show what a leak is worth"
     )
+    views: Literal[8] | None = Field(
+        None, description="8: answers average all flips and quarter turns of an image"
+    )
     seeds: tuple[int, ...] = Field((0,), min_length=1, description="a run each")
 
     @field_validator("imbalance", mode="before")

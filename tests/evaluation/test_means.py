@@ -46,6 +46,13 @@ def test_nearly_equal_siblings_are_one_piece_of_evidence() -> None:
     assert (four.low, four.high) == pytest.approx((alone.low, alone.high))
 
 
+def test_one_wrong_in_a_hundred_has_exact_bounds() -> None:
+    hits = np.arange(100) > 0
+    found = mean_interval(hits, lesion_ids=np.arange(100).astype(str))
+    assert (found.low, found.high) == pytest.approx(binomial_bounds(0.99, 100))
+    assert found.low > 0.94
+
+
 def test_a_share_of_one_counts_lesions_once() -> None:
     found = mean_interval(np.ones(20), lesion_ids=np.arange(10).repeat(2).astype(str))
     assert (found.low, found.high) == binomial_bounds(1.0, 10)

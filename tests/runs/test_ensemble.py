@@ -18,7 +18,7 @@ from moulage.runs.schedule import Outcome, run_study
 
 from .conftest import FROZEN, TINY
 
-OTHER = {**TINY, "name": "other", "head": "pooled", "hidden": []}
+OTHER = {**TINY, "name": "other", "head": "pooled", "hidden": [], "views": 8}
 MACHINE = Machine(device="cpu", precision="float32", threads=1)
 
 
