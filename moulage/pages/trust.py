@@ -315,7 +315,23 @@ def _abstention_sentence(record: TrustRecord) -> str:
         f"{words.counted(found.n_images, 'test image')} are answered, "
         f"{_estimated(found.abstained.risk)} of them wrongly. The area under the curve is "
         f"{words.score(found.curve.area)}; with these errors it could not be below "
-        f"{words.score(found.curve.oracle)}."
+        f"{words.score(found.curve.oracle)}.{_least_helped(found)}"
+    )
+
+
+def _least_helped(found: Examination) -> str:
+    """Name the diagnosis that stays most often wrong although it is answered."""
+    risks = {
+        group.name: group.metrics["risk_answered"]
+        for group in found.abstained_by_diagnosis
+        if group.carriers["risk_answered"] >= FEW
+    }
+    if not risks:
+        return ""
+    worst = max(risks, key=lambda name: risks[name].value)
+    return (
+        " Confidence is not safety: of the answered images that are "
+        f"{worst}, {_estimated(risks[worst])} are still called something else."
     )
 
 
@@ -353,11 +369,12 @@ def _strangers(found: Strangers | None) -> str:
         )
     return (
         f"Of {words.counted(found.n_images, 'test image')} {_estimated(found.unfamiliar)} are "
-        f"stranger than 99 % of the images that training did not see but the run knows; 0.010 "
-        f"would be like those. Among the strangest tenth {_estimated(found.risk_strange)} are "
-        f"decided wrongly, among the rest {_estimated(found.risk_other)}. Unfamiliarity puts wrong "
-        f"decisions before right ones with an AUROC of {words.score(found.auroc_wrong)}, a low "
-        f"confidence with {words.score(found.auroc_unsure)}: it tells strangers, not hard lesions."
+        "stranger than all but 1 % of the held-out images that say what is usual (those would "
+        f"show 0.010). Among what is stranger than nine tenths of those "
+        f"{_estimated(found.risk_strange)} are decided wrongly, among the rest "
+        f"{_estimated(found.risk_other)}. Unfamiliarity puts wrong decisions before right ones "
+        f"with an AUROC of {words.score(found.auroc_wrong)}, a low confidence with "
+        f"{words.score(found.auroc_unsure)}: it tells strangers, not hard lesions."
     )
 
 
