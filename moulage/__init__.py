@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from moulage.actions import (
+        audit,
         compare,
         evaluate,
         explain,
@@ -30,6 +31,7 @@ _ROOMS = {
     "MoulageError": "errors",
     "Predictions": "predictions",
     "Split": "split",
+    "audit": "actions",
     "compare": "actions",
     "evaluate": "actions",
     "explain": "actions",
@@ -49,6 +51,7 @@ __all__ = [
     "MoulageError",
     "Predictions",
     "Split",
+    "audit",
     "compare",
     "evaluate",
     "explain",

@@ -14,13 +14,14 @@ Mask = NDArray[np.bool_]
 
 _BLACK, _WHITE = 14, 241  # grey levels that a bar does not leave
 _MOST_TRIMMED = 0.35  # of each side: beyond that it is the picture
+_MOST_UNEVEN = 2  # pixels between opposite bars: light that is blown out has only one side
 _DIM, _DARK = 0.55, 110.0  # a tube's inside: below this share of the median, and below this grey
 _MARGIN = 2  # pixels around the dark in which light still rises
 _MOST_DARK = 0.6  # of the area: beyond that it is the picture
 
 
 def trim_bars(grey: Greys) -> Greys:
-    """Cut black and white bars off all sides, and stretch what is left to the same size."""
+    """Cut pairs of black or white bars off, and stretch what is left to the same size."""
     rows, columns = _kept(grey.min(axis=1), grey.max(axis=1)), _kept(grey.min(0), grey.max(0))
     if rows == slice(0, grey.shape[0]) and columns == slice(0, grey.shape[1]):
         return grey
@@ -47,13 +48,14 @@ def lit(grey: Greys) -> Mask:
 
 
 def _kept(darkest: Greys, brightest: Greys) -> slice:
-    """Return the stretch of lines between the bars at both ends."""
-    is_bar = (brightest <= _BLACK) | (darkest >= _WHITE)
-    inside = np.flatnonzero(~is_bar)
+    """Return the stretch of lines between two bars, or all where there are none."""
+    n_lines = len(darkest)
+    inside = np.flatnonzero((brightest > _BLACK) & (darkest < _WHITE))
     if not len(inside):
-        return slice(0, len(is_bar))
+        return slice(0, n_lines)
     first, last = int(inside[0]), int(inside[-1]) + 1
-    most = _MOST_TRIMMED * len(is_bar)
-    if first > most or len(is_bar) - last > most:
-        return slice(0, len(is_bar))
+    bars = first, n_lines - last
+    is_framed = min(bars) > 0 and max(bars) <= _MOST_TRIMMED * n_lines
+    if not is_framed or abs(bars[0] - bars[1]) > _MOST_UNEVEN:
+        return slice(0, n_lines)
     return slice(first, last)

@@ -38,6 +38,12 @@ def test_bars_are_cut_off_and_nothing_else() -> None:
     assert (trim_bars(framed) == expected).all()
 
 
+def test_skin_that_is_blown_out_at_one_end_is_no_bar() -> None:
+    picture = skin()
+    picture[:12] = 255
+    assert trim_bars(picture) is picture
+
+
 def test_contrast_knows_neither_brightness_nor_gain() -> None:
     picture, everywhere = skin().astype(np.float32), np.ones((64, 64), np.bool_)
     plain = local_contrast(picture, everywhere, surround=13)

@@ -1,0 +1,60 @@
+"""What a study's cells share: splits in which merged lesions lie in one part."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from moulage.errors import DataError
+from moulage.runs.material import Material, prepare, read_images
+from moulage.runs.study import cells_of
+from moulage.split import write_split
+
+
+def material_of(study: Any) -> Material:
+    images = read_images(study, lambda what, done, total: None)
+    return prepare(cells_of(study)[0], images)
+
+
+@pytest.fixture
+def pair(casts: Path) -> tuple[str, str]:
+    """Return two nevi's images."""
+    table = pd.read_csv(casts / "HAM10000_metadata.csv").drop_duplicates("lesion_id")
+    one, other = table.loc[table["dx"] == "nv", "image_id"].iloc[[0, -1]]
+    return one, other
+
+
+@pytest.fixture
+def listed(pair: tuple[str, str], tmp_path: Path) -> str:
+    """Return a file that confirms them as one lesion."""
+    path = tmp_path / "pairs.csv"
+    path.write_text(f"image_id,other_id\n{pair[0]},{pair[1]}\n")
+    return str(path)
+
+
+@pytest.mark.parametrize("kind", ["grouped", "leaky", "image"])
+def test_a_study_ties_confirmed_pairs(
+    kind: str, casts: Path, study_of: Any, pair: tuple[str, str], listed: str
+) -> None:
+    plain = material_of(study_of(casts, split={"kind": kind}))
+    tied = material_of(study_of(casts, split={"kind": kind, "merge": listed}))
+    of_image = tied.catalogue.frame.set_index("image_id")["lesion_id"]
+    assert of_image[pair[0]] == of_image[pair[1]]
+    assert set(tied.split.lesion_ids) == set(of_image)
+    assert len(set(of_image)) == len(set(plain.catalogue.lesion_ids)) - 1
+    assert any("2 lesion ids show 1 lesion" in note for note in tied.notes)
+    assert tied.split.digest != plain.split.digest
+
+
+def test_a_split_file_may_call_merged_lesions_by_either_name(
+    casts: Path, study_of: Any, listed: str, tmp_path: Path
+) -> None:
+    tied = material_of(study_of(casts, split={"merge": listed}))
+    path = tmp_path / "split.csv"
+    write_split(tied.split, path)
+    split = {"kind": "file", "file": str(path)}
+    again = material_of(study_of(casts, split={**split, "merge": listed}))
+    assert again.split.digest == tied.split.digest
+    with pytest.raises(DataError, match="the lesion of the catalogue"):
+        material_of(study_of(casts, split=split))
