@@ -7,7 +7,7 @@ set costs little more than reading it.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +22,18 @@ from moulage.data.images import decode
 from moulage.data.pixels import Pixels, build_pixels
 from moulage.data.sources import Sources
 from moulage.errors import ImageError
-from moulage.networks.activations import activations_at
-from moulage.networks.machine import resolve_machine
-from moulage.networks.registry import backbone_named
-from moulage.networks.weights import local_weights
-from moulage.runs.features import open_source
 from moulage.runs.material import Progress
+from moulage.runs.review import review_catalogue
 from moulage.seeding import generator
 from moulage.split import Split
 from moulage.splits.fromfile import split_from_file
 from moulage.splits.merging import find_merger
-from moulage.survey import appearance, associations, exploration, faults, groups, labels, telltales
+from moulage.survey import appearance, associations, exploration, faults, groups, telltales
 from moulage.survey.associations import Crosstab, Spread
 from moulage.survey.duplicates import SIDE, Gallery, Pair, find_near_duplicates
 from moulage.survey.files import examine_files
-from moulage.survey.record import Survey
+from moulage.survey.labels import Review
+from moulage.survey.record import Description, Sight, Survey
 from moulage.survey.telltales import Column, Kind
 
 SIZE_PX = 128
@@ -45,7 +42,6 @@ THUMBNAIL = (125, 100)
 N_SAMPLES = 5
 MOST_SUSPECTS, MOST_FAULTS, MOST_PAIRS = 20, 12, 20
 _WORDS = ("sex", "localization", "dx_type")
-_JUDGE = "mobilenetv2_100"
 _METADATA: Kind = "metadata"
 _FILE: Kind = "file"
 _BORDER: Kind = "border"
@@ -65,7 +61,56 @@ def survey_dataset(
     """
     dataset = open_dataset(path, **layout)
     catalogue = dataset.catalogue
-    audit = groups.audit_split(_read_split(split, dataset)) if split else None
+    held = groups.audit_split(_read_split(split, dataset)) if split else None
+    found = _look(catalogue, progress)
+    review, not_reviewed = review_catalogue(found.read, found.pixels, progress=progress)
+    survey = Survey(
+        catalogue=catalogue,
+        kind=dataset.kind,
+        notes=dataset.notes,
+        described=_describe(found),
+        seen=_see(found, seed=seed),
+        leakage=groups.image_split_leakage(catalogue),
+        split=held,
+        pairs=_pairs(catalogue, progress),
+        telltales=_telltales(found),
+        pure_levels=telltales.find_pure_levels(
+            _words(catalogue),
+            labels=catalogue.labels,
+            lesion_ids=catalogue.lesion_ids,
+            diagnoses=catalogue.codes,
+        ),
+        review=_in_rows(review, found.pixels.rows),
+        not_reviewed=not_reviewed,
+        faults=faults.find_faults(
+            files=found.files,
+            looks=found.looks,
+            looked_at=found.pixels.rows,
+            unreadable={fault.row: fault.cause for fault in found.pixels.skipped},
+            image_ids=catalogue.image_ids,
+        ),
+    )
+    return replace(survey, thumbnails=_thumbnails(catalogue, _shown(survey)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Look:
+    """files: a row an image of the catalogue. read, looks: of those that could be decoded."""
+
+    catalogue: Catalogue
+    read: Catalogue
+    pixels: Pixels
+    files: pd.DataFrame
+    looks: pd.DataFrame
+
+    @property
+    def files_read(self) -> pd.DataFrame:
+        """The files that could be decoded."""
+        return self.files.iloc[self.pixels.rows]
+
+
+def _look(catalogue: Catalogue, progress: Progress) -> _Look:
+    """Read every file and measure every image that can be decoded."""
     files = examine_files(
         catalogue.frame["path"].tolist(),
         root=catalogue.root,
@@ -78,53 +123,42 @@ def survey_dataset(
         unreadable="skip",
         progress=_named("decoding images", progress),
     )
-    read = catalogue.take(pixels.rows)
-    looks = appearance.measure_pixels(pixels.array, progress=_named("measuring", progress))
-    review, not_reviewed = _review(read, pixels, progress)
-    crosstabs, age_spread = _associations(catalogue)
-    found = Survey(
+    return _Look(
         catalogue=catalogue,
-        kind=dataset.kind,
-        notes=dataset.notes,
-        n_read=len(read),
+        read=catalogue.take(pixels.rows),
+        pixels=pixels,
+        files=files,
+        looks=appearance.measure_pixels(pixels.array, progress=_named("measuring", progress)),
+    )
+
+
+def _describe(found: _Look) -> Description:
+    catalogue = found.catalogue
+    crosstabs, age_spread = _associations(catalogue)
+    return Description(
         balance=exploration.balance_of(catalogue),
         ages=exploration.ages_of(catalogue.frame),
         distributions={
-            name: exploration.distribution_of(catalogue.frame, name)
-            for name in _WORDS
-            if catalogue.frame[name].notna().any()
+            name: exploration.distribution_of(catalogue.frame, name) for name in _words(catalogue)
         },
-        summaries=exploration.summarise(_numbers(catalogue, files, looks)),
+        summaries=exploration.summarise(_numbers(catalogue, found.files, found.looks)),
         crosstabs=crosstabs,
         age_spread=age_spread,
-        looks=_looks(read, looks, files.iloc[pixels.rows]),
-        colours=_colours(read, looks),
-        outliers=tuple(
-            replace(outlier, row=int(pixels.rows[outlier.row]))
-            for outlier in appearance.find_outliers(looks)
-        ),
-        leakage=groups.image_split_leakage(catalogue),
-        split=audit,
-        pairs=_pairs(catalogue, progress),
-        telltales=_telltales(read, files.iloc[pixels.rows], looks),
-        pure_levels=telltales.find_pure_levels(
-            _words(catalogue),
-            labels=catalogue.labels,
-            lesion_ids=catalogue.lesion_ids,
-            diagnoses=catalogue.codes,
-        ),
-        review=review,
-        not_reviewed=not_reviewed,
-        faults=faults.find_faults(
-            files=files,
-            looks=looks,
-            looked_at=pixels.rows,
-            unreadable={fault.row: fault.cause for fault in pixels.skipped},
-            image_ids=catalogue.image_ids,
-        ),
-        samples=_samples(read, pixels.rows, seed=seed),
     )
-    return replace(found, thumbnails=_thumbnails(catalogue, _shown(found)))
+
+
+def _see(found: _Look, *, seed: int) -> Sight:
+    rows = found.pixels.rows
+    return Sight(
+        n_images=len(found.read),
+        looks=_looks(found.read, found.looks, found.files_read),
+        colours=_colours(found.read, found.looks),
+        outliers=tuple(
+            replace(outlier, row=int(rows[outlier.row]))
+            for outlier in appearance.find_outliers(found.looks)
+        ),
+        samples=_samples(found.read, rows, seed=seed),
+    )
 
 
 def _read_split(path: Path, dataset: Dataset) -> Split:
@@ -134,47 +168,10 @@ def _read_split(path: Path, dataset: Dataset) -> Split:
     return split_from_file(path, catalogue=renamed, names=merger.names)
 
 
-def _review(
-    read: Catalogue, pixels: Pixels, progress: Progress
-) -> tuple[labels.Review | None, str]:
-    """Judge labels by activations, or say why that cannot be done."""
-    sizes = np.bincount(
-        read.labels[associations.first_of_each(read.lesion_ids)], minlength=len(read.codes)
-    )
-    if (sizes >= labels.FEWEST).sum() < 2:
-        return None, f"fewer than two diagnoses have {labels.FEWEST} lesions"
-    has_imagenet = local_weights(backbone_named(_JUDGE)) is not None
-    classifier = open_source(
-        _JUDGE if has_imagenet else "starter", read, weights=None, size_px=SIZE_PX
-    )
-    machine = resolve_machine()
-    activations = activations_at(
-        classifier.to(machine.device),
-        classifier.boundary("head"),
-        pixels=pixels.array,
-        pixels_key=pixels.key,
-        machine=machine,
-        progress=_named("activations", progress),
-    )
-    found = labels.out_of_fold(
-        activations.pooled(),
-        labels=read.labels,
-        folds=telltales.grouped_folds(lesion_ids=read.lesion_ids, labels=read.labels),
-        n_classes=len(read.codes),
-        progress=_named("judging labels", progress),
-    )
-    review = labels.review_labels(
-        found,
-        labels=read.labels,
-        lesion_ids=read.lesion_ids,
-        diagnoses=read.codes,
-        judge="MobileNetV2 with ImageNet weights" if has_imagenet else "the starter backbone",
-    )
-    return _in_rows(review, pixels.rows), ""
-
-
-def _in_rows(review: labels.Review, rows: NDArray[np.int64]) -> labels.Review:
+def _in_rows(review: Review | None, rows: NDArray[np.int64]) -> Review | None:
     """Number the images of suspects as the whole catalogue does."""
+    if review is None:
+        return None
     suspects = tuple(
         replace(suspect, rows=tuple(int(rows[row]) for row in suspect.rows))
         for suspect in review.suspects
@@ -184,6 +181,8 @@ def _in_rows(review: labels.Review, rows: NDArray[np.int64]) -> labels.Review:
 
 def _pairs(catalogue: Catalogue, progress: Progress) -> tuple[Pair, ...]:
     """Look for near-duplicates, and number them as the whole catalogue does."""
+    if len(np.unique(catalogue.lesion_ids)) < 2:
+        return ()
     small = build_pixels(
         catalogue,
         size_px=SIDE,
@@ -288,10 +287,9 @@ def _words(catalogue: Catalogue) -> dict[str, NDArray[np.str_]]:
     }
 
 
-def _telltales(
-    read: Catalogue, files: pd.DataFrame, looks: pd.DataFrame
-) -> tuple[telltales.Telltale, ...]:
+def _telltales(found: _Look) -> tuple[telltales.Telltale, ...]:
     """Let metadata, facts about files and borders each predict the diagnosis alone."""
+    read, files, looks = found.read, found.files_read, found.looks
     if len(np.unique(read.labels)) < 2 or len(np.unique(read.lesion_ids)) < 2:
         return ()
     sides = files["width"].astype(str) + " × " + files["height"].astype(str)
@@ -338,19 +336,18 @@ def _samples(read: Catalogue, rows: NDArray[np.int64], *, seed: int) -> dict[str
     drawn: dict[str, tuple[int, ...]] = {}
     for label, code in enumerate(read.codes):
         ours = np.flatnonzero(read.labels == label)
-        firsts = np.intersect1d(ours, once)
-        pool = firsts if len(firsts) >= N_SAMPLES else ours
         rng = generator("samples", seed, code)
-        chosen = rng.permutation(len(pool))[:N_SAMPLES]
-        drawn[code] = tuple(int(rows[row]) for row in np.sort(pool[chosen]))
+        firsts, others = np.intersect1d(ours, once), np.setdiff1d(ours, once)
+        chosen = np.concatenate([rng.permutation(firsts), rng.permutation(others)])[:N_SAMPLES]
+        drawn[code] = tuple(int(rows[row]) for row in np.sort(chosen))
     return drawn
 
 
 def _shown(survey: Survey) -> list[int]:
     suspects = survey.review.suspects[:MOST_SUSPECTS] if survey.review else ()
     shown = [
-        *(row for rows in survey.samples.values() for row in rows),
-        *(outlier.row for outlier in survey.outliers),
+        *(row for rows in survey.seen.samples.values() for row in rows),
+        *(outlier.row for outlier in survey.seen.outliers),
         *(suspect.rows[0] for suspect in suspects),
         *(fault.row for fault in survey.faults[:MOST_FAULTS]),
         *(row for pair in survey.pairs[:MOST_PAIRS] for row in (pair.row, pair.other_row)),

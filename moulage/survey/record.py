@@ -22,32 +22,50 @@ from moulage.survey.telltales import PureLevel, Telltale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Survey:
-    """What one data set is.
+class Description:
+    """What the tables say: counts, numbers, and what goes together.
 
-    kind: its layout. notes: what was filled in or left out while reading. n_read: images that
-    could be decoded; what looks at pixels speaks of these. distributions: of the metadata's
-    columns that hold anything. looks: measures by diagnosis. colours: mean (red, green, blue) of
-    each diagnosis. pairs: near-duplicates under different lesion ids, rows of
-    the catalogue. review: None where labels could not
-    be judged, and `not_reviewed` says why. split: None where none was given.
-    samples: rows by diagnosis. thumbnails: row → (100, 125, 3) uint8, RGB, of all rows that a
-    page shows.
+    distributions: of the metadata's columns that hold anything. age_spread: None without ages.
     """
 
-    catalogue: Catalogue
-    kind: str
-    notes: tuple[str, ...]
-    n_read: int
     balance: Balance
     ages: Ages
     distributions: Mapping[str, Distribution]
     summaries: tuple[Summary, ...]
     crosstabs: tuple[Crosstab, ...]
     age_spread: Spread | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sight:
+    """What the pixels say, of the n_images that could be decoded.
+
+    looks: measures by diagnosis. colours: mean (red, green, blue) of each diagnosis. samples:
+    rows by diagnosis. Rows are the catalogue's.
+    """
+
+    n_images: int
     looks: tuple[Spread, ...]
     colours: Mapping[str, tuple[float, float, float]]
     outliers: tuple[Outlier, ...]
+    samples: Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Survey:
+    """What one data set is, and what may leak or be wrong in it. Rows are the catalogue's.
+
+    kind: its layout. notes: what was filled in or left out while reading. split: None where none
+    was given. pairs: near-duplicates under different lesion ids. review: None where labels could
+    not be judged, and `not_reviewed` says why. thumbnails: row → (100, 125, 3) uint8, RGB, of all
+    rows that a page shows.
+    """
+
+    catalogue: Catalogue
+    kind: str
+    notes: tuple[str, ...]
+    described: Description
+    seen: Sight
     leakage: Leakage | None
     split: SplitAudit | None
     pairs: tuple[Pair, ...]
@@ -56,5 +74,4 @@ class Survey:
     review: Review | None
     not_reviewed: str
     faults: tuple[Fault, ...]
-    samples: Mapping[str, tuple[int, ...]]
     thumbnails: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict)

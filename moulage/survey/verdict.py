@@ -61,7 +61,7 @@ def _file_findings(survey: Survey) -> Iterator[Line]:
 
 
 def _diagnosis_findings(survey: Survey) -> Iterator[Line]:
-    levels = survey.balance.diagnoses.levels
+    levels = survey.described.balance.diagnoses.levels
     if len(levels) < 2:
         yield Line(
             level="stop",
@@ -72,10 +72,10 @@ def _diagnosis_findings(survey: Survey) -> Iterator[Line]:
         return
     least = min(levels, key=lambda level: level.n_images)
     most = max(levels, key=lambda level: level.n_images)
-    said = f"{most.name} has {survey.balance.ratio:.0f} images for each of {least.name}"
-    if survey.balance.ratio >= UNEQUAL:
+    said = f"{most.name} has {survey.described.balance.ratio:.0f} images for each of {least.name}"
+    if survey.described.balance.ratio >= UNEQUAL:
         said += ": name the decision rule of every accuracy"
-    level: Level = "look" if survey.balance.ratio >= UNEQUAL else "ok"
+    level: Level = "look" if survey.described.balance.ratio >= UNEQUAL else "ok"
     yield Line(level=level, subject="diagnoses", sentence=f"{said}.")
 
 
@@ -92,7 +92,7 @@ def _group_findings(survey: Survey) -> Iterator[Line]:
             )
         else:
             yield _ok("split", "No lesion of the given split stands in two parts.")
-    if not survey.balance.n_with_several:
+    if not survey.described.balance.n_with_several:
         yield Line(
             level="look",
             subject="groups",
@@ -103,9 +103,9 @@ def _group_findings(survey: Survey) -> Iterator[Line]:
         yield Line(
             level="look",
             subject="groups",
-            sentence=f"{_counted(survey.balance.n_with_several, 'lesion')} with several "
-            f"photographs: a split of single images would leak {survey.leakage.share:.0%} of its "
-            "test images. Split by lesion.",
+            sentence=f"{_counted(survey.described.balance.n_with_several, 'lesion')} with several "
+            "photographs: a split of single images would leak "
+            f"{100 * survey.leakage.share:.0f} % of its test images. Split by lesion.",
         )
 
 
