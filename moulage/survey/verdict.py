@@ -120,7 +120,7 @@ def _duplicate_findings(survey: Survey) -> Iterator[Line]:
         level="stop" if is_exact else "look",
         subject="duplicates",
         sentence=f"{_counted(len(survey.pairs), 'pair')} of images under different lesion ids "
-        f"may show one lesion ({said}): look at them, and keep them together.",
+        f"may show one lesion ({said}): look at them, then `moulage split --merge`.",
     )
 
 
