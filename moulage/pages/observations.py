@@ -211,7 +211,8 @@ def pairs(shown: Sequence[Pair]) -> str:
     return (
         f"{words.counted(len(shown), 'pair')} of images, {words.count(n_images)} images in all, "
         "carry different lesion ids and may show one lesion, the most certain first; "
-        "near_duplicates.csv has them all. Confirm by eye: `moulage split --merge` then keeps them together."
+        "near_duplicates.csv has them all. Confirm by eye: `moulage split --merge` then keeps "
+        "them together."
     )
 
 
