@@ -23,11 +23,25 @@ def silently(what: str, done: int, total: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def of_casts(casts: Path, own_cache: Path) -> Survey:
+def out(casts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of one survey of all casts, with a split that tears one lesion apart."""
+    folder = tmp_path_factory.mktemp("surveyed")
+    actions.make_split(casts, out=folder / "split.csv")
+    leaky = pd.read_csv(folder / "split.csv")
+    several = leaky["lesion_id"].value_counts().index[0]
+    rows = leaky.index[leaky["lesion_id"] == several]
+    leaky.loc[rows, "part"] = "train"
+    leaky.loc[rows[0], "part"] = "test"
+    leaky.to_csv(folder / "split.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def of_casts(casts: Path, own_cache: Path, out: Path) -> Survey:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MOULAGE_CACHE", str(own_cache))
         patch.delenv("MOULAGE_WEIGHTS", raising=False)
-        return survey_dataset(casts, progress=silently)
+        return actions.survey(casts, out=out, split=out / "split.csv")[0]
 
 
 @pytest.fixture
@@ -91,8 +105,8 @@ def test_samples_are_five_a_diagnosis_of_different_lesions(of_casts: Survey) -> 
         assert all(of_casts.thumbnails[row].shape == (100, 125, 3) for row in rows)
 
 
-def test_the_page_is_one_file_whose_figures_say_what_they_show(of_casts: Survey) -> None:
-    page = survey_page(of_casts, verdict_of(of_casts))
+def test_the_page_is_one_file_whose_figures_say_what_they_show(of_casts: Survey, out: Path) -> None:
+    page = (out / "survey.html").read_text()
     assert not re.search(r"(?:src|href)=\"(?!data:|#)", page)
     labels = re.findall(r"<svg [^>]*aria-label=\"([^\"]+)\"", page)
     assert len(labels) >= 10
@@ -106,29 +120,24 @@ def test_the_page_is_one_file_whose_figures_say_what_they_show(of_casts: Survey)
 def test_casts_are_warned_of_what_they_hold(of_casts: Survey) -> None:
     lines = lines_of(of_casts)
     assert lines["files"] == {"look"}  # of 64 × 48 pixels: tiny
-    assert "look" in lines["groups"]
-    assert "stop" not in {level for levels in lines.values() for level in levels}
+    assert lines["groups"] == {"look"}
+    assert {subject for subject, levels in lines.items() if "stop" in levels} == {"split"}
     (after,) = [one for one in of_casts.telltales if one.known_after]
     assert after.name == "dx_type"
 
 
-def test_a_survey_writes_its_page_and_its_pairs(casts: Path, tmp_path: Path) -> None:
-    split = tmp_path / "split.csv"
-    made = actions.make_split(casts, out=split)
-    leaky = pd.read_csv(split)
-    several = leaky["lesion_id"].value_counts().index[0]
-    leaky.loc[leaky.index[leaky["lesion_id"] == several][0], "part"] = "test"
-    leaky.loc[leaky.index[leaky["lesion_id"] == several][1], "part"] = "train"
-    leaky.to_csv(split, index=False)
-    found, lines = actions.survey(casts, out=tmp_path / "out", split=split)
-    assert found.split is not None
-    assert found.split.lesions == (several,)
-    assert found.split.digest != made.digest
-    assert lines[0].level == "stop"
-    assert several in lines[0].sentence
-    assert (tmp_path / "out" / "survey.html").is_file()
-    pairs = pd.read_csv(tmp_path / "out" / "near_duplicates.csv")
+def test_a_lesion_in_two_parts_is_named_first_and_pairs_are_written(
+    of_casts: Survey, out: Path
+) -> None:
+    split = pd.read_csv(out / "split.csv")
+    parts = split.groupby("lesion_id")["part"].nunique()
+    assert of_casts.split is not None
+    assert of_casts.split.lesions == tuple(parts.index[parts > 1])
+    assert of_casts.split.n_leaked == 1
+    assert of_casts.split.lesions[0] in verdict_of(of_casts)[0].sentence
+    pairs = pd.read_csv(out / "near_duplicates.csv")
     assert {"image_id", "other_id", "certainty"} <= set(pairs.columns)
+    assert len(pairs) == len(of_casts.pairs)
 
 
 def test_one_image_gives_a_page_and_a_clear_stop(folder_of: Any) -> None:
