@@ -120,7 +120,9 @@ def compare(
 ) -> Path:
     """Write `comparison.csv`, `comparison.json` and the page of a study's finished runs."""
     from moulage.dossier import study_record
+    from moulage.pages.account import account_of
     from moulage.pages.comparison import comparison_table
+    from moulage.pages.standing import standing_of
     from moulage.pages.study import study_page
 
     folder = Path(study)
@@ -128,8 +130,9 @@ def compare(
     record = study_record(finished, name=folder.name, description=description, not_run=not_run)
     table = comparison_table(record)
     store.write_text(folder / f"{COMPARISON}.csv", table.to_csv(index=False, lineterminator="\n"))
-    store.write_text(folder / f"{COMPARISON}.json", table.to_json(orient="records", indent=2))
-    store.write_text(folder / COMPARISON_PAGE, study_page(record))
+    standing = standing_of(record)
+    store.write_json(folder / f"{COMPARISON}.json", account_of(record, standing))
+    store.write_text(folder / COMPARISON_PAGE, study_page(record, standing))
     return folder / COMPARISON_PAGE
 
 

@@ -5,8 +5,6 @@ Knows nothing of networks or HTML: it reads what a run kept, and puts it into wo
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,16 +15,16 @@ from moulage.catalogue import Catalogue, read_catalogue
 from moulage.data.images import decode_square
 from moulage.data.sources import Sources
 from moulage.errors import DataError, ImageError
-from moulage.evaluation.comparison import Contender, Difference, compare, correct_family
-from moulage.evaluation.decisions import Rule
 from moulage.evaluation.examination import examine
+from moulage.evaluation.metrics import OVERALL
 from moulage.evaluation.trust import Asked
 from moulage.pages.answers import AnswersRecord
 from moulage.pages.card import CardRecord
-from moulage.pages.comparison import baselines_of, experiments_of
+from moulage.pages.comparison import baselines_of
 from moulage.pages.mistakes import worst_mistakes
 from moulage.pages.records import (
-    ComparisonRow,
+    Answered,
+    Certainty,
     ExperimentRecord,
     InputRecord,
     MachineRecord,
@@ -44,7 +42,6 @@ from moulage.runs.baselines import read_baselines
 from moulage.runs.folder import RunFolder
 from moulage.runs.study import split_name
 from moulage.runs.trust import keep_trust, read_trust
-from moulage.seeding import generator
 from moulage.split import Split, read_split
 
 if TYPE_CHECKING:
@@ -55,7 +52,6 @@ _LICENCES = {
     "casts": "Synthetic: drawn by moulage from a seed; no patient, no photograph.",
     "isic": "See the ISIC archive's terms for each image.",
 }
-_COMPARED: dict[str, Rule] = {"accuracy": "natural", "balanced_accuracy": "balanced"}
 _NO_LICENCE = "Its licence is not recorded here."
 _THUMBNAIL_PX = 160
 
@@ -91,6 +87,8 @@ def run_record(run: RunFolder) -> RunRecord:
         baselines=_baselines(run, study, split),
         thumbnails=_thumbnails(catalogue, predictions.of("test")),
         notes=tuple(about["notes"]),
+        first_end=_first_end(run, study["experiment"][0]["phases"]),
+        certainty=_certainty(metrics.get("certainty")),
     )
 
 
@@ -139,7 +137,7 @@ def _strangeness(run: RunFolder) -> dict[str, float]:
     file = run.path / folders.UNFAMILIARITY
     if not file.is_file():
         return {}
-    table = pd.read_csv(file, dtype={"image_id": str})
+    table = pd.read_csv(file, dtype=str, na_filter=False)
     return dict(zip(table["image_id"], table["unfamiliarity"].astype(float), strict=True))
 
 
@@ -164,62 +162,57 @@ def study_record(
 ) -> StudyRecord:
     """Open the finished runs of one study."""
     records = tuple(run_record(run) for run in runs)
-    study = StudyRecord(
+    return StudyRecord(
         name=name,
         description=description,
         runs=records,
         not_run=tuple(NotRun(name=cell, reason=reason) for cell, reason in not_run),
         baselines=baselines_of(records),
     )
-    return replace(study, comparisons=_comparisons(experiments_of(study)))
 
 
-def _comparisons(experiments: Mapping[str, Sequence[RunRecord]]) -> tuple[ComparisonRow, ...]:
-    """Hold each pair of experiments against each other, a family of tests a metric."""
-    rows: list[ComparisonRow] = []
-    for metric, rule in _COMPARED.items():
-        family = [
-            difference
-            for one, other in combinations(experiments.values(), 2)
-            for difference in _difference(one, other, metric=metric, rule=rule)
-        ]
-        rows += [_comparison_row(difference, rule) for difference in correct_family(family)]
-    return tuple(rows)
+def _first_end(run: RunFolder, phases: Sequence[Mapping[str, Any]]) -> Predictions | None:
+    """Return what the first phase ended with, where others came after it."""
+    path = run.predictions_of(phases[0]["name"])
+    return read_predictions(path) if len(phases) > 1 and path.is_file() else None
 
 
-def _difference(
-    one: Sequence[RunRecord], other: Sequence[RunRecord], *, metric: str, rule: Rule
-) -> tuple[Difference, ...]:
-    """Compare what both ran on the same splits, seed by seed; nothing where they share none."""
-    theirs = {_place(run): run for run in other}
-    pairs = [(run, theirs[_place(run)]) for run in one if _place(run) in theirs]
-    if not pairs or not all(run.split.has("test") for run, _ in pairs):
-        return ()
-    contenders = [
-        Contender(
-            name=runs[0].experiment.name,
-            runs=tuple(run.predictions.of("test") for run in runs),
-            rule=rule,
-        )
-        for runs in zip(*pairs, strict=True)
-    ]
-    return compare(*contenders, rng=generator("comparison", metric), metrics=(metric,))
+def _certainty(found: Mapping[str, Any] | None) -> Certainty | None:
+    """Open what a run says of its test scores; nothing of runs that did not measure it."""
+    if not found:
+        return None
+    return Certainty(
+        intervals={
+            rule: {name: (_number(ends[0]), _number(ends[1])) for name, ends in each.items()}
+            for rule, each in found["intervals"].items()
+        },
+        by_lesion={
+            rule: {name: _number(each[name]) for name in OVERALL}
+            for rule, each in (found["by_lesion"] or {}).items()
+        },
+        asked=tuple(
+            _asked(question, unit, name, point)
+            for question, units in found["questions"].items()
+            for unit, said in (("image", units["by_image"]), ("lesion", units["by_lesion"]))
+            for name, point in (said or {}).items()
+            if isinstance(point, Mapping)
+        ),
+        thresholds_from=found["thresholds_from"],
+    )
 
 
-def _place(run: RunRecord) -> tuple[str, int]:
-    return run.split.digest, run.experiment.seed
-
-
-def _comparison_row(difference: Difference, rule: Rule) -> ComparisonRow:
-    return ComparisonRow(
-        first=difference.first,
-        second=difference.second,
-        metric=f"{difference.metric.replace('_', ' ')} ({rule} rule)",
-        difference=difference.interval.value,
-        low=difference.interval.low,
-        high=difference.interval.high,
-        p_value=difference.p_family,
-        verdict=difference.verdict,
+def _asked(question: str, unit: str, name: str, point: Mapping[str, Any]) -> Answered:
+    low, high = point["interval"]
+    return Answered(
+        question=question,
+        unit=unit,
+        answer=name,
+        value=_number(point["value"]),
+        low=_number(low),
+        high=_number(high),
+        other=_number(point["other"]),
+        threshold=_number(point["threshold"]),
+        n=point["n"],
     )
 
 

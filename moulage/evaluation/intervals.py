@@ -81,6 +81,23 @@ def difference_intervals(drawn: Drawn, *, level: float = LEVEL) -> dict[str, Int
     }
 
 
+def unpaired_difference(one: Interval, other: Interval, *, level: float = LEVEL) -> Interval:
+    """Return one minus the other, measured on test parts that differ [satterthwaite1946].
+
+    Lesions that stand in both parts make the true error smaller, hence this interval too wide
+    rather than too narrow.
+    """
+    value = one.value - other.value
+    squares = [interval.standard_error**2 for interval in (one, other)]
+    error = math.sqrt(sum(squares))
+    spread = sum(s**2 / i.n_effective for s, i in zip(squares, (one, other), strict=True) if s)
+    n_effective = error**4 / spread if spread else math.nan
+    low, high = student_bounds(
+        value, error, n_effective=n_effective, bounds=DIFFERENCE, level=level
+    )
+    return Interval(value=value, low=low, high=high, standard_error=error, n_effective=n_effective)
+
+
 def student_interval(drawn: Drawn, name: str, *, bounds: Bounds, level: float) -> Interval:
     """Return Student's t interval on the scale of `bounds`."""
     if not 0 < level < 1:
@@ -109,7 +126,7 @@ def student_interval(drawn: Drawn, name: str, *, bounds: Bounds, level: float) -
 def exact_bounds(share: float, *, n_lesions: float, level: float = LEVEL) -> tuple[float, float]:
     """Return the binomial bounds of a share of 0 or 1 [clopper1934].
 
-    With every lesion right it may still be that one in so many is not: of 100, one in 27.
+    With every lesion right it may still be that one in so many is not: of 100, one in 28.
 
     >>> low, high = exact_bounds(1.0, n_lesions=100)
     >>> round(1 / (1 - low)), high

@@ -6,6 +6,7 @@ Why: photographs of one lesion are alike, so drawing images again would count th
 evidence. A replicate is a weighting of the lesions, measured like any other weighting.
 """
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
@@ -24,6 +25,7 @@ from moulage.evaluation.metrics import (
     weighted_metrics,
     weighted_rankings,
 )
+from moulage.evaluation.undefined import ratio
 from moulage.predictions import Predictions
 
 _CHUNK = 64  # replicates measured together: as many as fit the processor's cache
@@ -64,8 +66,8 @@ class Drawn:
     n_counted: Mapping[str, float] = field(default_factory=dict)
 
     def minus(self, other: Self) -> "Drawn":
-        """Return the differences; both must have been drawn with the same weights."""
-        names = tuple(self.values)
+        """Return the differences in what both have, drawn with the same weights."""
+        names = [name for name in self.values if name in other.values]
         return Drawn(
             values={name: self.values[name] - other.values[name] for name in names},
             replicates={name: self.replicates[name] - other.replicates[name] for name in names},
@@ -163,6 +165,28 @@ def lesion_sums(
     sums = np.zeros((n_lesions, of_images.shape[1]))
     np.add.at(sums, of_image, of_images)
     return sums
+
+
+def draw_share(
+    *,
+    hits: NDArray[np.bool_],
+    counted: NDArray[np.bool_],
+    of_image: NDArray[np.int64],
+    weights: NDArray[np.float64],
+) -> Drawn:
+    """Draw the share of the counted images `(N,)` that are hits, under the name "share"."""
+    n_lesions = len(weights)
+    found, asked = (
+        np.bincount(of_image, weights=chosen, minlength=n_lesions)
+        for chosen in (hits & counted, counted)
+    )
+    value = float(found.sum() / asked.sum()) if asked.any() else math.nan
+    return Drawn(
+        values={"share": value},
+        replicates={"share": ratio(found @ weights, asked @ weights)},
+        influences={"share": (found - value * asked) / max(asked.sum(), 1)},
+        n_counted={"share": float(asked.sum() ** 2 / max((asked**2).sum(), 1))},
+    )
 
 
 def counted_lesions(runs: Sequence[Scored], *, lesions: Lesions) -> dict[str, float]:

@@ -25,10 +25,12 @@ from moulage.evaluation.intervals import N_REPLICATES
 from moulage.evaluation.metrics import OVERALL, Scored, is_ranked
 from moulage.evaluation.permutation import draw_swaps, p_value, permuted_differences
 from moulage.evaluation.resampling import Drawn, Lesions, draw_lesions, resample
+from moulage.evaluation.roc import Curve, roc_curve
 from moulage.evaluation.spread import Spread, spreads
 from moulage.predictions import Predictions
 
 Runs = Mapping[str, Predictions]
+N_CURVES = 400  # draws of a band
 _SUMMED = tuple(name for name in OVERALL if not is_ranked(name))
 _NAMES: dict[Rule, tuple[str, ...]] = {
     "natural": (*_SUMMED, "macro_auroc"),  # rankings know no rule: they are drawn once
@@ -77,6 +79,17 @@ class Tournament:
         """Return a classifier's metrics over all its runs: luck of lesions, luck of seeds."""
         places = tuple(self._entries[name])
         return spreads(self._score(name, rule, places), self._draw(name, rule, places))
+
+    def curve(self, name: str, diagnosis: int, *, n_replicates: int = N_CURVES) -> Curve:
+        """Return the ROC curve of one diagnosis, the mean over all runs of a classifier."""
+        places = tuple(self._entries[name])
+        draws = self._draws_of(name, places)
+        return roc_curve(
+            self._score(name, "natural", places),
+            diagnosis=diagnosis,
+            lesions=draws.lesions,
+            weights=draws.weights[:, :n_replicates],
+        )
 
     def difference(
         self, first: tuple[str, Rule], second: tuple[str, Rule], metric: str

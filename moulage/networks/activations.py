@@ -25,12 +25,14 @@ _BATCH = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Activations:
-    """Maps at one boundary for every row of the pixels.
+    """Maps at one boundary for every row of the pixels, or for some.
 
     array: (N, h, w, D) float32, or uint16 holding the bits of bfloat16; mapped, read-only.
+    places: where in `array` each row of the pixels lies, -1 for one left out; None: none is.
     """
 
     array: NDArray[np.float32] | NDArray[np.uint16]
+    places: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.array)
@@ -40,6 +42,9 @@ class Activations:
 
         They lie in torch's memory, not numpy's: how numbers are aligned may change their sums.
         """
+        if self.places is not None:
+            rows = self.places[rows]
+            assert rows.min(initial=0) >= 0, "a row that was left out is asked for"
         is_half = self.array.dtype == np.uint16
         kind = torch.uint16 if is_half else torch.float32
         block = torch.empty((len(rows), *self.array.shape[1:]), dtype=kind)
@@ -64,10 +69,14 @@ def activations_at(
     pixels_key: str,
     machine: Machine,
     view: int = IDENTITY,
+    rows: NDArray[np.int64] | None = None,
     progress: Progress | None = None,
 ) -> Activations:
-    """Return the activations of every image at a boundary, from the cache or computed now."""
-    key = {
+    """Return the activations of every image at a boundary, from the cache or computed now.
+
+    rows: the only images that will be asked for, if not all.
+    """
+    key: dict[str, object] = {
         "weights": classifier.digest_below(boundary),
         "boundary": boundary,
         "pixels": pixels_key,
@@ -76,12 +85,20 @@ def activations_at(
         "view": view,
         "torch": torch.__version__,
     }
+    if rows is not None:
+        key["rows"] = store.digest_of(rows.tolist())
+    chosen = np.arange(len(pixels)) if rows is None else rows
     folder = store.find(KIND, key)
     if folder is None:
-        _compute(classifier, boundary, pixels, machine, view, key, progress)
+        _compute(classifier, boundary, pixels, chosen, machine, view, key, progress)
         folder = store.find(KIND, key)
     assert folder is not None
-    return Activations(array=np.load(folder / "maps.npy", mmap_mode="r"))
+    array = np.load(folder / "maps.npy", mmap_mode="r")
+    if rows is None:
+        return Activations(array=array)
+    places = np.full(len(pixels), -1)
+    places[rows] = np.arange(len(rows))
+    return Activations(array=array, places=places)
 
 
 def pixels_to_images(pixels: NDArray[np.uint8], device: str) -> Tensor:
@@ -94,13 +111,14 @@ def _compute(
     classifier: Classifier,
     boundary: int,
     pixels: NDArray[np.uint8],
+    rows: NDArray[np.int64],
     machine: Machine,
     view: int,
     key: dict[str, object],
     progress: Progress | None,
 ) -> None:
     classifier.eval()
-    n_images = len(pixels)
+    n_images = len(rows)
     shape = _forward(classifier, boundary, pixels[:1], machine, view).shape[1:]
     dtype = np.uint16 if machine.precision == "bfloat16" else np.float32
     with (
@@ -108,7 +126,8 @@ def _compute(
         store.ArrayWriter(folder / "maps.npy", shape=(n_images, *shape), dtype=dtype) as writer,
     ):
         for start in range(0, n_images, _BATCH):
-            maps = _forward(classifier, boundary, pixels[start : start + _BATCH], machine, view)
+            batch = pixels[rows[start : start + _BATCH]]
+            maps = _forward(classifier, boundary, batch, machine, view)
             writer.append(maps)
             if progress is not None:
                 progress(min(start + _BATCH, n_images), n_images)

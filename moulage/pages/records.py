@@ -99,6 +99,39 @@ class MachineRecord:
     device: str = "cpu"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """One question at one threshold: "melanoma", of images or of lesions.
+
+    answer: "sensitivity_at_specificity_90" and the like. other: what the threshold keeps of the
+    other kind. n: images or lesions of the kind counted.
+    """
+
+    question: str
+    unit: str
+    answer: str
+    value: float
+    low: float
+    high: float
+    other: float
+    threshold: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certainty:
+    """How sure the test scores are.
+
+    intervals: rule -> metric -> (low, high). by_lesion: rule -> metric -> value, over the mean
+    logit of each lesion's photographs. thresholds_from: the part that chose the thresholds.
+    """
+
+    intervals: Mapping[str, Mapping[str, tuple[float, float]]]
+    by_lesion: Mapping[str, Mapping[str, float]]
+    asked: tuple[Answered, ...]
+    thresholds_from: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RunRecord:
     """Everything the page of one run says.
@@ -107,7 +140,8 @@ class RunRecord:
     thumbnails: image_id -> (h, w, 3) uint8, RGB; the worst mistakes at least, see
     `mistakes.worst_mistakes`. temperature_note: on which images the temperature was fitted.
     ledger: how often this split's test part was looked at. baselines: name -> predictions on
-    the same images, with the same diagnoses.
+    the same images, with the same diagnoses. first_end: predictions at the first phase's end,
+    where there are more phases. certainty: of the test scores, where the run measured it.
     """
 
     name: str
@@ -128,6 +162,8 @@ class RunRecord:
     baselines: Mapping[str, Predictions] = field(default_factory=dict)
     thumbnails: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    first_end: Predictions | None = None
+    certainty: "Certainty | None" = None
 
     def __post_init__(self) -> None:
         _refuse_missing_columns(self.history)
@@ -143,20 +179,6 @@ class NotRun:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ComparisonRow:
-    """Two experiments held against each other: first minus second, with its interval."""
-
-    first: str
-    second: str
-    metric: str
-    difference: float
-    low: float
-    high: float
-    p_value: float
-    verdict: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StudyRecord:
     """Everything the comparison page says.
@@ -170,7 +192,6 @@ class StudyRecord:
     runs: tuple[RunRecord, ...]
     not_run: tuple[NotRun, ...] = ()
     baselines: Mapping[str, tuple[Predictions, ...]] = field(default_factory=dict)
-    comparisons: tuple[ComparisonRow, ...] = ()
 
 
 def _refuse_missing_columns(history: pd.DataFrame) -> None:

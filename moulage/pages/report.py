@@ -7,6 +7,7 @@ Knows nothing of run folders; every number comes from `results`, `composition` o
 from dataclasses import dataclass
 
 from moulage.pages import prose, tables, words
+from moulage.pages.certainty import asked_table, certainty_table
 from moulage.pages.composition import composition_table, leak_of, leak_sentence
 from moulage.pages.document import Drawing, render
 from moulage.pages.figures.confusion import draw_confusion
@@ -57,6 +58,8 @@ def report_page(run: RunRecord) -> str:
         phase_tables=_phase_tables(run),
         curves=_curves(run),
         score_table=_score_table(run),
+        certainty_table=certainty_table(run, test),
+        asked_table=asked_table(run),
         definitions=prose.DEFINITIONS,
         temperature=prose.temperature(run),
         confusions=_confusions(run, test),

@@ -1,53 +1,60 @@
 """The comparison page of a study.
 
-In:  a study's record.   Out: one HTML file as text.
-Knows nothing of run folders; every number comes from `comparison`, `results` or the record.
+In:  a study's record and its standing.   Out: one HTML file as text.
+Knows nothing of run folders; every number comes from `comparison`, `standing`, `results` or the
+record. What stands in the sections is made by `outcomes`, `verdicts`, `recipes` and `advice`.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from moulage.pages import prose, tables, words
-from moulage.pages.comparison import (
-    BASELINE,
-    KEPT,
-    SCORED_PARTS,
-    comparison_table,
-    experiments_of,
-)
+from moulage.pages import outcomes, prose, recipes, verdicts, words
+from moulage.pages.advice import advice_of
+from moulage.pages.comparison import comparison_table, experiments_of
 from moulage.pages.composition import leak_of, leak_sentence
 from moulage.pages.document import Drawing, render
 from moulage.pages.figures.confusion import draw_confusion
 from moulage.pages.figures.curves import Measure, draw_curves, shared_limits
-from moulage.pages.records import ComparisonRow, RunRecord, StudyRecord
+from moulage.pages.figures.roc import draw_roc
+from moulage.pages.records import RunRecord, StudyRecord
 from moulage.pages.results import RULES, PageRule, results_of
-from moulage.pages.tables import Cell, Column, Table
+from moulage.pages.standing import Standing
 
 Row = dict[str, Any]
 
 
-def study_page(study: StudyRecord) -> str:
+def study_page(study: StudyRecord, standing: Standing) -> str:
     """Return the comparison page of a study: one file that needs no network."""
     frame = comparison_table(study)
     rows: list[Row] = [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
     experiments = experiments_of(study)
+    advice = advice_of(study, standing, frame)
     return render(
         "study.html",
         study=study,
         summary=prose.study_summary(study, n_experiments=len(experiments)),
         notes=_notes(study),
-        outcome_table=_outcome_table(rows),
-        recipe_table=_recipe_table(frame),
-        phase_table=_phase_table(rows),
-        comparison_table=_verdict_table(study.comparisons),
+        advice=advice.paragraphs,
+        outcome_table=outcomes.outcome_table(rows, standing),
+        luck_table=outcomes.luck_table(tuple(experiments), standing),
+        forests=outcomes.forests(experiments, study.baselines, standing),
+        matrices=verdicts.matrices(tuple(experiments), standing),
+        pair_table=verdicts.pair_table(standing.pairs),
+        treatment_table=verdicts.treatment_table(standing),
+        tuned_table=verdicts.tuned_table(standing.tuned),
+        leak_table=verdicts.leak_table(standing.leaks),
+        cost_table=recipes.cost_table(frame, standing),
+        costs=recipes.cost_drawings(frame, standing),
+        rocs=_rocs(standing, advice.chosen),
+        chosen=advice.chosen,
+        recipe_table=recipes.recipe_table(frame),
+        phase_table=recipes.phase_table(rows),
         curves=_curves(experiments),
         confusions=[(rule, _confusions(experiments, rule)) for rule in RULES],
-        run_table=_run_table(study.runs),
+        run_table=outcomes.run_table(study.runs),
         definitions=prose.DEFINITIONS,
         facts=prose.study_facts(study),
     )
@@ -64,160 +71,19 @@ def _notes(study: StudyRecord) -> tuple[str, ...]:
     return tuple(f"{words.listed(runs)}: {note}" for note, runs in said.items())
 
 
-def _outcome_table(rows: Sequence[Row]) -> Table:
-    """Return the kept weights of each experiment beside the baselines, on the test part."""
-    shown = [row for row in rows if row["phase"] in (KEPT, BASELINE)]
-    return Table(
-        caption="The kept weights and the baselines on the test part: means over the runs, below "
-        "them the lowest and the highest.",
-        columns=(
-            Column(name="classifier", is_number=False),
-            Column(name="runs"),
-            Column(name="accuracy", group="natural rule"),
-            Column(name="balanced accuracy", group="balanced rule"),
-            Column(name="macro AUROC"),
-            Column(name="before", group="log loss, temperature"),
-            Column(name="after", group="log loss, temperature"),
-        ),
-        rows=tuple(
-            (
-                tables.text(row["experiment"], note=_kind(row)),
-                tables.count(row["n_runs"]),
-                *(_spread(row, name) for name in _OUTCOMES),
-            )
-            for row in shown
-        ),
-    )
-
-
-_OUTCOMES = (
-    "test_accuracy",
-    "test_balanced_accuracy",
-    "test_macro_auroc",
-    "test_loss",
-    "test_log_loss_calibrated",
-)
-
-
-def _kind(row: Row) -> str:
-    return "baseline" if row["phase"] == BASELINE else str(row["backbone"])
-
-
-def _spread(row: Row, name: str) -> Cell:
-    mean, low, high = (float(row[f"{name}{end}"]) for end in ("", "_low", "_high"))
-    return tables.spread(mean=mean, low=low, high=high)
-
-
-def _recipe_table(frame: pd.DataFrame) -> Table:
-    """Return architecture, head, regularisation, epochs and parameters, a row an experiment."""
-    phases = frame[~frame["phase"].isin([KEPT, BASELINE])]
-    rows = [
-        _recipe_row(str(name), group) for name, group in phases.groupby("experiment", sort=False)
+def _rocs(standing: Standing, chosen: str | None) -> list[Drawing]:
+    """Return a curve a diagnosis; the experiment that the page recommends stands out."""
+    if chosen is None:
+        return []
+    return [
+        Drawing(
+            svg=draw_roc(curves, chosen=chosen, code=code, name=f"roc-{code}"),
+            caption=f"{code} against the rest (n = "
+            f"{words.counted(curves[chosen].n_positives, 'image')} of it).",
+        )
+        for code, curves in standing.curves.items()
+        if chosen in curves
     ]
-    return Table(
-        caption="What was compared; parameters trained in the first phase and in the last.",
-        columns=(
-            Column(name="experiment", is_number=False),
-            Column(name="architecture", is_number=False),
-            Column(name="hidden layers", is_number=False),
-            Column(name="regularisation", is_number=False),
-            Column(name="imbalance", is_number=False),
-            Column(name="epochs"),
-            Column(name="first", group="parameters"),
-            Column(name="last", group="parameters"),
-            Column(name="total", group="parameters"),
-        ),
-        rows=tuple(rows),
-    )
-
-
-def _recipe_row(name: str, phases: pd.DataFrame) -> tuple[Cell, ...]:
-    first, last = phases.iloc[0], phases.iloc[-1]
-    hidden = tuple(int(size) for size in str(first["hidden"]).split())
-    epochs = [int(n) for n in phases["epochs"]]
-    return (
-        tables.text(name),
-        tables.text(str(first["backbone"])),
-        tables.text(prose.hidden_layers(hidden)),
-        tables.text(str(first["regularisation"])),
-        tables.text(str(first["imbalance"])),
-        tables.measured(" + ".join(map(str, epochs)), float(sum(epochs))),
-        tables.count(int(first["n_trainable"])),
-        tables.count(int(last["n_trainable"])),
-        tables.count(int(last["n_total"])),
-    )
-
-
-def _phase_table(rows: Sequence[Row]) -> Table:
-    """Return scores, time and memory at each phase's end."""
-    shown = [row for row in rows if row["phase"] not in (KEPT, BASELINE)]
-    return Table(
-        caption="Where each phase ended, with the best weights so far: accuracy under the natural "
-        "rule, loss in nats; means over the runs, below them the lowest and the highest.",
-        columns=(
-            Column(name="experiment", is_number=False),
-            Column(name="phase", is_number=False),
-            *(
-                Column(name=name, group=part)
-                for part in SCORED_PARTS
-                for name in ("accuracy", "loss")
-            ),
-            Column(name="time"),
-            Column(name="peak memory"),
-        ),
-        rows=tuple(_phase_row(row) for row in shown),
-    )
-
-
-def _phase_row(row: Row) -> tuple[Cell, ...]:
-    scores = [
-        _phase_score(row, f"{part}_{name}")
-        for part in SCORED_PARTS
-        for name in ("accuracy", "loss")
-    ]
-    return (
-        tables.text(row["experiment"]),
-        tables.text(row["phase"], note=f"from {row['train_from']}"),
-        *scores,
-        tables.measured(words.duration(row["seconds"]), row["seconds"]),
-        tables.measured(words.memory(row["peak_memory_mib"]), row["peak_memory_mib"]),
-    )
-
-
-def _phase_score(row: Row, name: str) -> Cell:
-    """A part may not have been looked at when the phase ended."""
-    if math.isnan(row[name]):
-        return tables.measured(words.NOT_MEASURED, None)
-    return _spread(row, name)
-
-
-def _verdict_table(comparisons: Sequence[ComparisonRow]) -> Table:
-    return Table(
-        caption="Experiments held against each other on the same test lesions: first minus second.",
-        columns=(
-            Column(name="first", is_number=False),
-            Column(name="second", is_number=False),
-            Column(name="score", is_number=False),
-            Column(name="difference"),
-            Column(name="interval"),
-            Column(name="p"),
-            Column(name="verdict", is_number=False),
-        ),
-        rows=tuple(
-            (
-                tables.text(row.first),
-                tables.text(row.second),
-                tables.text(row.metric),
-                tables.measured(words.signed(row.difference), row.difference),
-                tables.measured(
-                    f"{words.signed(row.low)} to {words.signed(row.high)}", row.high - row.low
-                ),
-                tables.measured(words.p_value(row.p_value), row.p_value),
-                tables.text(row.verdict),
-            )
-            for row in comparisons
-        ),
-    )
 
 
 def _curves(
@@ -270,35 +136,4 @@ def _confusion(name: str, runs: Sequence[RunRecord], *, rule: PageRule, number: 
             title=f"Confusion matrix of {name}, {rule} rule",
         ),
         caption=f"{name}, {rule} rule (n = {words.count(int(counts.sum()))} test images{added}).",
-    )
-
-
-def _run_table(runs: Sequence[RunRecord]) -> Table:
-    return Table(
-        caption="Every run on its own test part.",
-        columns=(
-            Column(name="run", is_number=False),
-            Column(name="split seed"),
-            Column(name="images"),
-            Column(name="lesions"),
-            Column(name="accuracy", group="natural rule"),
-            Column(name="balanced accuracy", group="balanced rule"),
-            Column(name="macro AUROC"),
-            Column(name="log loss"),
-        ),
-        rows=tuple(_run_row(run) for run in runs),
-    )
-
-
-def _run_row(run: RunRecord) -> tuple[Cell, ...]:
-    test = results_of(run.predictions, "test")
-    return (
-        tables.text(run.name),
-        tables.count(run.split_seed),
-        tables.count(test.n_images),
-        tables.count(test.n_lesions),
-        tables.score(test.accuracy),
-        tables.score(test.balanced_accuracy),
-        tables.score(test.auroc),
-        tables.score(test.log_loss),
     )

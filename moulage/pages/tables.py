@@ -76,6 +76,19 @@ def spread(*, mean: float, low: float, high: float) -> Cell:
     return Cell(text=words.score(mean), sort=mean, note=note)
 
 
+def interval(found: Interval) -> Cell:
+    """Return a cell with a value and, below it, its interval."""
+    return bounded(found.value, found.low, found.high)
+
+
+def bounded(value: float, low: float, high: float) -> Cell:
+    """Return a cell with a value and, below it, its two bounds."""
+    if math.isnan(value):
+        return score(value)
+    note = words.NO_BOUNDS if math.isnan(low) else f"{words.score(low)}–{words.score(high)}"
+    return Cell(text=words.score(value), sort=value, note=note)
+
+
 def measured(said: str, value: float | None) -> Cell:
     """Return a cell whose words stand for a number that may not have been measured."""
     missing = value is None or math.isnan(value)

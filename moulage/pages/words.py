@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 NOT_DEFINED = "not defined (n = 0)"
 NOT_MEASURED = "not measured"
+NO_BOUNDS = "no bounds"
 MINUS = "−"
 
 
@@ -28,6 +29,24 @@ def signed(value: float) -> str:
     ('+0.031', '−0.200')
     """
     return NOT_DEFINED if math.isnan(value) else f"{value:+.3f}".replace("-", MINUS)
+
+
+def points(value: float) -> str:
+    """Write a difference of shares in points, hundredths, with its sign.
+
+    >>> points(0.0312), points(-0.2)
+    ('+3.1', '−20.0')
+    """
+    return NOT_DEFINED if math.isnan(value) else f"{100 * value:+.1f}".replace("-", MINUS)
+
+
+def between(low: float, high: float) -> str:
+    """Write the two ends of an interval of differences.
+
+    >>> between(-0.052, 0.004)
+    '−0.052 to +0.004'
+    """
+    return NO_BOUNDS if math.isnan(low) else f"{signed(low)} to {signed(high)}"
 
 
 def p_value(value: float) -> str:
@@ -101,6 +120,15 @@ def memory(mib: float | None) -> str:
     ('1,433 MiB', 'not measured')
     """
     return NOT_MEASURED if mib is None or math.isnan(mib) else f"{mib:,.0f} MiB"
+
+
+def sentence(said: str) -> str:
+    """Begin with a capital and end with a full stop.
+
+    >>> sentence("one split was used")
+    'One split was used.'
+    """
+    return f"{said[:1].upper()}{said[1:]}."
 
 
 def listed(names: Iterable[str]) -> str:

@@ -38,7 +38,7 @@ from moulage.training.batches import ActivationSource, PixelSource, Source, view
 from moulage.training.imbalance import Treatment
 from moulage.training.loop import Job, run_phases
 from moulage.training.phases import Phase
-from moulage.views import N_VIEWS
+from moulage.views import IDENTITY, N_VIEWS
 
 logger = logging.getLogger(__name__)
 
@@ -219,7 +219,14 @@ class _Sources:
         )
 
     def _views(self) -> tuple[int, ...]:
-        return tuple(range(N_VIEWS)) if self.treatment.turns else views_of(self.augmentation)
+        drawn = views_of(self.augmentation)
+        if not self.treatment.turns:
+            return drawn
+        if len(drawn) > 1:
+            return tuple(range(N_VIEWS))
+        counts = self.material.counts
+        turned = [view for view in range(N_VIEWS) if self.treatment.turned(counts, view).any()]
+        return tuple(turned)
 
     def _view(self, boundary: int, view: int) -> Activations:
         return activations_at(
@@ -229,8 +236,17 @@ class _Sources:
             pixels_key=self.material.pixels.key,
             machine=self.machine,
             view=view,
+            rows=self._turned_rows(view),
             progress=lambda done, total: self.progress("activations", done, total),
         )
+
+    def _turned_rows(self, view: int) -> NDArray[np.int64] | None:
+        """Return the images that a view is drawn of, or None where it may be any."""
+        if view == IDENTITY or len(views_of(self.augmentation)) > 1:
+            return None
+        rows = self.material.of("train")
+        is_turned = self.treatment.turned(self.material.counts, view)
+        return rows[is_turned[self.material.catalogue.labels[rows]]]
 
 
 def _prior_shift(treatment: Treatment, counts: NDArray[np.int64]) -> NDArray[np.float64]:

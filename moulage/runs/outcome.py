@@ -23,6 +23,7 @@ from moulage.networks.weights import WeightsFile
 from moulage.predictions import Predictions, read_predictions, write_predictions
 from moulage.runs import folder as folders
 from moulage.runs import ledger
+from moulage.runs.certainty import certainty_of
 from moulage.runs.familiarity import keep_familiarity
 from moulage.runs.material import Material, Progress
 from moulage.runs.study import Cell
@@ -124,6 +125,9 @@ def keep_outcome(
     )
     write_json(path / folders.LEDGER, looks)
     content = _metrics(run, job.classifier, final, state, phases)
+    content["certainty"] = certainty_of(
+        final, diagnoses=material.catalogue.diagnoses, chosen_on=part
+    )
     content["run"] = {
         "weights_source": saved.weights_source,
         "licence": saved.licence,

@@ -50,6 +50,12 @@ class Treatment:
         """Say whether images are shown under all eight views."""
         return self.kind == "augment"
 
+    def turned(self, counts: NDArray[np.int64], view: int) -> NDArray[np.bool_]:
+        """Say which classes have copies that are turned to a view, (K,) bool."""
+        if not self.turns:
+            return np.zeros(len(counts), dtype=np.bool_)
+        return np.asarray((counts > 0) & (counts * view < self._images_a_class(counts)))
+
     def weights(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return what an image of each class weighs, (K,); an absent class weighs nothing."""
         if self.kind != "class_weight":

@@ -2,6 +2,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,11 +10,13 @@ from scipy import stats
 
 from moulage.errors import ConfigError, DataError
 from moulage.evaluation.intervals import (
+    Interval,
     as_json,
     difference_intervals,
     exact_bounds,
     intervals,
     intervals_of,
+    unpaired_difference,
 )
 from moulage.evaluation.metrics import score, summary
 from moulage.evaluation.resampling import Drawn, Lesions, draw_lesions, replicates
@@ -177,6 +180,30 @@ def test_bounds_lie_on_both_sides_and_inside_the_range(
             least, most = bounds_of(name)
             assert least <= interval.low <= interval.value <= interval.high <= most
             assert interval.low < interval.high
+
+
+def test_two_test_parts_have_the_interval_of_welch() -> None:
+    """Two means of unlike variance: scipy's interval of Welch, degrees of freedom n for n - 1."""
+    rng = np.random.default_rng(42)
+    one, other = rng.normal(0.8, 0.1, 31), rng.normal(0.7, 0.3, 21)
+    found = unpaired_difference(
+        *(
+            Interval(
+                value=float(x.mean()),
+                low=0.0,
+                high=1.0,
+                standard_error=float(x.std(ddof=1) / math.sqrt(len(x))),
+                n_effective=len(x) - 1.0,
+            )
+            for x in (one, other)
+        )
+    )
+    expected = stats.ttest_ind(one, other, equal_var=False).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    certain = replace(found, value=1.0, standard_error=0.0, n_effective=math.nan)
+    kept = unpaired_difference(certain, replace(found, value=0.4))
+    assert kept.value == pytest.approx(0.6)
+    assert kept.n_effective == pytest.approx(found.n_effective)
 
 
 def test_lesions_are_numbered_over_all_runs(make_predictions: Maker) -> None:

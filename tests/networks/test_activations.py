@@ -50,6 +50,16 @@ def test_pixels_become_images_in_the_unit_interval() -> None:
     np.testing.assert_allclose(images.permute(0, 2, 3, 1).numpy(), pixels / 255, rtol=1e-6)
 
 
+def test_some_images_alone_are_computed_and_found_by_their_own_rows(
+    classifier: Classifier, pixels: Pixels
+) -> None:
+    everyone, some = at(classifier, pixels), at(classifier, pixels, rows=rows(1, 4))
+    assert len(some) == 2
+    torch.testing.assert_close(some.read(rows(4, 1)), everyone.read(rows(4, 1)))
+    with pytest.raises(AssertionError, match="left out"):
+        some.read(rows(0))
+
+
 def test_activations_equal_a_direct_forward_pass(classifier: Classifier, pixels: Pixels) -> None:
     for boundary in (1, 6, len(classifier.stages)):
         found = at(classifier, pixels, boundary=boundary)

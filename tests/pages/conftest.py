@@ -21,6 +21,7 @@ from moulage.pages.records import (
     StudyRecord,
 )
 from moulage.pages.report import report_page
+from moulage.pages.standing import Standing, standing_of
 from moulage.pages.study import study_page
 from moulage.predictions import Predictions
 from moulage.split import Split
@@ -231,8 +232,13 @@ def report(run: RunRecord) -> str:
 
 
 @pytest.fixture(scope="session")
-def comparison(study: StudyRecord) -> str:
-    return study_page(study)
+def standing(study: StudyRecord) -> Standing:
+    return standing_of(study, n_replicates=100, n_permutations=99)
+
+
+@pytest.fixture(scope="session")
+def comparison(study: StudyRecord, standing: Standing) -> str:
+    return study_page(study, standing)
 
 
 class TableReader(HTMLParser):

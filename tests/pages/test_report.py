@@ -1,5 +1,6 @@
 """The page of a run says what independent counting and scikit-learn say, in one file."""
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +17,7 @@ from sklearn.metrics import (
 )
 
 from moulage.catalogue import Diagnosis
-from moulage.pages.records import PhaseRecord, RunRecord
+from moulage.pages.records import Answered, Certainty, PhaseRecord, RunRecord
 from moulage.pages.report import report_page
 from moulage.split import Split
 
@@ -244,3 +245,40 @@ def test_a_part_that_a_phase_did_not_look_at_was_not_measured(
 
 def test_the_same_record_gives_the_same_bytes(run: RunRecord, report: str) -> None:
     assert report_page(run) == report
+
+
+def test_a_run_that_measured_its_certainty_shows_intervals_lesions_and_questions(
+    run: RunRecord, tables_of: Callable[[str], dict[str, list[list[str]]]]
+) -> None:
+    names = ("accuracy", "balanced_accuracy", "macro_f1", "matthews", "cohen_kappa")
+    more = ("macro_auroc", "macro_average_precision", "log_loss", "brier")
+    ends = dict.fromkeys((*names, *more), (0.4, 0.9)) | {"macro_auroc": (math.nan, math.nan)}
+    asked = Answered(
+        question="melanoma",
+        unit="lesion",
+        answer="sensitivity_at_specificity_90",
+        value=0.71,
+        low=0.6,
+        high=0.8,
+        other=0.88,
+        threshold=0.25,
+        n=40,
+    )
+    certainty = Certainty(
+        intervals={"natural": ends, "balanced": ends},
+        by_lesion={rule: dict.fromkeys(ends, 0.66) for rule in ("natural", "balanced")},
+        asked=(asked,),
+        thresholds_from="validation",
+    )
+    tables = tables_of(report_page(replace(run, certainty=certainty)))
+    scores = next(table for caption, table in tables.items() if "drawing lesions" in caption)
+    assert scores[1][:2] == ["accuracy", "natural"]
+    assert scores[1][3:] == ["0.400 to 0.900", "0.660"]
+    auroc = next(row for row in scores if row[0] == "macro AUROC")
+    assert auroc[3] == "no bounds"
+    questions = next(table for caption, table in tables.items() if "Is it melanoma" in caption)
+    assert questions[1] == [
+        *("melanoma?", "lesion", "sensitivity at 90 % specificity", "0.710", "40", "0.880"),
+        "0.250",
+    ]
+    assert not any("Is it melanoma" in caption for caption in tables_of(report_page(run)))

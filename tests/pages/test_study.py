@@ -5,9 +5,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from moulage.pages.advice import advice_of
 from moulage.pages.comparison import comparison_table
-from moulage.pages.records import ComparisonRow, StudyRecord
+from moulage.pages.records import StudyRecord
+from moulage.pages.standing import ACCURACY, BALANCED, Standing
 from moulage.pages.study import study_page
 
 Reader = Callable[[str], dict[str, list[list[str]]]]
@@ -32,7 +35,7 @@ def test_every_column_of_the_papers_table_is_there(comparison: str, tables_of: R
 
 
 def test_outcomes_are_those_of_the_table_and_baselines_stand_beside_them(
-    study: StudyRecord, comparison: str, tables_of: Reader
+    study: StudyRecord, standing: Standing, comparison: str, tables_of: Reader
 ) -> None:
     frame = comparison_table(study).set_index(["experiment", "phase"])
     outcome = next(t for caption, t in tables_of(comparison).items() if "kept weights" in caption)
@@ -42,7 +45,9 @@ def test_outcomes_are_those_of_the_table_and_baselines_stand_beside_them(
         row = frame.loc[(name, "baseline" if name in study.baselines else "kept")]
         columns = ("test_accuracy", "test_balanced_accuracy", "test_macro_auroc", "test_loss")
         assert cells[1:5] == [f"{row[column]:.3f}" for column in columns]
-    assert f"{frame.loc[('exp1', 'kept')]['test_accuracy_low']:.3f}–" in comparison
+    found = standing.spread("exp1", ACCURACY).interval
+    assert found.value == pytest.approx(frame.loc[("exp1", "kept")]["test_accuracy"])
+    assert f"<small>{found.low:.3f}–{found.high:.3f}</small>" in comparison
 
 
 def test_confusions_of_several_runs_are_added_up(study: StudyRecord, comparison: str) -> None:
@@ -67,40 +72,51 @@ def test_the_page_is_one_file_without_network(comparison: str) -> None:
 
 def test_figures_are_labelled_and_no_id_stands_twice(comparison: str) -> None:
     drawings = re.findall(r"<svg[^>]*>", comparison)
-    assert len(drawings) == 8
+    assert len(drawings) == 8 + 4 + 1 + 6, "curves and confusions, forests, cost, ROC"
     assert all("aria-label=" in drawing for drawing in drawings)
     ids = re.findall(r'\bid="([^"]+)"', comparison)
     assert len(ids) == len(set(ids))
 
 
-def test_verdicts_are_shown_where_there_are_any(study: StudyRecord, tables_of: Reader) -> None:
-    verdict = ComparisonRow(
-        first="exp1",
-        second="small",
-        metric="accuracy, natural rule",
-        difference=-0.031,
-        low=-0.052,
-        high=0.004,
-        p_value=0.0004,
-        verdict="no difference shown on 180 lesions",
+def test_verdicts_stand_as_a_matrix_and_in_words(
+    standing: Standing, comparison: str, tables_of: Reader
+) -> None:
+    tables = tables_of(comparison)
+    matrix = next(table for caption, table in tables.items() if "Row minus column" in caption)
+    assert matrix[0] == ["experiment", "exp1", "small"]
+    assert matrix[1][1] == matrix[2][2] == "—"
+    details = next(table for caption, table in tables.items() if "held against" in caption)
+    first = standing.pairs[0].difference
+    assert details[1][:3] == ["exp1", "small", "accuracy (natural rule)"]
+    assert details[1][-1] == first.verdict
+    word = first.verdict if first.verdict in ("better", "worse") else "="
+    assert matrix[1][2] == f"{word} {first.interval.value:+.3f}".replace("-", "−")
+    turned = {"better": "worse", "worse": "better", "=": "="}[word]
+    assert matrix[2][1] == f"{turned} {-first.interval.value:+.3f}".replace("-", "−")
+
+
+def test_the_page_begins_with_advice_from_its_own_numbers(
+    study: StudyRecord, standing: Standing, comparison: str
+) -> None:
+    chosen = advice_of(study, standing, comparison_table(study)).chosen
+    assert chosen is not None
+    assert f"Take {chosen} (4,880,967 parameters" in comparison
+    found = standing.spread(chosen, BALANCED).interval
+    assert (
+        f"balanced accuracy {found.value:.3f} ({found.low:.3f} to {found.high:.3f})" in comparison
     )
-    tables = tables_of(study_page(replace(study, runs=(), comparisons=(verdict,))))
-    shown = next(table for caption, table in tables.items() if "held against" in caption)
-    assert shown[1][2:] == [
-        *("accuracy, natural rule", "−0.031", "−0.052 to +0.004", "< 0.001"),
-        "no difference shown on 180 lesions",
-    ]
+    assert comparison.index('id="advice"') < comparison.index('id="outcome"')
 
 
 def test_notes_name_the_runs_they_hold_for(study: StudyRecord) -> None:
     noted = [replace(run, notes=("Stopped early.",)) for run in study.runs[:2]]
     runs = tuple(replace(run, history=run.history.iloc[:0]) for run in noted)
-    page = study_page(replace(study, runs=runs))
+    page = study_page(replace(study, runs=runs), Standing(spreads={}))
     assert "No epoch was recorded" in page
     assert "exp1-seed0 and exp1-seed1: Stopped early." in page
 
 
 def test_a_study_that_ran_nothing_has_a_page(study: StudyRecord) -> None:
-    page = study_page(replace(study, runs=(), baselines={}))
+    page = study_page(replace(study, runs=(), baselines={}), Standing(spreads={}))
     assert "No experiment of this study was run." in page
     assert "No experiment was run. 1 experiment could not be run" in page

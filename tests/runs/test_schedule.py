@@ -11,6 +11,7 @@ from moulage.catalogue import read_catalogue
 from moulage.errors import ConfigError, DataError, LeakageError, MoulageError, RunError
 from moulage.evaluation.decisions import decide
 from moulage.predictions import Predictions, read_predictions
+from moulage.runs import experiment
 from moulage.runs.baselines import NAMES, read_baselines
 from moulage.runs.config import StudyConfig
 from moulage.runs.pooled import pool
@@ -73,6 +74,17 @@ def test_a_study_leaves_run_folders_baselines_and_predictions_of_every_image(
     accuracy = np.mean(decide(logits=test.logits, prior=test.prior, rule="natural") == test.labels)
     assert metrics["parts"]["test"]["natural"]["accuracy"] == pytest.approx(accuracy)
     assert metrics["run"]["n_looks"] == 1
+    certainty = metrics["certainty"]
+    low, high = certainty["intervals"]["natural"]["accuracy"]
+    assert low <= accuracy <= high
+    assert certainty["by_lesion"]["natural"]["n_images"] == len(np.unique(test.lesion_ids))
+    assert certainty["thresholds_from"] == "validation"
+    assert set(certainty["questions"]) == {"melanoma", "malignant"}
+    asked = certainty["questions"]["malignant"]
+    assert asked["diagnoses"] == ["akiec", "bcc", "mel"]
+    assert (
+        asked["by_image"]["sensitivity_at_specificity_90"]["n"] == asked["by_image"]["n_positives"]
+    )
     history = pd.read_csv(finished.path / "history.csv")
     assert history["phase"].tolist() == ["frozen"]
 
@@ -136,6 +148,27 @@ def test_a_leak_is_refused_unless_it_is_asked_for(
     from_file = {"kind": "file", "file": str(tmp_path / "split.csv")}
     with pytest.raises(LeakageError, match="A lesion must lie in one part only"):
         run(study_of(casts, split=from_file), tmp_path / "c")
+
+
+def test_minorities_are_filled_up_with_views_of_their_own_images_only(
+    study_of: Any, casts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[int, int] = {}
+    original = experiment.activations_at
+
+    def listen(*given: Any, **named: Any) -> Any:
+        if named.get("rows") is not None:
+            asked[named["view"]] = len(named["rows"])
+        return original(*given, **named)
+
+    monkeypatch.setattr(experiment, "activations_at", listen)
+    (found,) = run(
+        study_of(casts, experiment=[{**TINY, "imbalance": "augment"}]), tmp_path
+    ).finished
+    split = read_split(found.path / "split.csv")
+    assert asked, "the majority alone is shown as it is"
+    assert max(asked.values()) < len(split.rows_of("train"))
+    assert 0 not in asked, "every image is needed as it is, for validation and test"
 
 
 def test_one_study_holds_an_honest_split_and_a_leaky_one(

@@ -111,6 +111,18 @@ def test_oversampling_draws_each_class_equally_and_keeps_the_epochs_length() -> 
     assert np.bincount(labels[longest.rows - 1000]).tolist() == [60, 60, 60]
 
 
+def test_a_view_is_turned_for_the_classes_that_need_so_many_copies() -> None:
+    """Sixty, thirty and ten: to reach sixty the second class needs two views, the third six."""
+    treatment = Treatment(kind="augment")
+    labels = np.repeat(np.arange(3), COUNTS)
+    sample = treatment.epoch(np.arange(100), labels, PLACE)
+    assert sample.views is not None
+    for view in range(8):
+        shown = np.bincount(labels[sample.rows[sample.views == view]], minlength=3) > 0
+        assert treatment.turned(COUNTS, view).tolist() == shown.tolist()
+    assert not Treatment(kind="oversample").turned(COUNTS, 1).any()
+
+
 def test_augmenting_fills_minorities_with_the_next_views() -> None:
     labels = np.repeat(np.arange(3), COUNTS)
     treatment = Treatment(kind="augment")

@@ -1,0 +1,103 @@
+"""Everything that the comparison page says, as plain values: `comparison.json`.
+
+In:  a study's record and its standing.   Out: lists and numbers; what is not defined is null.
+Knows nothing of HTML or files.
+"""
+
+import json
+from typing import Any
+
+from moulage.evaluation.comparison import Difference
+from moulage.evaluation.intervals import Interval
+from moulage.evaluation.spread import Spread
+from moulage.evaluation.undefined import or_null
+from moulage.pages.advice import advice_of
+from moulage.pages.comparison import comparison_table
+from moulage.pages.records import StudyRecord
+from moulage.pages.standing import MEASURES, Measure, Standing
+
+
+def account_of(study: StudyRecord, standing: Standing) -> dict[str, Any]:
+    """Return rows, intervals, pairs, treatments, leaks, fine-tuning, looks and the advice."""
+    frame = comparison_table(study)
+    advice = advice_of(study, standing, frame)
+    names = dict.fromkeys(name for name, _ in standing.spreads)
+    return {
+        "study": study.name,
+        "rows": json.loads(frame.to_json(orient="records")),
+        "scores": [
+            {"classifier": name, **_measure(measure), **_spread(standing.spread(name, measure))}
+            for name in names
+            for measure in MEASURES
+        ],
+        "pairs": [
+            {
+                **_measure(pair.measure),
+                **_difference(pair.difference),
+                "exact_p_values": [or_null(p) for p in pair.exact],
+            }
+            for pair in standing.pairs
+        ],
+        "treatments": [
+            {
+                "experiment": one.experiment,
+                "treatment": one.treatment,
+                "rule": one.rule,
+                "difference": one.difference and _difference(one.difference),
+            }
+            for one in standing.treated
+        ],
+        "fine_tuning": [
+            {**_measure(one.measure), **_difference(one.difference), "experiment": one.experiment}
+            for one in standing.tuned
+        ],
+        "leaks": [
+            {
+                "experiment": leak.experiment,
+                "honest": leak.honest,
+                "kind": leak.kind,
+                **_measure(leak.measure),
+                **_interval(leak.interval),
+                "is_paired": leak.is_paired,
+            }
+            for leak in standing.leaks
+        ],
+        "looks": {run.name: run.ledger for run in study.runs},
+        "not_run": {one.name: one.reason for one in study.not_run},
+        "advice": {
+            "take": advice.chosen,
+            "paragraphs": [{"heading": head, "text": said} for head, said in advice.paragraphs],
+        },
+    }
+
+
+def _measure(measure: Measure) -> dict[str, Any]:
+    return {"metric": measure.metric, "rule": measure.rule}
+
+
+def _spread(spread: Spread) -> dict[str, Any]:
+    return {
+        **_interval(spread.interval),
+        "runs": [or_null(value) for value in spread.values],
+        "between_runs": or_null(spread.between_runs),
+    }
+
+
+def _interval(interval: Interval) -> dict[str, Any]:
+    return {
+        "value": or_null(interval.value),
+        "interval": [or_null(interval.low), or_null(interval.high)],
+        "over_lesions": or_null(interval.standard_error),
+    }
+
+
+def _difference(difference: Difference) -> dict[str, Any]:
+    return {
+        "first": difference.first,
+        "second": difference.second,
+        **_interval(difference.interval),
+        "p_value": or_null(difference.p_value),
+        "p_family": or_null(difference.p_family),
+        "n_lesions": difference.n_lesions,
+        "verdict": difference.verdict,
+    }

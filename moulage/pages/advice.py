@@ -1,0 +1,271 @@
+"""What to do with the numbers of a study, in plain words.
+
+In:  a study, its standing, the comparison's rows.   Out: paragraphs with headings.
+Knows nothing of HTML, and says no number that the tables do not show.
+Why: a table of scores does not say which model to take. The rule here: of the experiments that no
+other was shown to beat in balanced accuracy, the cheapest.
+"""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from moulage.evaluation.comparison import SIGNIFICANT, Difference
+from moulage.evaluation.intervals import Interval
+from moulage.pages import words
+from moulage.pages.comparison import experiments_of
+from moulage.pages.figures.costs import Priced
+from moulage.pages.recipes import costs_of
+from moulage.pages.records import RunRecord, StudyRecord
+from moulage.pages.standing import BALANCED, Leak, Standing, is_honest
+
+_FEW = 30  # lesions: below that a diagnosis' own numbers are told to be loose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """The experiment to take (None where none was tested honestly), and what is said of it."""
+
+    chosen: str | None
+    paragraphs: tuple[tuple[str, str], ...]
+
+
+def advice_of(study: StudyRecord, standing: Standing, frame: pd.DataFrame) -> Advice:
+    """Say which to take, what fine-tuning and parameters bought, what stays unknown."""
+    honest = {
+        name: runs
+        for name, runs in experiments_of(study).items()
+        if standing.has(name) and is_honest(runs)
+    }
+    costs = {cost.name: cost for cost in costs_of(frame, standing) if cost.name in honest}
+    paragraphs = [("What a leak buys", said) for said in _leaks(standing.leaks)]
+    if not costs:
+        return Advice(chosen=None, paragraphs=tuple(paragraphs))
+    chosen = _chosen(costs, standing)
+    paragraphs = [
+        ("Which to take", _which(chosen, costs, standing)),
+        ("What fine-tuning bought", _tuning(honest, standing)),
+        ("What more parameters bought", _parameters(costs, standing)),
+        ("What treating the imbalance bought", _treatments(standing)),
+        *paragraphs,
+        ("What these data cannot tell", _unknown(honest, standing)),
+    ]
+    return Advice(
+        chosen=chosen, paragraphs=tuple((head, said) for head, said in paragraphs if said)
+    )
+
+
+def _chosen(costs: Mapping[str, Priced], standing: Standing) -> str:
+    """Return the cheapest that nothing beats: fewest parameters, then least time."""
+    unbeaten = [name for name in costs if not _beaten_by(name, costs, standing)]
+    pool = unbeaten or [_best(costs)]
+    return min(pool, key=lambda name: (costs[name].n_parameters, costs[name].seconds))
+
+
+def _beaten_by(name: str, among: Mapping[str, Priced], standing: Standing) -> list[str]:
+    differences = [p.difference for p in standing.pairs if p.measure == BALANCED]
+    return [
+        other
+        for d in differences
+        for loser, other, says in ((d.first, d.second, "worse"), (d.second, d.first, "better"))
+        if loser == name and other in among and d.verdict == says
+    ]
+
+
+def _best(costs: Mapping[str, Priced]) -> str:
+    return max(costs, key=lambda name: -math.inf if math.isnan(v := costs[name].value) else v)
+
+
+def _which(chosen: str, costs: Mapping[str, Priced], standing: Standing) -> str:
+    cost = costs[chosen]
+    score = _with_bounds(standing.spread(chosen, BALANCED).interval)
+    price = f"{words.count(cost.n_parameters)} parameters, {words.duration(cost.seconds)} a run"
+    if len(costs) == 1:
+        return (
+            f"Only {chosen} was tested, so there is nothing to choose from: its balanced accuracy "
+            f"under the balanced rule is {score}."
+        )
+    beaten = [name for name in costs if chosen in _beaten_by(name, costs, standing)]
+    losers = f" It was shown better than {words.listed(beaten)}." if beaten else ""
+    said = (
+        f"Take {chosen} ({price}): balanced accuracy {score} under the balanced rule. No other was "
+        f"shown to beat it there, and of those that nothing beats it is the cheapest.{losers}"
+    )
+    best = _best(costs)
+    if best == chosen:
+        return f"{said} Its value is also the highest."
+    difference = _between(best, chosen, standing)
+    margin = f" ({_difference(difference)})" if difference else ""
+    return (
+        f"{said} The highest value is that of {best}{margin}, which luck of the lesions explains."
+    )
+
+
+def _between(first: str, second: str, standing: Standing) -> Interval | None:
+    """Return first minus second in balanced accuracy, whichever way round it was computed."""
+    for pair in standing.pairs:
+        names, found = (pair.difference.first, pair.difference.second), pair.difference.interval
+        if pair.measure != BALANCED:
+            continue
+        if names == (first, second):
+            return found
+        if names == (second, first):
+            return _turned(found)
+    return None
+
+
+def _turned(found: Interval) -> Interval:
+    return Interval(
+        value=-found.value,
+        low=-found.high,
+        high=-found.low,
+        standard_error=found.standard_error,
+        n_effective=found.n_effective,
+    )
+
+
+def _tuning(honest: Mapping[str, Sequence[RunRecord]], standing: Standing) -> str:
+    """Say of each experiment with more than one phase what those after the first changed."""
+    if all(len(run.experiment.phases) < 2 for runs in honest.values() for run in runs):
+        return "Every experiment has one phase, so this study says nothing of it."
+    if not standing.tuned:
+        return "The predictions at the first phase’s end were not kept, so nothing can be said."
+    said = [
+        f"{one.experiment}: {one.measure.named} {_difference(one.difference.interval)}, "
+        f"{_shown(one.difference)}"
+        for one in standing.tuned
+    ]
+    return f"Kept weights against the end of the first phase. {'; '.join(said)}."
+
+
+def _shown(difference: Difference) -> str:
+    if math.isnan(difference.p_family) or difference.p_family >= SIGNIFICANT:
+        return "not beyond chance"
+    return "beyond chance"
+
+
+def _parameters(costs: Mapping[str, Priced], standing: Standing) -> str:
+    small = min(costs.values(), key=lambda cost: cost.n_parameters)
+    large = max(costs.values(), key=lambda cost: cost.n_parameters)
+    if small.n_parameters == large.n_parameters:
+        return (
+            f"Nothing can be said: every experiment has {words.count(small.n_parameters)} "
+            "parameters."
+            if len(costs) > 1
+            else ""
+        )
+    found = _between(large.name, small.name, standing)
+    if found is None:
+        return ""
+    is_real = found.low > 0 or found.high < 0
+    verdict = "" if is_real else " That is within the luck of the lesions."
+    return (
+        f"From {small.name} ({words.count(small.n_parameters)}) to {large.name} "
+        f"({words.count(large.n_parameters)}), {large.n_parameters / small.n_parameters:.1f} times "
+        f"as many: balanced accuracy {_difference(found)}, at {words.duration(large.seconds)} "
+        f"instead of {words.duration(small.seconds)} a run.{verdict}"
+    )
+
+
+def _treatments(standing: Standing) -> str:
+    tested = [one for one in standing.treated if one.difference]
+    if not tested:
+        return ""
+    reference = next(one.experiment for one in standing.treated if one.difference is None)
+    names = {verdict: [] for verdict in ("better", "worse", "")}  # type: dict[str, list[str]]
+    for one in tested:
+        verdict = one.difference.verdict if one.difference else ""
+        named = f"{one.experiment} under the {one.rule} rule"
+        names[verdict if verdict in names else ""].append(named)
+    said = [
+        f"{word}: {words.listed(each)}"
+        for word, each in (
+            ("better", names["better"]),
+            ("worse", names["worse"]),
+            ("no difference shown", names[""]),
+        )
+        if each
+    ]
+    return (
+        f"Against {reference} under the balanced rule, which costs nothing, in balanced accuracy. "
+        f"{words.sentence('; '.join(said))}"
+    )
+
+
+def _leaks(leaks: Sequence[Leak]) -> list[str]:
+    """Return a sentence for each leak: points of accuracy and of balanced accuracy."""
+    by_name: dict[str, list[Leak]] = {}
+    for leak in leaks:
+        by_name.setdefault(leak.experiment, []).append(leak)
+    return [
+        f"{name} against {each[0].honest}: "
+        + words.listed(
+            f"{words.points(leak.interval.value)} points of {leak.measure.named} "
+            f"({words.points(leak.interval.low)} to {words.points(leak.interval.high)})"
+            for leak in each
+        )
+        + f". {_worth(each)}"
+        for name, each in by_name.items()
+    ]
+
+
+def _worth(leaks: Sequence[Leak]) -> str:
+    if any(leak.interval.low > 0 for leak in leaks):
+        return "What is beyond chance of it is no skill: it is gone on the next patient."
+    return "None of it is beyond chance on these lesions."
+
+
+def _unknown(honest: Mapping[str, Sequence[RunRecord]], standing: Standing) -> str:
+    """Say how small a difference stays unseen, which diagnoses are few, what was not varied."""
+    runs = [run for each in honest.values() for run in each]
+    first = runs[0].predictions.of("test")
+    n_lesions = len(set(first.lesion_ids.tolist()))
+    widths = [
+        (p.difference.interval.high - p.difference.interval.low) / 2
+        for p in standing.pairs
+        if p.measure == BALANCED and not math.isnan(p.difference.interval.low)
+    ]
+    said = []
+    if widths:
+        said.append(
+            f"on {words.counted(n_lesions, 'lesion')} a difference in balanced accuracy below "
+            f"about {100 * statistics.median(widths):.1f} points stays unseen"
+        )
+    lesions = _lesions_a_diagnosis(runs[0])
+    few = [f"{code} ({n})" for code, n in lesions.items() if 0 < n < _FEW]
+    if few:
+        said.append(
+            f"so few test lesions carry {words.listed(few)} that their own numbers are loose"
+        )
+    if len({run.split.digest for run in runs}) == 1:
+        said.append("one split was used, so what another would give is not known")
+    if all(len(each) == 1 for each in honest.values()):
+        said.append("one seed was trained, so luck of the seed is not known")
+    said.append("images from other clinics were not tested")
+    return f"{words.sentence('; '.join(said))} {_looks(runs)}"
+
+
+def _lesions_a_diagnosis(run: RunRecord) -> dict[str, int]:
+    test = run.predictions.of("test")
+    return {
+        code: len(set(test.lesion_ids[test.labels == number].tolist()))
+        for number, code in enumerate(test.diagnoses)
+    }
+
+
+def _looks(runs: Sequence[RunRecord]) -> str:
+    """Return the ledger's sentences: how often each test part was looked at."""
+    return " ".join(dict.fromkeys(run.ledger for run in runs))
+
+
+def _difference(found: Interval) -> str:
+    return f"{words.signed(found.value)} ({words.between(found.low, found.high)})"
+
+
+def _with_bounds(found: Interval) -> str:
+    if math.isnan(found.low):
+        return words.score(found.value)
+    return f"{words.score(found.value)} ({words.score(found.low)} to {words.score(found.high)})"

@@ -1,0 +1,114 @@
+"""How sure a run's test scores are, and the two questions a clinic asks of them.
+
+In:  a run's record.   Out: tables, or None where the run did not measure it.
+Knows nothing of HTML; every number was measured when the run ended.
+"""
+
+import math
+
+from moulage.pages import tables, words
+from moulage.pages.records import Answered, Certainty, RunRecord
+from moulage.pages.results import Results
+from moulage.pages.tables import Cell, Column, Table
+
+_SCORES = (
+    ("accuracy", "accuracy", "natural"),
+    ("balanced accuracy", "balanced_accuracy", "natural"),
+    ("accuracy", "accuracy", "balanced"),
+    ("balanced accuracy", "balanced_accuracy", "balanced"),
+    ("macro F1", "macro_f1", "natural"),
+    ("Matthews’ correlation", "matthews", "natural"),
+    ("Cohen’s kappa", "cohen_kappa", "natural"),
+    ("macro AUROC", "macro_auroc", ""),
+    ("macro average precision", "macro_average_precision", ""),
+    ("log loss", "log_loss", ""),
+    ("Brier score", "brier", ""),
+)
+
+
+def certainty_table(run: RunRecord, test: Results) -> Table | None:
+    """Return every score of the test part an image, with its interval, and a lesion."""
+    found = run.certainty
+    if found is None:
+        return None
+    return Table(
+        caption="Scores of the kept weights on the test part, with 95 % intervals from drawing "
+        "lesions again; beside them the same scores of lesions, by the mean logit of a lesion’s "
+        "photographs.",
+        columns=(
+            Column(name="score", is_number=False),
+            Column(name="decision rule", is_number=False),
+            Column(name="by image"),
+            Column(name="interval"),
+            Column(name="by lesion"),
+        ),
+        rows=tuple(
+            (
+                tables.text(said),
+                tables.text(rule or "none needed"),
+                tables.score(_value(test, rule, name)),
+                _ends(*found.intervals[rule or "natural"][name]),
+                _by_lesion(found, rule or "natural", name),
+            )
+            for said, name, rule in _SCORES
+        ),
+        sums=(
+            tables.text("n"),
+            tables.text(""),
+            tables.count(test.n_images),
+            tables.text(""),
+            tables.count(test.n_lesions),
+        ),
+    )
+
+
+def asked_table(run: RunRecord) -> Table | None:
+    """Return sensitivity at a kept specificity and the reverse, by image and by lesion."""
+    found = run.certainty
+    if found is None or not found.asked:
+        return None
+    return Table(
+        caption="Is it melanoma, is it malignant? Thresholds were chosen on the "
+        f"{found.thresholds_from} part to keep the specificity or sensitivity named, and applied "
+        "to the test part; kept is what is left of it there.",
+        columns=(
+            Column(name="question", is_number=False),
+            Column(name="a row", is_number=False),
+            Column(name="score", is_number=False),
+            Column(name="test"),
+            Column(name="n"),
+            Column(name="kept"),
+            Column(name="threshold"),
+        ),
+        rows=tuple(_asked_row(one) for one in found.asked),
+    )
+
+
+def _asked_row(one: Answered) -> tuple[Cell, ...]:
+    share, _, rest = one.answer.partition("_at_")
+    kept, _, percent = rest.rpartition("_")
+    return (
+        tables.text(f"{one.question}?"),
+        tables.text(one.unit),
+        tables.text(f"{share} at {percent} % {kept}"),
+        tables.bounded(one.value, one.low, one.high),
+        tables.count(one.n),
+        tables.score(one.other),
+        tables.score(one.threshold),
+    )
+
+
+def _value(test: Results, rule: str, name: str) -> float:
+    return test.under("balanced" if rule == "balanced" else "natural").values[name]
+
+
+def _ends(low: float, high: float) -> Cell:
+    if math.isnan(low):
+        return tables.measured(words.NO_BOUNDS, None)
+    return tables.measured(f"{words.score(low)} to {words.score(high)}", high - low)
+
+
+def _by_lesion(found: Certainty, rule: str, name: str) -> Cell:
+    if not found.by_lesion:
+        return tables.measured(words.NOT_MEASURED, None)
+    return tables.score(found.by_lesion[rule][name])

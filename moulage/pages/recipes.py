@@ -1,0 +1,170 @@
+"""What was compared: recipes, parameters, where each phase ended and what it cost.
+
+In:  the comparison's rows.   Out: tables, and drawings of cost against accuracy.
+Knows nothing of HTML.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from moulage.pages import prose, tables, words
+from moulage.pages.comparison import BASELINE, KEPT, SCORED_PARTS
+from moulage.pages.document import Drawing
+from moulage.pages.figures.costs import Priced, draw_costs
+from moulage.pages.standing import BALANCED, Standing
+from moulage.pages.tables import Cell, Column, Table
+
+Row = dict[str, Any]
+
+
+def recipe_table(frame: pd.DataFrame) -> Table:
+    """Return architecture, head, regularisation, epochs and parameters, a row an experiment."""
+    phases = frame[~frame["phase"].isin([KEPT, BASELINE])]
+    rows = [
+        _recipe_row(str(name), group) for name, group in phases.groupby("experiment", sort=False)
+    ]
+    return Table(
+        caption="What was compared; parameters trained in the first phase and in the last.",
+        columns=(
+            Column(name="experiment", is_number=False),
+            Column(name="architecture", is_number=False),
+            Column(name="hidden layers", is_number=False),
+            Column(name="regularisation", is_number=False),
+            Column(name="imbalance", is_number=False),
+            Column(name="epochs"),
+            Column(name="first", group="parameters"),
+            Column(name="last", group="parameters"),
+            Column(name="total", group="parameters"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _recipe_row(name: str, phases: pd.DataFrame) -> tuple[Cell, ...]:
+    first, last = phases.iloc[0], phases.iloc[-1]
+    hidden = tuple(int(size) for size in str(first["hidden"]).split())
+    epochs = [int(n) for n in phases["epochs"]]
+    return (
+        tables.text(name),
+        tables.text(str(first["backbone"])),
+        tables.text(prose.hidden_layers(hidden)),
+        tables.text(str(first["regularisation"])),
+        tables.text(str(first["imbalance"])),
+        tables.measured(" + ".join(map(str, epochs)), float(sum(epochs))),
+        tables.count(int(first["n_trainable"])),
+        tables.count(int(last["n_trainable"])),
+        tables.count(int(last["n_total"])),
+    )
+
+
+def phase_table(rows: Sequence[Row]) -> Table:
+    """Return scores, time and memory at each phase's end."""
+    shown = [row for row in rows if row["phase"] not in (KEPT, BASELINE)]
+    return Table(
+        caption="Where each phase ended, with the best weights so far: accuracy under the natural "
+        "rule, loss in nats; means over the runs, below them the lowest and the highest.",
+        columns=(
+            Column(name="experiment", is_number=False),
+            Column(name="phase", is_number=False),
+            *(
+                Column(name=name, group=part)
+                for part in SCORED_PARTS
+                for name in ("accuracy", "loss")
+            ),
+            Column(name="time"),
+            Column(name="peak memory"),
+        ),
+        rows=tuple(_phase_row(row) for row in shown),
+    )
+
+
+def _phase_row(row: Row) -> tuple[Cell, ...]:
+    scores = [
+        _phase_score(row, f"{part}_{name}")
+        for part in SCORED_PARTS
+        for name in ("accuracy", "loss")
+    ]
+    return (
+        tables.text(row["experiment"]),
+        tables.text(row["phase"], note=f"from {row['train_from']}"),
+        *scores,
+        tables.measured(words.duration(row["seconds"]), row["seconds"]),
+        tables.measured(words.memory(row["peak_memory_mib"]), row["peak_memory_mib"]),
+    )
+
+
+def _phase_score(row: Row, name: str) -> Cell:
+    """A part may not have been looked at when the phase ended."""
+    if math.isnan(row[name]):
+        return tables.measured(words.NOT_MEASURED, None)
+    mean, low, high = (float(row[f"{name}{end}"]) for end in ("", "_low", "_high"))
+    return tables.spread(mean=mean, low=low, high=high)
+
+
+def cost_table(frame: pd.DataFrame, standing: Standing) -> Table:
+    """Return what each experiment costs beside what it achieves."""
+    return Table(
+        caption="Cost beside balanced accuracy (balanced rule). Time is that of training, a run; "
+        "activations that another run had cached cost it nothing. Memory is the highest of the "
+        "phases.",
+        columns=(
+            Column(name="experiment", is_number=False),
+            Column(name="parameters"),
+            Column(name="time a run"),
+            Column(name="peak memory"),
+            Column(name="balanced accuracy"),
+        ),
+        rows=tuple(
+            (
+                tables.text(cost.name),
+                tables.count(cost.n_parameters),
+                tables.measured(words.duration(cost.seconds), cost.seconds),
+                tables.measured(words.memory(cost.memory_mib), cost.memory_mib),
+                tables.interval(standing.spread(cost.name, BALANCED).interval),
+            )
+            for cost in costs_of(frame, standing)
+        ),
+    )
+
+
+def cost_drawings(frame: pd.DataFrame, standing: Standing) -> list[Drawing]:
+    """Draw balanced accuracy over training time, and over parameters where these differ."""
+    costs = costs_of(frame, standing)
+    if len(costs) < 2:
+        return []
+    scales = {"training time of a run (seconds)": [cost.seconds for cost in costs]}
+    if len({cost.n_parameters for cost in costs}) > 1:
+        scales["parameters"] = [float(cost.n_parameters) for cost in costs]
+    return [
+        Drawing(
+            svg=draw_costs(costs, prices, name=f"cost-{number}", unit=unit, measure=BALANCED.named),
+            caption=f"Balanced accuracy (balanced rule) against {unit}, 95 % intervals over "
+            "lesions.",
+        )
+        for number, (unit, prices) in enumerate(scales.items())
+    ]
+
+
+def costs_of(frame: pd.DataFrame, standing: Standing) -> list[Priced]:
+    """Return the cost of each tested experiment, in the study's order."""
+    priced = []
+    for name, rows in frame[frame["phase"] != BASELINE].groupby("experiment", sort=False):
+        kept = rows[rows["phase"] == KEPT].iloc[0]
+        if not standing.has(str(name)) or pd.isna(kept["n_total"]):
+            continue
+        found = standing.spread(str(name), BALANCED).interval
+        priced.append(
+            Priced(
+                name=str(name),
+                n_parameters=int(kept["n_total"]),
+                seconds=float(kept["seconds"]),
+                memory_mib=float(rows["peak_memory_mib"].max()),
+                value=found.value,
+                low=found.low,
+                high=found.high,
+            )
+        )
+    return priced

@@ -1,0 +1,345 @@
+"""Where the experiments of a study stand: each with its interval, each pair with its verdict.
+
+In:  a study's record.   Out: a Standing, read by the comparison page and by `comparison.json`.
+Knows nothing of HTML; the statistics are those of `evaluation.tournament`.
+Why: what the page prints and what the file holds are computed once, on the same draws.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+
+from moulage.evaluation.comparison import (
+    N_PERMUTATIONS,
+    Contender,
+    Difference,
+    correct_family,
+    delong_on_lesions,
+    mcnemar_on_lesions,
+)
+from moulage.evaluation.intervals import N_REPLICATES, Interval, unpaired_difference
+from moulage.evaluation.roc import Curve
+from moulage.evaluation.spread import Spread
+from moulage.evaluation.tournament import Tournament
+from moulage.pages.comparison import experiments_of
+from moulage.pages.records import RunRecord, StudyRecord
+from moulage.pages.results import RULES, PageRule
+from moulage.predictions import Predictions
+from moulage.seeding import generator
+from moulage.store import digest_of
+
+HONEST = ("grouped", "file")
+_DRAWS = "comparison"
+_NO_RULE = ("macro_auroc", "log_loss")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """A metric under the rule that it is meant for; rankings and losses need none."""
+
+    metric: str
+    rule: PageRule
+    said: str
+
+    @property
+    def named(self) -> str:
+        """Name the metric with its rule, as every accuracy must be."""
+        return self.said if self.metric in _NO_RULE else f"{self.said} ({self.rule} rule)"
+
+
+ACCURACY = Measure(metric="accuracy", rule="natural", said="accuracy")
+BALANCED = Measure(metric="balanced_accuracy", rule="balanced", said="balanced accuracy")
+AUROC = Measure(metric="macro_auroc", rule="natural", said="macro AUROC")
+LOG_LOSS = Measure(metric="log_loss", rule="natural", said="log loss")
+MEASURES = (ACCURACY, BALANCED, AUROC, LOG_LOSS)
+TESTED = (ACCURACY, BALANCED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two experiments in one measure; p values a run of McNemar (accuracy) or DeLong (mel)."""
+
+    measure: Measure
+    difference: Difference
+    exact: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Treated:
+    """One treatment under one rule, held against no treatment under the balanced rule."""
+
+    experiment: str
+    treatment: str
+    rule: PageRule
+    difference: Difference | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leak:
+    """What a dishonest split adds to one measure; is_paired: on the same test images."""
+
+    experiment: str
+    honest: str
+    kind: str
+    measure: Measure
+    interval: Interval
+    is_paired: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuned:
+    """What the phases after the first added to one measure of an experiment."""
+
+    experiment: str
+    measure: Measure
+    difference: Difference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Standing:
+    """Everything that was drawn and tested for a study.
+
+    spreads: (classifier, rule) -> metric -> Spread, baselines too. curves: diagnosis ->
+    experiment -> ROC curve, of honest experiments only.
+    """
+
+    spreads: Mapping[tuple[str, PageRule], Mapping[str, Spread]]
+    pairs: tuple[Pair, ...] = ()
+    treated: tuple[Treated, ...] = ()
+    leaks: tuple[Leak, ...] = ()
+    tuned: tuple[Tuned, ...] = ()
+    curves: Mapping[str, Mapping[str, Curve]] = field(default_factory=dict)
+
+    def spread(self, name: str, measure: Measure) -> Spread:
+        """Return one classifier's spread in one measure."""
+        return self.spreads[name, measure.rule][measure.metric]
+
+    def has(self, name: str) -> bool:
+        """Say whether a classifier was tested at all."""
+        return (name, "natural") in self.spreads
+
+
+def standing_of(
+    study: StudyRecord,
+    *,
+    n_replicates: int = N_REPLICATES,
+    n_permutations: int = N_PERMUTATIONS,
+) -> Standing:
+    """Hold every experiment of a study against every other on the same test lesions."""
+    experiments = {
+        name: tuple(run for run in runs if len(run.predictions.of("test")))
+        for name, runs in experiments_of(study).items()
+    }
+    experiments = {name: runs for name, runs in experiments.items() if runs}
+    field_ = Tournament(
+        _entries(study, experiments),
+        rng=generator(_DRAWS),
+        n_replicates=n_replicates,
+        n_permutations=n_permutations,
+    )
+    names = [*experiments, *(name for name in study.baselines if _tested(study.baselines[name]))]
+    return Standing(
+        spreads={(name, rule): field_.spread(name, rule) for name in names for rule in RULES},
+        pairs=_pairs(field_, tuple(experiments)),
+        treated=_treated(field_, experiments),
+        leaks=_leaks(field_, experiments),
+        tuned=_tuned(field_, experiments),
+        curves=_curves(field_, experiments),
+    )
+
+
+def is_honest(runs: Sequence[RunRecord]) -> bool:
+    """Say whether no run was split so that its test part leaked on purpose."""
+    return all(run.split_kind in HONEST for run in runs)
+
+
+def _entries(
+    study: StudyRecord, experiments: Mapping[str, Sequence[RunRecord]]
+) -> dict[str, dict[str, Predictions]]:
+    entries = {
+        name: {_place(run): run.predictions.of("test") for run in runs}
+        for name, runs in experiments.items()
+    }
+    for name, runs in experiments.items():
+        first_ends = {_place(run): run.first_end for run in runs}
+        if all(end is not None for end in first_ends.values()):
+            entries[_first(name)] = {p: e.of("test") for p, e in first_ends.items() if e}
+    for name, baselines in study.baselines.items():
+        if tests := _tested(baselines):
+            entries[name] = {f"baseline {_test_digest(test)}": test for test in tests}
+    return entries
+
+
+def _tested(baselines: Sequence[Predictions]) -> list[Predictions]:
+    return [test for test in (each.of("test") for each in baselines) if len(test)]
+
+
+def _first(name: str) -> str:
+    return f"{name}, first phase"
+
+
+def _place(run: RunRecord) -> str:
+    """Name what runs must share to be paired: the test images, and the seed."""
+    return f"{_test_digest(run.predictions.of('test'))} seed {run.experiment.seed}"
+
+
+def _test_digest(test: Predictions) -> str:
+    return digest_of(sorted(test.image_ids.tolist()))
+
+
+def _pairs(tournament: Tournament, names: Sequence[str]) -> tuple[Pair, ...]:
+    """Return each pair in each tested measure, a family of tests a measure."""
+    found: list[Pair] = []
+    for measure in TESTED:
+        differences = [
+            difference
+            for one, other in combinations(names, 2)
+            if (difference := _difference(tournament, one, other, measure))
+        ]
+        found += [
+            Pair(
+                measure=measure,
+                difference=difference,
+                exact=_exact(tournament, difference, measure),
+            )
+            for difference in correct_family(differences)
+        ]
+    return tuple(found)
+
+
+def _difference(
+    tournament: Tournament, one: str, other: str, measure: Measure
+) -> Difference | None:
+    return tournament.difference((one, measure.rule), (other, measure.rule), measure.metric)
+
+
+def _exact(tournament: Tournament, difference: Difference, measure: Measure) -> tuple[float, ...]:
+    """Return the p value of each run: McNemar's for accuracy, else DeLong's for melanoma."""
+    names = (difference.first, difference.second)
+    places = tournament.shared(*names)
+    pair = [tournament.contender(name, measure.rule, places) for name in names]
+    if not _has_one_diagnosis_a_lesion(pair[0]):
+        return ()
+    if measure is ACCURACY:
+        return tuple(test.p_value for test in mcnemar_on_lesions(*pair))
+    if "mel" not in pair[0].runs[0].diagnoses:
+        return ()
+    return tuple(test.p_value for test in delong_on_lesions(*pair, codes=("mel",)))
+
+
+def _has_one_diagnosis_a_lesion(contender: Contender) -> bool:
+    return all(
+        len(set(zip(run.lesion_ids.tolist(), run.labels.tolist(), strict=True)))
+        == len(set(run.lesion_ids.tolist()))
+        for run in contender.runs
+    )
+
+
+def _treated(
+    tournament: Tournament, experiments: Mapping[str, Sequence[RunRecord]]
+) -> tuple[Treated, ...]:
+    """Return every treatment under both rules; nothing where there is nothing to compare with."""
+    recipes = {name: _recipe(runs[0], but="imbalance") for name, runs in experiments.items()}
+    untreated = [n for n, runs in experiments.items() if runs[0].experiment.imbalance == "none"]
+    found: list[Treated] = []
+    for reference in untreated[:1]:
+        alike = [name for name in experiments if recipes[name] == recipes[reference]]
+        if len(alike) < 2:
+            continue
+        found = [
+            Treated(
+                experiment=name,
+                treatment=experiments[name][0].experiment.imbalance,
+                rule=rule,
+                difference=None
+                if (name, rule) == (reference, "balanced")
+                else tournament.difference((name, rule), (reference, "balanced"), BALANCED.metric),
+            )
+            for name in alike
+            for rule in RULES
+        ]
+    corrected = iter(correct_family([one.difference for one in found if one.difference]))
+    return tuple(
+        replace(one, difference=next(corrected)) if one.difference else one for one in found
+    )
+
+
+def _leaks(
+    tournament: Tournament, experiments: Mapping[str, Sequence[RunRecord]]
+) -> tuple[Leak, ...]:
+    """Return what each dishonest experiment gains on the honest one of the same recipe."""
+    found: list[Leak] = []
+    for name, runs in experiments.items():
+        if is_honest(runs):
+            continue
+        for honest, others in experiments.items():
+            if is_honest(others) and _recipe(runs[0]) == _recipe(others[0]):
+                found += [_leak(tournament, name, runs, honest, m) for m in (*TESTED, AUROC)]
+    return tuple(found)
+
+
+def _leak(
+    tournament: Tournament, name: str, runs: Sequence[RunRecord], honest: str, measure: Measure
+) -> Leak:
+    difference = _difference(tournament, name, honest, measure)
+    if difference is None:
+        one, other = (
+            tournament.spread(each, measure.rule)[measure.metric].interval
+            for each in (name, honest)
+        )
+        interval = unpaired_difference(one, other)
+    else:
+        interval = difference.interval
+    return Leak(
+        experiment=name,
+        honest=honest,
+        kind=runs[0].split_kind,
+        measure=measure,
+        interval=interval,
+        is_paired=difference is not None,
+    )
+
+
+def _recipe(run: RunRecord, *, but: str = "") -> tuple[object, ...]:
+    """Return what two experiments must share to differ in one thing only."""
+    experiment = run.experiment
+    phases = [(phase.name, phase.train_from, phase.epochs) for phase in experiment.phases]
+    return (
+        *(experiment.backbone, experiment.weights, experiment.head, experiment.hidden),
+        *(experiment.regularisation, experiment.augmentation, phases),
+        run.split_kind if but == "imbalance" else experiment.imbalance,
+    )
+
+
+def _tuned(
+    tournament: Tournament, experiments: Mapping[str, Sequence[RunRecord]]
+) -> tuple[Tuned, ...]:
+    """Return kept weights minus the end of the first phase, a family of tests a measure."""
+    several = [
+        name for name, runs in experiments.items() if all(run.first_end is not None for run in runs)
+    ]
+    found: list[Tuned] = []
+    for measure in TESTED:
+        differences = [_difference(tournament, name, _first(name), measure) for name in several]
+        found += [
+            Tuned(experiment=difference.first, measure=measure, difference=difference)
+            for difference in correct_family([d for d in differences if d])
+        ]
+    return tuple(found)
+
+
+def _curves(
+    tournament: Tournament, experiments: Mapping[str, Sequence[RunRecord]]
+) -> dict[str, dict[str, Curve]]:
+    honest = {name: runs for name, runs in experiments.items() if is_honest(runs)}
+    codes = next((runs[0].catalogue.codes for runs in honest.values()), ())
+    curves = {
+        code: {name: tournament.curve(name, number) for name in honest}
+        for number, code in enumerate(codes)
+    }
+    return {
+        code: each
+        for code, each in curves.items()
+        if not any(math.isnan(curve.sensitivity[0]) for curve in each.values())
+    }

@@ -1,0 +1,210 @@
+"""Which experiment beats which: matrices of pairs, and the details below them.
+
+In:  the standing of a study.   Out: tables.
+Knows nothing of HTML and of how anything was tested.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from moulage.evaluation.comparison import Difference
+from moulage.pages import tables, words
+from moulage.pages.standing import (
+    ACCURACY,
+    BALANCED,
+    TESTED,
+    Leak,
+    Measure,
+    Pair,
+    Standing,
+    Treated,
+    Tuned,
+)
+from moulage.pages.tables import Cell, Column, Table
+
+_KINDS = {
+    "image": "split by photograph",
+    "leaky": "test images inside training",
+}
+_NOTHING = tables.text("—")
+
+
+def matrices(names: Sequence[str], standing: Standing) -> list[Table]:
+    """Return a matrix a tested measure: the row's classifier minus the column's."""
+    return [
+        _matrix(names, measure, [pair for pair in standing.pairs if pair.measure == measure])
+        for measure in TESTED
+        if any(pair.measure == measure for pair in standing.pairs)
+    ]
+
+
+def _matrix(names: Sequence[str], measure: Measure, pairs: Sequence[Pair]) -> Table:
+    found = {(p.difference.first, p.difference.second): p.difference for p in pairs}
+    return Table(
+        caption=f"Row minus column in {measure.named}: better or worse where the "
+        "difference is beyond chance after Holm’s correction over all pairs, = where no "
+        "difference was shown.",
+        columns=(
+            Column(name="experiment", is_number=False),
+            *(Column(name=name) for name in names),
+        ),
+        rows=tuple(
+            (tables.text(row), *(_matrix_cell(found, row, column) for column in names))
+            for row in names
+        ),
+    )
+
+
+def _matrix_cell(found: Mapping[tuple[str, str], Difference], row: str, column: str) -> Cell:
+    if (row, column) in found:
+        return _verdict_cell(found[row, column], sign=1)
+    if (column, row) in found:
+        return _verdict_cell(found[column, row], sign=-1)
+    return _NOTHING if row == column else tables.text("other images")
+
+
+def _verdict_cell(difference: Difference, *, sign: int) -> Cell:
+    value = sign * difference.interval.value
+    return Cell(
+        text=f"{_short(difference, sign)} {words.signed(value + 0.0)}",
+        sort=value,
+        note=f"p {words.p_value(difference.p_family)}",
+    )
+
+
+def _short(difference: Difference, sign: int) -> str:
+    if difference.verdict not in ("better", "worse"):
+        return "="
+    return "better" if (difference.verdict == "better") == (sign > 0) else "worse"
+
+
+def pair_table(pairs: Sequence[Pair]) -> Table:
+    """Return every pair with interval, tests and verdict."""
+    return Table(
+        caption="Experiments held against each other on the same test lesions: first minus second. "
+        "p: by permutation of lesions, after Holm’s correction. Exact test, a run: McNemar "
+        "beside accuracy, DeLong’s test of melanoma’s AUROC beside balanced accuracy, both on "
+        "lesions, uncorrected.",
+        columns=(
+            Column(name="first", is_number=False),
+            Column(name="second", is_number=False),
+            Column(name="score", is_number=False),
+            Column(name="difference"),
+            Column(name="interval"),
+            Column(name="p"),
+            Column(name="exact test p"),
+            Column(name="verdict", is_number=False),
+        ),
+        rows=tuple(
+            (
+                tables.text(pair.difference.first),
+                tables.text(pair.difference.second),
+                tables.text(pair.measure.named),
+                *_difference_cells(pair.difference),
+                _exact_cell(pair.exact),
+                tables.text(pair.difference.verdict),
+            )
+            for pair in pairs
+        ),
+    )
+
+
+def _difference_cells(difference: Difference) -> tuple[Cell, Cell, Cell]:
+    interval = difference.interval
+    return (
+        tables.measured(words.signed(interval.value), interval.value),
+        tables.measured(words.between(interval.low, interval.high), interval.high - interval.low),
+        tables.measured(words.p_value(difference.p_family), difference.p_family),
+    )
+
+
+def _exact_cell(p_values: tuple[float, ...]) -> Cell:
+    defined = [p for p in p_values if not math.isnan(p)]
+    if not defined:
+        return tables.measured(words.NOT_MEASURED, None)
+    ends = list(dict.fromkeys(words.p_value(end) for end in (min(defined), max(defined))))
+    return tables.measured(" to ".join(ends), max(defined))
+
+
+def treatment_table(standing: Standing) -> Table:
+    """Return treatments under both rules, each against none under the balanced rule."""
+    return Table(
+        caption="Each treatment of imbalance under each rule. The difference is in balanced "
+        "accuracy, against no treatment at all under the balanced rule; p after Holm’s correction "
+        "over the rows.",
+        columns=(
+            Column(name="treatment", is_number=False),
+            Column(name="rule", is_number=False),
+            Column(name="accuracy"),
+            Column(name="balanced accuracy"),
+            Column(name="difference"),
+            Column(name="interval"),
+            Column(name="p"),
+            Column(name="verdict", is_number=False),
+        ),
+        rows=tuple(_treatment_row(one, standing) for one in standing.treated),
+    )
+
+
+def _treatment_row(one: Treated, standing: Standing) -> tuple[Cell, ...]:
+    found = standing.spreads[one.experiment, one.rule]
+    scores = [tables.interval(found[m.metric].interval) for m in (ACCURACY, BALANCED)]
+    head = (tables.text(one.experiment, note=one.treatment), tables.text(one.rule), *scores)
+    if one.difference is None:
+        return (*head, _NOTHING, _NOTHING, _NOTHING, tables.text("the reference"))
+    return (*head, *_difference_cells(one.difference), tables.text(one.difference.verdict))
+
+
+def tuned_table(tuned: Sequence[Tuned]) -> Table:
+    """Return what the phases after the first bought."""
+    return Table(
+        caption="What the phases after the first bought: kept weights minus the end of the first "
+        "phase, on the same test lesions; p after Holm’s correction over the experiments.",
+        columns=(
+            Column(name="experiment", is_number=False),
+            Column(name="score", is_number=False),
+            Column(name="difference"),
+            Column(name="interval"),
+            Column(name="p"),
+            Column(name="verdict", is_number=False),
+        ),
+        rows=tuple(
+            (
+                tables.text(one.experiment),
+                tables.text(one.measure.named),
+                *_difference_cells(one.difference),
+                tables.text(one.difference.verdict),
+            )
+            for one in tuned
+        ),
+    )
+
+
+def leak_table(leaks: Sequence[Leak]) -> Table:
+    """Return how many points each leak buys; a point is a hundredth."""
+    return Table(
+        caption="What each leak buys, in points (hundredths): dishonest minus honest, with 95 % "
+        "interval. Where both were tested on the same images the interval is paired. A split by "
+        "photograph tests other images, so its interval is unpaired: that of two independent test "
+        "parts, which is too wide rather than too narrow.",
+        columns=(
+            Column(name="leak", is_number=False),
+            Column(name="score", is_number=False),
+            Column(name="points"),
+            Column(name="interval"),
+            Column(name="test images", is_number=False),
+        ),
+        rows=tuple(
+            (
+                tables.text(leak.experiment, note=_KINDS.get(leak.kind, leak.kind)),
+                tables.text(leak.measure.named),
+                tables.measured(words.points(leak.interval.value), leak.interval.value),
+                tables.measured(
+                    f"{words.points(leak.interval.low)} to {words.points(leak.interval.high)}",
+                    leak.interval.high - leak.interval.low,
+                ),
+                tables.text("the same, paired" if leak.is_paired else "others, unpaired"),
+            )
+            for leak in leaks
+        ),
+    )
