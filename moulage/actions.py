@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from moulage.casts.generator import Casts
     from moulage.catalogue import Catalogue
     from moulage.explanation.casebook import Casebook
+    from moulage.explanation.layers import HiddenLayer
     from moulage.networks.inventory import Stocked
     from moulage.networks.shelf import Finding
     from moulage.runs.application import Answers, Foreign
@@ -40,6 +41,7 @@ COMPARISON, COMPARISON_PAGE = "comparison", "comparison.html"
 EXPLANATIONS, EXPLANATIONS_PAGE = "explanations", "explanations.html"
 SURVEY_PAGE, NEAR_DUPLICATES = "survey.html", "near_duplicates.csv"
 CARD = "card"
+UNITS, UNITS_PAGE = "units", "units.html"
 
 
 def _silently(what: str, done: int, total: int) -> None:
@@ -503,3 +505,26 @@ def _write_explanations(casebook: "Casebook", folder: Path) -> None:
         store.write_bytes(folder / EXPLANATIONS / f"{case.image_id}.png", as_png(draw_sheet(case)))
     store.write_json(folder / f"{EXPLANATIONS}.json", casebook.as_dict())
     store.write_text(folder / EXPLANATIONS_PAGE, explanations_page(casebook))
+
+
+def units(
+    run: StrPath, *, out: StrPath | None = None, progress: Progress = _silently
+) -> "HiddenLayer":
+    """Characterise the last hidden layer of a finished run's head on its own data.
+
+    Writes `units.html`, `units.json` and a picture a map to `out`, by default the run's folder.
+    """
+    from moulage.pages.units import N_BEST, draw_maps, units_page
+    from moulage.runs.anatomy import dissect
+
+    folder = open_run(Path(run))
+    anatomy = dissect(folder, progress=progress)
+    layer = anatomy.layer
+    maps = draw_maps(layer, [one.colour for one in anatomy.catalogue.diagnoses])
+    page = units_page(layer, maps, anatomy.pictures(layer.shown(N_BEST)))
+    to = Path(out) if out is not None else folder.path
+    for name, picture in maps.files.items():
+        store.write_bytes(to / f"{UNITS}-{name}.png", picture)
+    store.write_json(to / f"{UNITS}.json", layer.as_dict())
+    store.write_text(to / UNITS_PAGE, page)
+    return layer

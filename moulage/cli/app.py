@@ -56,6 +56,7 @@ for command in (
     application.predict,
     application.evaluate,
     explanations.explain,
+    explanations.units,
     features.features,
     learning_rate.lr,
     survey.survey,

@@ -1,4 +1,4 @@
-"""`moulage explain`: why a finished run says so, and whether that can be trusted."""
+"""`moulage explain` and `units`: why a finished run says so, and whether that can be trusted."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -55,3 +55,15 @@ def explain(
     n_doubted = sum(bool(case.examination.doubts) for case in casebook.cases)
     print(f"{len(casebook.cases):,} images explained, {n_doubted:,} of them with doubts:")
     print((out or run) / actions.EXPLANATIONS_PAGE)
+
+
+def units(
+    run: Annotated[Path, typer.Argument(help="A finished run's folder.")],
+    out: Annotated[Path | None, typer.Option(help="Where to; otherwise the run's folder.")] = None,
+) -> None:
+    """Say what each hidden unit tells of each diagnosis; map images, and find cases alike."""
+    with shown_progress() as progress:
+        layer = actions.units(run, out=out, progress=progress)
+    n_dead, n_groups = int(layer.units.is_dead.sum()), len(layer.units.duplicates)
+    print(f"{len(layer.units.areas):,} units, {n_dead} dead, {n_groups} groups that repeat:")
+    print((out or run) / actions.UNITS_PAGE)

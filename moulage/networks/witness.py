@@ -4,6 +4,7 @@ In:  pixels (n, H, W, 3) uint8, at the size of the classifier's contract.   Out:
 Knows nothing of files or of explanations, which ask it thousands of times.
 Why heads with random weights beside the learned one: an explanation that looks the same under
 them shows the image, not what was learned [adebayo2018]. The backbone below is computed once.
+A committee has no such heads, and shows the hidden layer and contributions of its first member.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,16 +13,19 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 from torch import Tensor, nn
 
 from moulage.errors import ShapeError
 from moulage.networks.activations import pixels_to_images
 from moulage.networks.classifier import Classifier, as_numpy, shape_at_head
+from moulage.networks.committee import first_of
 from moulage.networks.gradcam import contribution_maps
 from moulage.networks.heads import build_head
 from moulage.networks.machine import Machine
 from moulage.networks.saved import Saved
 from moulage.seeding import seed_of
+from moulage.views import apply_view
 
 N_RANDOM_HEADS = 3
 _BATCH = 64
@@ -42,40 +46,61 @@ class Witness:
 
     def classify(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return probabilities (n, K), after temperature, at the natural prior."""
-        return self._read(pixels, self._probabilities)
+        return self._answers(pixels, ())
 
     def classify_with_random_heads(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return probabilities (n, (1 + R) · K): of the classifier, then of each random head."""
-        return self._read(pixels, self._all_probabilities)
+        return self._answers(pixels, self.random_heads)
 
     def hidden(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return the head's last hidden layer (n, D) after its ReLU; pooled maps if it has none."""
-        return self._read(pixels, self._hidden)
+        member = first_of(self.saved.classifier)
+        return self._read(member, pixels, lambda maps: _hidden(member, maps))
 
     def contributions(
         self, pixels: NDArray[np.uint8], diagnoses: NDArray[np.int64]
     ) -> NDArray[np.float32]:
         """Return what each place of the last maps adds to the logit of a diagnosis, (n, h, w)."""
-        classifier = self.saved.classifier
+        member = first_of(self.saved.classifier)
         blocks = [
-            contribution_maps(classifier, maps, diagnoses=diagnoses[rows])
-            for rows, maps in self._maps(pixels)
+            contribution_maps(member, maps, diagnoses=diagnoses[rows])
+            for rows, maps in self._maps(member, pixels)
         ]
         return np.concatenate(blocks)
 
+    def _answers(
+        self, pixels: NDArray[np.uint8], heads: tuple[nn.Module, ...]
+    ) -> NDArray[np.float64]:
+        """Average logits over the recipe's views, and turn each head's into probabilities."""
+        classifier = self.saved.classifier
+
+        def read(maps: Tensor) -> Tensor:
+            learned = classifier.logits(maps, boundary=len(classifier.stages))
+            return torch.cat([learned, *(head(maps).float() for head in heads)], dim=1)
+
+        views = classifier.recipe.views
+        logits = sum(self._read(classifier, apply_view(pixels, view), read) for view in views)
+        learned, *random = np.split(logits / len(views), 1 + len(heads), axis=1)
+        scaled = [learned / self.saved.temperature, *random]
+        return np.concatenate([softmax(block, axis=1) for block in scaled], axis=1)
+
     def _read(
-        self, pixels: NDArray[np.uint8], read: Callable[[Tensor], Tensor]
+        self,
+        classifier: Classifier,
+        pixels: NDArray[np.uint8],
+        read: Callable[[Tensor], Tensor],
     ) -> NDArray[np.float64]:
         blocks = []
-        for _, maps in self._maps(pixels):
+        for _, maps in self._maps(classifier, pixels):
             with torch.inference_mode(), self.machine.computing():
                 blocks.append(as_numpy(read(maps)).astype(np.float64))
         return np.concatenate(blocks)
 
-    def _maps(self, pixels: NDArray[np.uint8]) -> Iterator[tuple[slice, Tensor]]:
+    def _maps(
+        self, classifier: Classifier, pixels: NDArray[np.uint8]
+    ) -> Iterator[tuple[slice, Tensor]]:
         """Yield the last maps (n, D, h, w), a batch at a time, with their rows."""
         self._check(pixels)
-        classifier = self.saved.classifier
         for start in range(0, len(pixels), _BATCH):
             rows = slice(start, start + _BATCH)
             with torch.inference_mode(), self.machine.computing():
@@ -91,31 +116,14 @@ class Witness:
                 "Lay images out by the classifier's contract."
             )
 
-    def _probabilities(self, maps: Tensor) -> Tensor:
-        classifier = self.saved.classifier
-        logits = classifier.logits(maps, boundary=len(classifier.stages))
-        return torch.softmax(logits.double() / self.saved.temperature, dim=1)
-
-    def _all_probabilities(self, maps: Tensor) -> Tensor:
-        random = [torch.softmax(head(maps).double(), dim=1) for head in self.random_heads]
-        return torch.cat([self._probabilities(maps), *random], dim=1)
-
-    def _hidden(self, maps: Tensor) -> Tensor:
-        layers = list(self.saved.classifier.head)
-        dense = [place for place, layer in enumerate(layers) if isinstance(layer, nn.ReLU)]
-        if not dense:
-            return maps.float().mean(dim=(2, 3))
-        for layer in layers[: dense[-1] + 1]:
-            maps = layer(maps)
-        return maps
-
 
 def call_witness(
     saved: Saved, machine: Machine, *, n_random_heads: int = N_RANDOM_HEADS
 ) -> Witness:
     """Put a classifier on its machine, with random heads that are the same every time."""
     classifier = saved.classifier.to(machine.device).eval()
-    heads = tuple(_random_head(classifier, number) for number in range(n_random_heads))
+    numbers = range(0 if classifier.recipe.members else n_random_heads)
+    heads = tuple(_random_head(classifier, number) for number in numbers)
     return Witness(
         saved=saved,
         machine=machine,
@@ -133,3 +141,13 @@ def _random_head(classifier: Classifier, number: int) -> nn.Module:
         n_classes=len(recipe.contract.diagnoses),
         generator=torch.Generator().manual_seed(seed_of("random head", number)),
     )
+
+
+def _hidden(classifier: Classifier, maps: Tensor) -> Tensor:
+    layers = list(classifier.head)
+    dense = [place for place, layer in enumerate(layers) if isinstance(layer, nn.ReLU)]
+    if not dense:
+        return maps.float().mean(dim=(2, 3))
+    for layer in layers[: dense[-1] + 1]:
+        maps = layer(maps)
+    return maps

@@ -1,3 +1,6 @@
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +9,7 @@ from numpy.typing import NDArray
 from moulage.errors import ShapeError
 from moulage.networks.activations import pixels_to_images
 from moulage.networks.classifier import Classifier
+from moulage.networks.committee import committee_of
 from moulage.networks.machine import Machine
 from moulage.networks.saved import Saved
 from moulage.networks.witness import Witness, call_witness
@@ -64,3 +68,27 @@ def test_contributions_are_a_map_an_image(
 def test_pixels_of_another_size_are_refused(classifier: Classifier) -> None:
     with pytest.raises(ShapeError, match=r"must have shape \(n, 64, 64, 3\) with n ≥ 1"):
         witness_of(classifier).classify(np.zeros((1, 32, 32, 3), np.uint8))
+
+
+def test_a_committee_has_no_random_heads_and_shows_its_first_member(
+    classifier: Classifier, pixels: NDArray[np.uint8]
+) -> None:
+    alone = witness_of(classifier)
+    together = witness_of(committee_of([classifier, copy.deepcopy(classifier)], [1.0, 1.0]))
+    found = together.classify_with_random_heads(pixels)
+    np.testing.assert_allclose(found, alone.classify(pixels), rtol=1e-4)
+    np.testing.assert_array_equal(together.hidden(pixels), alone.hidden(pixels))
+    which = np.zeros(5, dtype=np.int64)
+    np.testing.assert_array_equal(
+        together.contributions(pixels, which), alone.contributions(pixels, which)
+    )
+
+
+def test_answers_average_the_views_of_the_recipe(
+    classifier: Classifier, pixels: NDArray[np.uint8]
+) -> None:
+    classifier.recipe = replace(classifier.recipe, views=tuple(range(8)))
+    with torch.inference_mode():
+        logits = classifier.answer(pixels_to_images(pixels, "cpu")).double()
+    found = witness_of(classifier).classify(pixels)
+    np.testing.assert_allclose(found, torch.softmax(logits, dim=1).numpy(), rtol=1e-4)

@@ -100,3 +100,18 @@ def test_words_that_name_nothing_are_refused(run: RunFolder, tmp_path: Path) -> 
     with pytest.raises(DataError, match=r"At least one image must be readable; got .*torn\.jpg"):
         actions.explain(run.path, [tmp_path / "torn.jpg"], out=tmp_path)
     assert open_run(run.path).is_finished
+
+
+def test_units_are_characterised_on_the_runs_own_images(run: RunFolder, tmp_path: Path) -> None:
+    layer = actions.units(run.path, out=tmp_path)
+    catalogue = read_catalogue(run.path / "catalogue.parquet")
+    lesions = dict(zip(catalogue.image_ids, catalogue.lesion_ids, strict=True))
+    content = json.loads((tmp_path / "units.json").read_text())
+    assert len(content["units"]) == 4
+    assert len(content["map"]) == len(layer.test.labels) > 0
+    for case in content["alike"]:
+        near = [lesions[one["image_id"]] for one in case["nearest"]]
+        assert lesions[case["image_id"]] not in near
+        assert len(set(near)) == len(near)
+    assert "Cases like this one" in (tmp_path / "units.html").read_text()
+    assert {"units-pca.png", "units-tsne.png"} <= {path.name for path in tmp_path.iterdir()}

@@ -1,0 +1,71 @@
+import cv2
+import numpy as np
+import pytest
+
+from moulage.explanation.layers import HiddenLayer, Images, describe_layer
+from moulage.pages.units import Maps, draw_maps, units_page
+
+COLOURS = ("#784463", "#0566CF")
+
+
+def part(n_images: int, seed: int) -> Images:
+    labels = np.arange(n_images) % 2
+    activations = np.random.default_rng(seed).random((n_images, 3)) + labels[:, None] * [1, 0, 0]
+    activations[:, 2] = 0.5
+    names = np.array([f"{seed}-{number}" for number in range(n_images)])
+    return Images(image_ids=names, lesion_ids=names, labels=labels, activations=activations)
+
+
+@pytest.fixture(scope="module")
+def layer() -> HiddenLayer:
+    test = part(20, 3)
+    decided = test.labels.copy()
+    decided[:3] = 1 - decided[:3]
+    return describe_layer(
+        run="a run",
+        study="a study",
+        diagnoses=("mel", "nv"),
+        train=part(30, 1),
+        validation=part(40, 2),
+        test=test,
+        decided=decided,
+        asked=np.array([0]),
+    )
+
+
+@pytest.fixture(scope="module")
+def maps(layer: HiddenLayer) -> Maps:
+    return draw_maps(layer, COLOURS)
+
+
+@pytest.fixture(scope="module")
+def page(layer: HiddenLayer, maps: Maps) -> str:
+    pictures = {name: np.zeros((8, 8, 3), np.uint8) for name in layer.shown(2)}
+    return units_page(layer, maps, pictures)
+
+
+def test_the_page_tells_best_units_idle_ones_and_cases_alike(page: str) -> None:
+    assert "mel: unit 0" in page
+    assert "the unit is silent for mel" in page
+    assert "1 unit dead: 2." in page
+    assert "3-0: truth mel, decided nv" in page
+    assert page.count("decided nv: the test image") == 1
+    assert "it is a little too good" in page
+
+
+def test_maps_count_and_mark_what_is_decided_wrongly(maps: Maps, page: str) -> None:
+    assert [drawing.caption.split(" of ")[0] for drawing in maps.drawings] == [
+        "Principal components",
+        "t-SNE",
+    ]
+    assert "20 images, 3 of them decided wrongly." in page
+    assert page.count("mel (10)") == 2
+    for colour in COLOURS:
+        assert colour.lower() in page
+
+
+def test_maps_are_pictures_of_their_own_too(maps: Maps) -> None:
+    for png in maps.files.values():
+        picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+        assert picture is not None
+        assert picture[0, 0].tolist() == [255, 255, 255]
