@@ -3,7 +3,7 @@
 In:  a study, its standing, the comparison's rows.   Out: paragraphs with headings.
 Knows nothing of HTML, and says no number that the tables do not show.
 Why: a table of scores does not say which model to take. The rule here: of the experiments that no
-other was shown to beat in balanced accuracy, the cheapest.
+other was shown to beat in balanced accuracy, the smallest.
 """
 
 import math
@@ -59,10 +59,14 @@ def advice_of(study: StudyRecord, standing: Standing, frame: pd.DataFrame) -> Ad
 
 
 def _chosen(costs: Mapping[str, Priced], standing: Standing) -> str:
-    """Return the cheapest that nothing beats: fewest parameters, then least time."""
+    """Return the smallest that nothing beats; of equally small ones the one of highest value.
+
+    Not the quickest: how long a run took tells as much of what else the machine did.
+    """
     unbeaten = [name for name in costs if not _beaten_by(name, costs, standing)]
     pool = unbeaten or [_best(costs)]
-    return min(pool, key=lambda name: (costs[name].n_parameters, costs[name].seconds))
+    least = min(costs[name].n_parameters for name in pool)
+    return _best({name: costs[name] for name in pool if costs[name].n_parameters == least})
 
 
 def _beaten_by(name: str, among: Mapping[str, Priced], standing: Standing) -> list[str]:
@@ -92,7 +96,7 @@ def _which(chosen: str, costs: Mapping[str, Priced], standing: Standing) -> str:
     losers = f" It was shown better than {words.listed(beaten)}." if beaten else ""
     said = (
         f"Take {chosen} ({price}): balanced accuracy {score} under the balanced rule. No other was "
-        f"shown to beat it there, and of those that nothing beats it is the cheapest.{losers}"
+        f"shown to beat it there, and none of those that nothing beats is smaller.{losers}"
     )
     best = _best(costs)
     if best == chosen:
@@ -100,7 +104,8 @@ def _which(chosen: str, costs: Mapping[str, Priced], standing: Standing) -> str:
     difference = _between(best, chosen, standing)
     margin = f" ({_difference(difference)})" if difference else ""
     return (
-        f"{said} The highest value is that of {best}{margin}, which luck of the lesions explains."
+        f"{said} The highest value is that of {best}{margin}: not beyond chance, with all pairs "
+        "counted."
     )
 
 
@@ -257,8 +262,11 @@ def _lesions_a_diagnosis(run: RunRecord) -> dict[str, int]:
 
 
 def _looks(runs: Sequence[RunRecord]) -> str:
-    """Return the ledger's sentences: how often each test part was looked at."""
-    return " ".join(dict.fromkeys(run.ledger for run in runs))
+    """Return the ledger's last sentence for each test part: how often it was looked at."""
+    last: dict[str, RunRecord] = {}
+    for run in sorted(runs, key=lambda run: run.n_looks):
+        last[run.split.digest] = run
+    return " ".join(dict.fromkeys(run.ledger for run in last.values()))
 
 
 def _difference(found: Interval) -> str:

@@ -142,6 +142,7 @@ class RunRecord:
     ledger: how often this split's test part was looked at. baselines: name -> predictions on
     the same images, with the same diagnoses. first_end: predictions at the first phase's end,
     where there are more phases. certainty: of the test scores, where the run measured it.
+    n_looks: at this split's test part when the run ended, as `ledger` says in words.
     """
 
     name: str
@@ -164,6 +165,7 @@ class RunRecord:
     notes: tuple[str, ...] = ()
     first_end: Predictions | None = None
     certainty: "Certainty | None" = None
+    n_looks: int = 0
 
     def __post_init__(self) -> None:
         _refuse_missing_columns(self.history)

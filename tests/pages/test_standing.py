@@ -105,7 +105,26 @@ def test_fine_tuning_is_measured_against_the_first_phases_end(run: RunRecord) ->
     )
 
 
-def test_of_equals_the_cheapest_is_taken(run: RunRecord) -> None:
+def test_of_equally_small_ones_the_better_is_taken_however_long_it_took(run: RunRecord) -> None:
+    slow = tuple(replace(phase, seconds=9000.0) for phase in run.experiment.phases)
+    pair = (again(run, "slow", phases=slow), again(run, "quick", noise=0.4))
+    standing = standing_of(study_of(*pair), **FEW)
+    values = [standing.spread(name, BALANCED).interval.value for name in ("slow", "quick")]
+    assert values[0] > values[1]
+    assert advice_of(study_of(*pair), standing, comparison_table(study_of(*pair))).chosen == "slow"
+
+
+def test_the_last_look_at_a_test_part_is_told(run: RunRecord) -> None:
+    pair = [
+        replace(again(run, name), n_looks=n, ledger=f"looked at {n} times")
+        for name, n in (("b", 7), ("a", 12))
+    ]
+    standing = standing_of(study_of(*pair), **FEW)
+    said = said_of(study_of(*pair), standing)["What these data cannot tell"]
+    assert said.endswith("looked at 12 times")
+
+
+def test_of_equals_the_smallest_is_taken(run: RunRecord) -> None:
     dear = tuple(replace(phase, n_total=20_000_000) for phase in run.experiment.phases)
     pair = (again(run, "dear", phases=dear), again(run, "cheap", noise=0.05))
     standing = standing_of(study_of(*pair), **FEW)
