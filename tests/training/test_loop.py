@@ -284,8 +284,11 @@ def test_an_interrupt_while_activations_are_computed_is_heard_at_once(studio: An
         os.kill(os.getpid(), signal.SIGINT)
         raise AssertionError("the interrupt was not heard")
 
+    # A shell's background jobs are started deaf to interrupts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.raises(KeyboardInterrupt):
         run_phases(studio.job(source_at=press), (HEAD,))
+    signal.signal(signal.SIGINT, before)
 
 
 def test_the_average_covers_weights_and_running_statistics(studio: Any) -> None:
