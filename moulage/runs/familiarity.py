@@ -5,6 +5,7 @@ Knows nothing of diagnoses. It is fitted on training images alone; images of the
 else of validation, say what is usual; the test part is only measured.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +81,7 @@ def read_familiarity(path: Path, digest: str) -> Familiarity | None:
     try:
         tensors = load_file(file)
         with safe_open(file, framework="numpy") as opened:
-            about = opened.metadata()
+            about = json.loads(opened.metadata()["about"])
     except (OSError, SafetensorError) as error:
         raise RunError(
             f"`{file}` must be what moulage wrote; got: {error}. Copy the run folder again."
@@ -96,8 +97,9 @@ def read_familiarity(path: Path, digest: str) -> Familiarity | None:
 def _write(path: Path, familiarity: Familiarity, *, digest: str) -> None:
     names = ("mean", "axes", "variances", "known")
     tensors = {name: np.ascontiguousarray(getattr(familiarity, name)) for name in names}
-    about = {"classifier": digest, "rest": repr(familiarity.rest)}
-    write_bytes(path / FAMILIARITY, save(tensors, metadata=about))
+    # One word of metadata: the library writes several in an order of its own each time.
+    about = json.dumps({"classifier": digest, "rest": familiarity.rest})
+    write_bytes(path / FAMILIARITY, save(tensors, metadata={"about": about}))
 
 
 def _chosen(material: Material, part: Part, most: int) -> NDArray[np.int64]:
