@@ -28,6 +28,7 @@ from moulage.evaluation.metrics import (
 from moulage.evaluation.undefined import ratio
 from moulage.predictions import Predictions
 
+Weights = NDArray[np.uint16] | NDArray[np.float64]  # (L, R): two bytes hold any count of a draw
 _CHUNK = 64  # replicates measured together: as many as fit the processor's cache
 
 
@@ -75,21 +76,21 @@ class Drawn:
         )
 
 
-def draw_lesions(
-    n_lesions: int, *, n_replicates: int, rng: np.random.Generator
-) -> NDArray[np.float64]:
+def draw_lesions(n_lesions: int, *, n_replicates: int, rng: np.random.Generator) -> Weights:
     """Return how often each replicate draws each lesion `(L, R)`; columns sum to L."""
     if n_replicates < 2:
         raise ConfigError(f"`n_replicates` must be at least 2; got {n_replicates}. Write 2000.")
-    counts = rng.multinomial(n_lesions, np.full(n_lesions, 1 / n_lesions), size=n_replicates)
-    return np.ascontiguousarray(counts.T, dtype=np.float64)
+    counts = np.empty((n_lesions, n_replicates), dtype=np.uint16)
+    for replicate in range(n_replicates):
+        counts[:, replicate] = rng.multinomial(n_lesions, np.full(n_lesions, 1 / n_lesions))
+    return counts
 
 
 def resample(
     runs: Sequence[Scored],
     *,
     lesions: Lesions,
-    weights: NDArray[np.float64],
+    weights: Weights,
     names: Collection[str] | None = None,
 ) -> Drawn:
     """Measure the runs as they are, and under each column of `weights (L, R)`.
@@ -116,7 +117,7 @@ def mean_replicates(
     runs: Sequence[Scored],
     *,
     lesions: Lesions,
-    weights: NDArray[np.float64],
+    weights: Weights,
     names: Collection[str] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return each metric under each column of `weights (L, R)`, `(R,)`, the mean over runs."""
@@ -144,17 +145,20 @@ def mean_influences(
 def replicates(
     scored: Scored,
     *,
-    weights: NDArray[np.float64],
+    weights: Weights,
     of_image: NDArray[np.int64],
     names: Collection[str] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Measure one run under each column of `weights (L, R)`."""
     chosen = _chosen((scored,), names)
-    sums = weights.T @ lesion_sums(scored, of_image=of_image, n_lesions=len(weights))
-    found = metrics_of_sums(sums, scored.diagnoses)
-    if any(map(is_ranked, chosen)):
-        found |= _ranked_replicates(scored, weights=weights, of_image=of_image, names=chosen)
-    return {name: found[name] for name in chosen}
+    of_lesions = lesion_sums(scored, of_image=of_image, n_lesions=len(weights))
+    tables = []
+    for chunk in _column_chunks(weights):
+        table = metrics_of_sums(chunk.T @ of_lesions, scored.diagnoses)
+        if any(map(is_ranked, chosen)):
+            table |= weighted_rankings(scored, weights=chunk[of_image], names=chosen)
+        tables.append(table)
+    return {name: np.concatenate([table[name] for table in tables]) for name in chosen}
 
 
 def lesion_sums(
@@ -172,7 +176,7 @@ def draw_share(
     hits: NDArray[np.bool_],
     counted: NDArray[np.bool_],
     of_image: NDArray[np.int64],
-    weights: NDArray[np.float64],
+    weights: Weights,
 ) -> Drawn:
     """Draw the share of the counted images `(N,)` that are hits, under the name "share"."""
     n_lesions = len(weights)
@@ -181,9 +185,10 @@ def draw_share(
         for chosen in (hits & counted, counted)
     )
     value = float(found.sum() / asked.sum()) if asked.any() else math.nan
+    shares = [ratio(found @ chunk, asked @ chunk) for chunk in _column_chunks(weights)]
     return Drawn(
         values={"share": value},
-        replicates={"share": ratio(found @ weights, asked @ weights)},
+        replicates={"share": np.concatenate(shares)},
         influences={"share": (found - value * asked) / max(asked.sum(), 1)},
         n_counted={"share": float(asked.sum() ** 2 / max((asked**2).sum(), 1))},
     )
@@ -206,24 +211,10 @@ def counted_lesions(runs: Sequence[Scored], *, lesions: Lesions) -> dict[str, fl
     return found
 
 
-def _ranked_replicates(
-    scored: Scored,
-    *,
-    weights: NDArray[np.float64],
-    of_image: NDArray[np.int64],
-    names: Collection[str],
-) -> dict[str, NDArray[np.float64]]:
-    chunks = [
-        weighted_rankings(scored, weights=chunk[of_image], names=names)
-        for chunk in _column_chunks(weights)
-    ]
-    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
-
-
 def _chosen(runs: Sequence[Scored], names: Collection[str] | None) -> tuple[str, ...]:
     return metric_names(runs[0].diagnoses) if names is None else tuple(names)
 
 
-def _column_chunks(table: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
+def _column_chunks(table: Weights) -> Iterator[NDArray[np.float64]]:
     for start in range(0, table.shape[1], _CHUNK):
-        yield np.ascontiguousarray(table[:, start : start + _CHUNK])
+        yield np.ascontiguousarray(table[:, start : start + _CHUNK], dtype=np.float64)

@@ -24,7 +24,7 @@ from moulage.evaluation.decisions import Rule
 from moulage.evaluation.intervals import N_REPLICATES
 from moulage.evaluation.metrics import OVERALL, Scored, is_ranked
 from moulage.evaluation.permutation import draw_swaps, p_value, permuted_differences
-from moulage.evaluation.resampling import Drawn, Lesions, draw_lesions, resample
+from moulage.evaluation.resampling import Drawn, Lesions, Weights, draw_lesions, resample
 from moulage.evaluation.roc import Curve, roc_curve
 from moulage.evaluation.spread import Spread, spreads
 from moulage.predictions import Predictions
@@ -43,7 +43,7 @@ class _Draws:
     """Lesions of some places, how often each is drawn, and which permutations swap it."""
 
     lesions: Lesions
-    weights: NDArray[np.float64]
+    weights: Weights
     swaps: NDArray[np.float64]
 
 
@@ -88,7 +88,7 @@ class Tournament:
             self._score(name, "natural", places),
             diagnosis=diagnosis,
             lesions=draws.lesions,
-            weights=draws.weights[:, :n_replicates],
+            weights=draws.weights[:, :n_replicates].astype(np.float64),
         )
 
     def difference(

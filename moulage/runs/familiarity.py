@@ -48,7 +48,8 @@ def keep_familiarity(
     def impressions(rows: NDArray[np.int64]) -> NDArray[np.float32]:
         return impressions_of(
             classifier,
-            material.pixels.array[rows],
+            material.pixels.array,
+            rows,
             machine=machine,
             progress=lambda done, total: progress("impressions", done, total),
         )
