@@ -1,4 +1,5 @@
-# The same five words for people and for CI. Everything runs inside .venv, which is made here.
+# The same five words for people and for CI. Everything runs inside .venv, which is made here;
+# only the peers of `bench` lie beside it.
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -16,11 +17,12 @@ check: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_floors.py
 
-bench: .venv/ready
-	$(BIN)/python -m benchmarks
+# The peers have an environment of their own: what tests run with stays as it is locked.
+bench: .venv-bench/ready
+	.venv-bench/bin/python -m benchmarks
 
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-bench build dist .pytest_cache .mypy_cache .ruff_cache
 
 .venv/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
@@ -29,4 +31,10 @@ clean:
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv
 	$(BIN)/uv pip install -q --python $(BIN)/python -r requirements.lock
 	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
+	touch $@
+
+.venv-bench/ready: requirements-bench.lock .venv/ready
+	$(PYTHON) -m venv .venv-bench
+	$(BIN)/uv pip install -q --python .venv-bench/bin/python -r requirements-bench.lock
+	$(BIN)/uv pip install -q --python .venv-bench/bin/python --no-deps -e .
 	touch $@

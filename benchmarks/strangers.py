@@ -10,6 +10,7 @@ have skin's colours and no lesion.
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -48,13 +49,16 @@ from moulage.training.loop import answers_of
 from tools.procedural import draw_picture
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print a row for each kind of stranger."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--run", type=Path, help="a finished run's folder")
     parser.add_argument("--n", type=int, default=300, help="strangers of each kind")
     parser.add_argument("--stages", action="store_true", help="compare the backbone's stages")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
+    if asked.run is None:
+        print("Name a finished run: python -m benchmarks.strangers --run runs/STUDY/RUN")
+        return
     run = open_run(asked.run)
     opened = open_classifier(run)
     if asked.stages:

@@ -1,0 +1,136 @@
+"""The study's own way in Keras 3 on TensorFlow: decode to memory, frozen, then a low rate.
+
+Every task says how long a stated fraction took; whoever asks scales it and says so. Weights are
+random: speed does not depend on them. A layer that is frozen stays in inference mode, and so
+does BatchNorm when everything is unfrozen, as Keras' guide to fine-tuning has it.
+"""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+os.environ["KERAS_BACKEND"] = "tensorflow"
+
+import cv2
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from benchmarks.peers.material import read_table
+from benchmarks.peers.turns import N_THREADS, serve
+
+SIZE_PX, BATCH = 128, 128
+_FAMILIES = {
+    "MobileNetV2": keras.applications.mobilenet_v2,
+    "DenseNet201": keras.applications.densenet,
+}
+# Our boundaries, and the first layer above each.
+LAST_THIRD = {"blocks.5": "block_13_expand", "denseblock4": "conv5_block1_0_bn"}
+
+
+class Study:
+    """Images in memory, a model, and tasks that measure a part of the study each."""
+
+    def begin(self, *, folder: str, backbone: str) -> dict[str, float]:
+        """Decode every image one after the other, and build the model."""
+        tf.config.threading.set_intra_op_parallelism_threads(N_THREADS)
+        tf.config.threading.set_inter_op_parallelism_threads(N_THREADS)
+        cv2.setNumThreads(N_THREADS)
+        self.table = read_table(Path(folder))
+        codes = sorted(self.table["diagnosis"].unique())
+        self.labels = np.eye(len(codes), dtype=np.float32)[
+            self.table["diagnosis"].map(codes.index).to_numpy()
+        ]
+        self.family, self.backbone = _FAMILIES[backbone], backbone
+        self.base = getattr(keras.applications, backbone)(
+            include_top=False, weights=None, input_shape=(SIZE_PX, SIZE_PX, 3)
+        )
+        self.model = _with_head(self.base, len(codes))
+        self.images = self.family.preprocess_input(_decode(self.table["path"]))
+        self.boundary = ""
+        return {}
+
+    def decode(self) -> dict[str, float]:
+        """Decode and scale every image, as before the first epoch."""
+        started = time.perf_counter()
+        self.family.preprocess_input(_decode(self.table["path"]))
+        return {"seconds": time.perf_counter() - started}
+
+    def train(self, *, train_from: str, n_steps: int) -> dict[str, float]:
+        """Fit a few full batches after a warm-up; images a second."""
+        self._unfreeze(train_from)
+        rows = np.resize(np.flatnonzero(self.table["part"] == "train"), n_steps * BATCH)
+        started = time.perf_counter()
+        self._fit(rows)
+        return {"rate": len(rows) / (time.perf_counter() - started)}
+
+    def evaluate(self, *, n_steps: int) -> dict[str, float]:
+        """Evaluate a few batches, as at the end of an epoch; images a second."""
+        rows = np.resize(np.flatnonzero(self.table["part"] == "validation"), n_steps * BATCH)
+        self.model.evaluate(self.images[:BATCH], self.labels[:BATCH], BATCH, verbose=0)
+        started = time.perf_counter()
+        self.model.evaluate(self.images[rows], self.labels[rows], BATCH, verbose=0)
+        return {"rate": len(rows) / (time.perf_counter() - started)}
+
+    def predict(self, *, folder: str) -> dict[str, float]:
+        """Decode a folder's files and predict them; images a second."""
+        files = sorted(Path(folder).iterdir())
+        self.model.predict(self.images[:BATCH], BATCH, verbose=0)
+        started = time.perf_counter()
+        images = self.family.preprocess_input(_decode([str(file) for file in files]))
+        self.model.predict(images, BATCH, verbose=0)
+        return {"rate": len(files) / (time.perf_counter() - started)}
+
+    def _unfreeze(self, train_from: str) -> None:
+        """Set the boundary, compile and warm up, unless it is set already."""
+        if train_from == self.boundary:
+            return
+        self.boundary = train_from
+        above = train_from == "all"
+        self.base.trainable = train_from != "head"
+        for layer in self.base.layers:
+            above = above or layer.name == LAST_THIRD.get(train_from)
+            layer.trainable = above
+        rate = 1e-3 if train_from == "head" else 1e-5
+        self.model.compile(
+            keras.optimizers.Adam(rate), loss="categorical_crossentropy", metrics=["accuracy"]
+        )
+        self._fit(np.arange(BATCH))
+
+    def _fit(self, rows: NDArray[np.int64]) -> None:
+        self.model.fit(self.images[rows], self.labels[rows], batch_size=BATCH, verbose=0)
+
+
+def _with_head(base: Any, n_classes: int) -> Any:
+    inputs = keras.Input((SIZE_PX, SIZE_PX, 3))
+    maps = base(inputs, training=False)
+    hidden = keras.layers.Dropout(0.5)(keras.layers.Flatten()(maps))
+    hidden = keras.layers.Dense(128, activation="relu")(hidden)
+    hidden = keras.layers.BatchNormalization()(hidden)
+    outputs = keras.layers.Dense(n_classes, activation="softmax")(hidden)
+    return keras.Model(inputs, outputs)
+
+
+def _decode(paths: Any) -> NDArray[np.float32]:
+    squares = [
+        cv2.resize(cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB), (SIZE_PX, SIZE_PX))
+        for path in paths
+    ]
+    return np.stack(squares).astype(np.float32)
+
+
+if __name__ == "__main__":
+    study = Study()
+    serve(
+        {
+            "begin": study.begin,
+            "decode": study.decode,
+            "train": study.train,
+            "evaluate": study.evaluate,
+            "predict": study.predict,
+        }
+    )

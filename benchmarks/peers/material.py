@@ -1,0 +1,79 @@
+"""The images that all sides are given: files, labels and one split without leaks, as two tables.
+
+In:  a data set of any known kind, or none: then casts are drawn.
+Out: a folder with `images.csv`, `split.csv`, copies of the files, and new files to predict.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import copyfile
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from moulage.casts.generator import make_casts
+from moulage.data.dataset import read_dataset
+from moulage.split import write_split
+from moulage.splits.grouped import split_by_group
+
+RATIOS = {"train": 0.6, "validation": 0.2, "test": 0.2}
+_NEW_SIZE, _NEW_QUALITY, _NOISE = (600, 450), 92, 4.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """Where the files and tables lie, and how many images there are."""
+
+    folder: Path
+    n_images: int
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Every image: path, diagnosis, part."""
+        return read_table(self.folder)
+
+
+def read_table(folder: Path) -> pd.DataFrame:
+    """Return every image of a given folder: image_id, lesion_id, path, diagnosis, part."""
+    images, split = pd.read_csv(folder / "images.csv"), pd.read_csv(folder / "split.csv")
+    images["path"] = [str(folder / path) for path in images["path"]]
+    return images.merge(split[["image_id", "part"]], on="image_id")
+
+
+def give(folder: Path, *, data: Path | None, n_images: int) -> Given:
+    """Copy the first images of a data set, 0 meaning all, and write their tables.
+
+    A folder of their own keeps them apart from the rest, which no side may see.
+    """
+    if data is None:
+        data = make_casts(folder / "casts", n_images=n_images or 2_000, seed=0).folder
+    catalogue = read_dataset(data)
+    n_images = min(n_images or len(catalogue), len(catalogue))
+    catalogue = catalogue.take(np.arange(n_images))
+    split = split_by_group(
+        image_ids=catalogue.image_ids,
+        lesion_ids=catalogue.lesion_ids,
+        labels=catalogue.labels,
+        ratios=RATIOS,
+        seed=0,
+    )
+    names = [f"files/{Path(path).name}" for path in catalogue.frame["path"]]
+    (folder / "files").mkdir()
+    for path, name in zip(catalogue.frame["path"], names, strict=True):
+        copyfile(catalogue.root / path, folder / name)
+    catalogue.frame.assign(path=names).to_csv(folder / "images.csv", index=False)
+    write_split(split, folder / "split.csv")
+    return Given(folder=folder, n_images=n_images)
+
+
+def enlarge(given: Given, n_images: int) -> Path:
+    """Write the first images anew as JPEGs of 600 × 450 with a sensor's noise."""
+    rng, folder = np.random.default_rng(0), given.folder / "new"
+    folder.mkdir()
+    for name in given.table["path"][:n_images]:
+        image = cv2.imread(name)
+        large = cv2.resize(image, _NEW_SIZE, interpolation=cv2.INTER_CUBIC)
+        noisy = np.clip(large + rng.normal(0, _NOISE, large.shape), 0, 255).astype(np.uint8)
+        cv2.imwrite(str(folder / Path(name).name), noisy, [cv2.IMWRITE_JPEG_QUALITY, _NEW_QUALITY])
+    return folder

@@ -1,0 +1,125 @@
+"""Our side: whole runs of the same study, from files or from warm caches, and steps of a phase.
+
+A run ends with its predictions, metrics and classifier written, which is more than the peers do.
+"""
+
+import os
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from benchmarks.peers.turns import N_THREADS, serve
+from moulage.runs import experiment
+from moulage.runs.application import classify_files
+from moulage.runs.config import StudyConfig, parse_study
+from moulage.runs.folder import HISTORY, RunFolder
+from moulage.runs.material import prepare, read_images
+from moulage.runs.study import cells_of
+from moulage.training.batches import Place, cut_epoch
+from moulage.training.loop import State, train_step
+from moulage.training.loop import prepare as prepare_step
+from moulage.training.phases import Phase
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    pass
+
+
+class Study:
+    """One backbone on the given images; `place` is where caches and runs may lie."""
+
+    def begin(self, *, folder: str, backbone: str, place: str) -> dict[str, float]:
+        """Keep what every task needs."""
+        self.folder, self.backbone, self.place = Path(folder), backbone, Path(place)
+        os.environ["MOULAGE_DATA"] = str(self.place / "data")
+        torch.set_num_threads(N_THREADS)
+        return {}
+
+    def run(
+        self, *, cache: str, name: str, train_from: str = "head", epochs: int = 10, **recipe: Any
+    ) -> dict[str, float]:
+        """Run a study of one phase; seconds of all of it, and of one epoch.
+
+        recipe: keys of the experiment that are not the usual ones; `seeds` and `treatments`
+        make it many runs.
+        """
+        os.environ["MOULAGE_CACHE"] = str(self.place / cache)
+        rate = 1e-3 if train_from == "head" else 1e-5
+        study = self._study(name, _phase(train_from, epochs, rate), recipe)
+        started = time.perf_counter()
+        images = read_images(study, _silent)
+        paths = []
+        for cell in cells_of(study):
+            material = prepare(cell, images)
+            path = self.place / "runs" / name / cell.name
+            experiment.run_cell(cell, material, path, fresh=True, progress=_silent)
+            paths.append(path)
+        seconds = time.perf_counter() - started
+        history = pd.read_csv(paths[0] / HISTORY)
+        return {"seconds": seconds, "epoch": float(history["seconds"].mean())}
+
+    def train(self, *, cache: str, train_from: str, n_steps: int) -> dict[str, float]:
+        """Take a few steps of a full batch after two of warm-up; images a second."""
+        os.environ["MOULAGE_CACHE"] = str(self.place / cache)
+        study = self._study("steps", _phase(train_from, 1, 1e-5), {})
+        (cell,) = cells_of(study)
+        material = prepare(cell, read_images(study, _silent))
+        machine = experiment.resolve_machine(**study.machine.model_dump())
+        classifier, _ = experiment.build(cell, material)
+        job = experiment.job_of(cell, material, classifier, machine, self.place, _silent)
+        state = State()
+        state.begin_phase(0)
+        step = prepare_step(job, Phase(**cell.experiment.phases[0].model_dump()), state)
+        place = Place(seed=0, phase=0, epoch=0)
+        batches = cut_epoch(job.epoch(place), 128, place)[:-1]
+        take = partial(train_step, step, state, place=place)
+        for batch in batches[:2]:
+            take(batch)
+        chosen = [batches[number % len(batches)] for number in range(n_steps)]
+        started = time.perf_counter()
+        for batch in chosen:
+            take(batch)
+        return {"rate": n_steps * 128 / (time.perf_counter() - started)}
+
+    def predict(self, *, run: str, folder: str) -> dict[str, float]:
+        """Classify a folder's files with a finished run; images a second."""
+        (path,) = (self.place / "runs" / run).iterdir()
+        started = time.perf_counter()
+        answers = classify_files(RunFolder(path=path), [Path(folder)], progress=_silent)
+        return {"rate": len(answers.table) / (time.perf_counter() - started)}
+
+    def _study(self, name: str, phase: dict[str, Any], recipe: dict[str, Any]) -> StudyConfig:
+        treatments = recipe.pop("treatments", ["none"])
+        experiments = [
+            {"name": f"e{n}", "backbone": self.backbone, "weights": "random", "dropout": 0.5}
+            | {"imbalance": treatment, "phases": [phase], **recipe}
+            for n, treatment in enumerate(treatments)
+        ]
+        return parse_study(
+            {
+                "name": name,
+                "dataset": {"path": str(self.folder / "images.csv"), "kind": "table"},
+                "split": {"kind": "file", "file": str(self.folder / "split.csv")},
+                "machine": {"threads": N_THREADS},
+                "experiment": experiments,
+            }
+        )
+
+
+def _phase(train_from: str, epochs: int, rate: float) -> dict[str, Any]:
+    return {
+        "name": "phase",
+        "train_from": train_from,
+        "epochs": epochs,
+        "learning_rate": rate,
+        "batchnorm": "fixed",
+    }
+
+
+if __name__ == "__main__":
+    study = Study()
+    serve({"begin": study.begin, "run": study.run, "train": study.train, "predict": study.predict})

@@ -1,0 +1,107 @@
+"""Turns: sides that answer one after the other in the same run, and the ratios of their times.
+
+In:  modules of this room, each run as a process of its own that reads a task a line.
+Out: a row of a table for each quantity: minimum, median and maximum of repeated pairs.
+Knows nothing of what a task does.
+Why in turn: a machine is never quiet. What slows one side slows the other a moment later, so
+that ratios of neighbours are worth more than either time.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+N_THREADS = 2
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+HEAD = (
+    "| quantity | unit | moulage | peer | least | median | most | aim |",
+    "| --- | --- | --- | --- | --- | --- | --- | --- |",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ratio:
+    """One row: what both sides took or did in each pair, and how much better ours was.
+
+    unit: "s" is better small, anything else is better large. aim: the least ratio hoped for.
+    """
+
+    quantity: str
+    unit: str
+    ours: tuple[float, ...]
+    theirs: tuple[float, ...]
+    aim: float | None = None
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The ratio of each pair; above 1 ours is better."""
+        pairs = zip(self.ours, self.theirs, strict=True)
+        return tuple(b / a if self.unit == "s" else a / b for a, b in pairs)
+
+    def row(self) -> str:
+        """Return the row in Markdown."""
+        ours, theirs = (f"{statistics.median(side):,.4g}" for side in (self.ours, self.theirs))
+        low, middle, high = min(self.values), statistics.median(self.values), max(self.values)
+        aim = "" if self.aim is None else f"{self.aim:g}×"
+        spread = " | ".join(f"{value:.2f}×" for value in (low, middle, high))
+        return f"| {self.quantity} | {self.unit} | {ours} | {theirs} | {spread} | {aim} |"
+
+
+class Side:
+    """A process of its own that stays and answers one task after the other."""
+
+    def __init__(self, module: str, **setup: Any) -> None:
+        threads = dict.fromkeys(_THREADS, str(N_THREADS))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", f"benchmarks.peers.{module}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **threads},
+            text=True,
+        )
+        self.ask("begin", **setup)
+
+    def ask(self, task: str, **words: Any) -> dict[str, float]:
+        """Return a task's numbers."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"task": task, "words": words}) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"{task} ended its process; what it said stands above.")
+        return dict(json.loads(answer))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def serve(tasks: Mapping[str, Callable[..., dict[str, float]]]) -> None:
+    """Answer tasks until none comes; whatever a task prints goes to stderr."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        answers.write(json.dumps(tasks[asked["task"]](**asked["words"])) + "\n")
+        answers.flush()
+
+
+def print_table(title: str, rows: Sequence[Ratio]) -> None:
+    """Print one table."""
+    print("\n".join((f"\n{title}\n", *HEAD, *(row.row() for row in rows))), flush=True)

@@ -1,0 +1,168 @@
+"""Against Keras 3 on TensorFlow: the study's two phases, predictions, treatments, in turn.
+
+Keras is slow, so it is given a fraction: `--steps` full batches of each kind after a warm-up.
+Its whole is the decoding of every file, measured, and epochs · (images an epoch / rate of `fit` +
+validation images / rate of `evaluate`), scaled. Ours runs whole, save the last third: two epochs,
+scaled to ten. Processes are apart and stay; their starts count on neither side. Weights are
+random. Run as `python -m benchmarks.speed [--data DIR] [--images N]`; casts without a data set.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.peers.material import Given, enlarge, give
+from benchmarks.peers.turns import Ratio, Side, print_table
+from moulage.training.batches import Place
+from moulage.training.imbalance import Treatment
+
+EPOCHS, N_SEEDS, N_NEW = 10, 3, 512
+LAST_THIRD = {"MobileNetV2": "blocks.5", "DenseNet201": "denseblock4"}
+TREATMENTS: tuple[dict[str, Any], ...] = (
+    {"kind": "none"},
+    {"kind": "class_weight"},
+    {"kind": "class_weight", "scheme": "effective"},
+    {"kind": "oversample"},
+    {"kind": "augment"},
+    {"kind": "focal"},
+    {"kind": "logit_adjustment"},
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """Both sides of one backbone on the same images; new: a folder of files to predict."""
+
+    given: Given
+    ours: Side
+    keras: Side
+    backbone: str
+    n_steps: int
+    new: Path
+
+    def keras_seconds(self, train_from: str, treatments: Sequence[dict[str, Any]] = ({},)) -> float:
+        """Return Keras' seconds from files to each treatment's last epoch, scaled."""
+        decoding = self.keras.ask("decode")["seconds"]
+        fit = self.keras.ask("train", train_from=train_from, n_steps=self.n_steps)["rate"]
+        evaluation = self.keras.ask("evaluate", n_steps=self.n_steps)["rate"]
+        n_validation = int((self.given.table["part"] == "validation").sum())
+        n_trained = sum(images_an_epoch(self.given, treatment) for treatment in treatments)
+        epoch = n_trained / fit + len(treatments) * n_validation / evaluation
+        return decoding + EPOCHS * epoch
+
+    def frozen(self, pair: int) -> tuple[float, float]:
+        """Return (ours, Keras'), from files."""
+        ours = self.ours.ask("run", cache=f"cache{pair}", name=f"cold{pair}")["seconds"]
+        return ours, self.keras_seconds("head")
+
+    def frozen_again(self, pair: int) -> tuple[float, float]:
+        """Return (ours, Keras'), with another dropout; our caches are warm by now."""
+        ours = self.ours.ask("run", cache=f"cache{pair}", name=f"warm{pair}", dropout=0.3)
+        return ours["seconds"], self.keras_seconds("head")
+
+    def all(self, pair: int) -> tuple[float, float]:
+        """Return (ours, Keras'), images a second with everything open."""
+        words: dict[str, Any] = {"train_from": "all", "n_steps": self.n_steps}
+        ours = self.ours.ask("train", cache=f"cache{pair}", **words)
+        return ours["rate"], self.keras.ask("train", **words)["rate"]
+
+    def last_third(self, pair: int) -> tuple[float, float]:
+        """Return (ours, Keras'), the whole phase, activations below it included."""
+        block = LAST_THIRD[self.backbone]
+        name, epochs = f"third{pair}", 2
+        took = self.ours.ask(
+            "run", cache=f"cache{pair}", name=name, train_from=block, epochs=epochs
+        )
+        ours = took["seconds"] + (EPOCHS - epochs) * took["epoch"]
+        return ours, self.keras_seconds(block)
+
+    def predictions(self, pair: int) -> tuple[float, float]:
+        """Return (ours, Keras'), images a second from files."""
+        ours = self.ours.ask("predict", run=f"cold{pair}", folder=str(self.new))
+        return ours["rate"], self.keras.ask("predict", folder=str(self.new))["rate"]
+
+    def treatments(self, pair: int) -> tuple[float, float]:
+        """Return (ours, Keras'), every treatment with every seed; our caches are cold."""
+        asked: dict[str, Any] = {"treatments": TREATMENTS, "seeds": list(range(N_SEEDS))}
+        ours = self.ours.ask("run", cache=f"many{pair}", name=f"many{pair}", **asked)
+        return ours["seconds"], self.keras_seconds("head", TREATMENTS * N_SEEDS)
+
+
+# quantity, unit, what measures it, at least
+ROWS: dict[str, tuple[str, str, Callable[[Match, int], tuple[float, float]], float]] = {
+    "cold": ("frozen, files to best head", "s", Match.frozen, 10),
+    "warm": ("frozen again, caches warm", "s", Match.frozen_again, 40),
+    "all": ("fine-tuning everything", "images/s", Match.all, 2),
+    "third": ("fine-tuning the last third, with activations", "s", Match.last_third, 5),
+    "predict": ("predictions of new 600×450 files", "images/s", Match.predictions, 2.5),
+    "treatments": ("seven treatments × three seeds", "s", Match.treatments, 40),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, help="a data set; casts are drawn without one")
+    parser.add_argument("--images", type=int, default=1_000, help="the first so many; 0: all")
+    parser.add_argument("--backbone", action="append", choices=sorted(LAST_THIRD))
+    parser.add_argument("--rows", action="append", choices=list(ROWS), help="repeatable")
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=2, help="batches that Keras is timed on")
+    chosen = parser.parse_args(arguments)
+    if find_spec("tensorflow") is None:
+        print("Keras and TensorFlow are not installed: `make bench` does it in .venv-bench.")
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        given = give(folder, data=chosen.data, n_images=chosen.images)
+        new = enlarge(given, N_NEW)
+        for backbone in chosen.backbone or LAST_THIRD:
+            about = {"folder": str(folder), "backbone": backbone}
+            with (
+                Side("moulage_side", **about, place=str(folder / backbone)) as ours,
+                Side("keras_side", **about) as keras,
+            ):
+                match = Match(
+                    given=given,
+                    ours=ours,
+                    keras=keras,
+                    backbone=backbone,
+                    n_steps=chosen.steps,
+                    new=new,
+                )
+                rows = measure(match, chosen.pairs, chosen.rows or list(ROWS))
+            print_table(
+                f"{backbone}, {given.n_images:,} images, {chosen.pairs} pairs; Keras scaled from "
+                f"{chosen.steps} batches",
+                rows,
+            )
+
+
+def measure(match: Match, n_pairs: int, names: Sequence[str]) -> list[Ratio]:
+    """Return the rows of one backbone's table; rows that need a finished run come after it."""
+    rows = []
+    for name in names:
+        quantity, unit, take, aim = ROWS[name]
+        ours, theirs = zip(*(take(match, pair) for pair in range(n_pairs)), strict=True)
+        rows.append(Ratio(quantity=quantity, unit=unit, ours=ours, theirs=theirs, aim=aim))
+        print(rows[-1].row(), flush=True)
+    return rows
+
+
+def images_an_epoch(given: Given, treatment: dict[str, Any]) -> int:
+    """Return how many images a treatment shows in an epoch."""
+    table = given.table
+    diagnoses = table.loc[table["part"] == "train", "diagnosis"]
+    labels = np.unique(diagnoses, return_inverse=True)[1]
+    place = Place(seed=0, phase=0, epoch=0)
+    return len(Treatment(**treatment).epoch(np.arange(len(labels)), labels, place))
+
+
+if __name__ == "__main__":
+    main()
