@@ -142,22 +142,25 @@ def predict(
     run: StrPath,
     images: Sequence[StrPath],
     *,
+    covariates: StrPath | None = None,
     page: StrPath | None = None,
     progress: Progress = _silently,
 ) -> "Answers":
     """Classify image files, and all images in folders and zips, with a finished run.
 
-    page: an HTML file to write, with a picture of each image.
+    covariates: a table of image_id and what the classifier reads beside an image. page: an HTML
+    file to write, with a picture of each image.
     """
     from moulage.runs.application import classify_files
 
     folder, paths = open_run(Path(run)), [Path(image) for image in images]
+    table = None if covariates is None else Path(covariates)
     if page is None:
-        return classify_files(folder, paths, progress=progress)
+        return classify_files(folder, paths, covariates=table, progress=progress)
     from moulage.dossier import answers_record
     from moulage.pages.answers import MOST, answers_page
 
-    answers = classify_files(folder, paths, progress=progress, n_pictures=MOST)
+    answers = classify_files(folder, paths, covariates=table, progress=progress, n_pictures=MOST)
     store.write_text(Path(page), answers_page(answers_record(folder, answers)))
     return answers
 
@@ -189,6 +192,7 @@ def evaluate(
             "run": str(folder.path),
             "dataset": catalogue.name,
             "n_unmapped": dict(foreign.n_unmapped),
+            "notes": list(foreign.notes),
             "parts": {"test": scores_of(foreign.predictions)},
         }
         store.write_json(Path(out) / "metrics.json", content)
@@ -470,6 +474,7 @@ def explain(
     part: "Part" = "test",
     sample: int = 50,
     diagnosis: str | None = None,
+    covariates: StrPath | None = None,
     out: StrPath | None = None,
     progress: Progress = _silently,
     **manner: Any,
@@ -478,7 +483,8 @@ def explain(
 
     Writes `explanations.html`, `explanations.json` and a sheet of pictures an image to `out`,
     by default the run's folder. part, sample: where no files are named. diagnosis: a code, or
-    each image's most probable one. manner: fields of `explanation.examination.Manner`.
+    each image's most probable one. covariates: of named files, as `predict` takes them. manner:
+    fields of `explanation.examination.Manner`.
     """
     from moulage.explanation.examination import Manner
     from moulage.runs import explaining
@@ -489,7 +495,10 @@ def explain(
     inquiry = explaining.Inquiry(witness=witness, manner=Manner(diagnosis=place, **manner))
     if images:
         paths = [Path(image) for image in images]
-        casebook = explaining.explain_files(folder, paths, inquiry=inquiry, progress=progress)
+        table = None if covariates is None else Path(covariates)
+        casebook = explaining.explain_files(
+            folder, paths, inquiry=inquiry, covariates=table, progress=progress
+        )
     else:
         chosen = explaining.Chosen(part=part, sample=sample, seed=inquiry.manner.seed)
         casebook = explaining.explain_part(folder, chosen, inquiry=inquiry, progress=progress)

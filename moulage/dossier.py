@@ -232,6 +232,7 @@ def _experiment(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> Experi
             for phase, found in zip(recipe["phases"], metrics["phases"], strict=True)
         ),
         augmentation=_augmentation(recipe["augmentation"]),
+        covariates=tuple(recipe.get("covariates", ())),
     )
 
 

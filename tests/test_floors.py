@@ -25,6 +25,7 @@ FLOORS = {
     "store": 0,
     "views": 0,
     "catalogue": 0,
+    "covariates": 0,
     "split": 0,
     "predictions": 0,
 }

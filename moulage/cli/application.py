@@ -15,11 +15,14 @@ def predict(
     run: Annotated[Path, typer.Argument(help="A finished run's folder.")],
     images: Annotated[list[Path], typer.Argument(help="Image files, folders or zips of them.")],
     out: Annotated[Path | None, typer.Option(help="A CSV; without it, standard output.")] = None,
+    covariates: Annotated[
+        Path | None, typer.Option(help="A table of image_id and age, sex …, if the run reads any.")
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="A page of the answers, pictures too.")] = None,
 ) -> None:
     """Say what a finished run makes of new images, and how sure: a CSV, a row an image."""
     with shown_progress() as progress:
-        answers = actions.predict(run, images, page=html, progress=progress)
+        answers = actions.predict(run, images, covariates=covariates, page=html, progress=progress)
     content = answers.table.to_csv(index=False, float_format="%.6f", lineterminator="\n")
     if out is None:
         sys.stdout.write(content)
@@ -52,6 +55,8 @@ def evaluate(
         )
     for code, count in foreign.n_unmapped.items():
         print(f"{count:,} images of '{code}' were left out: map them with --map {code}=OURS")
+    for note in foreign.notes:
+        print(note)
     print(f"{len(foreign.predictions):,} images measured: {out / 'metrics.json'}")
 
 

@@ -24,6 +24,9 @@ def explain(
     diagnosis: Annotated[
         str | None, typer.Option(help="Which one; otherwise each image's most probable.")
     ] = None,
+    covariates: Annotated[
+        Path | None, typer.Option(help="Of named images: a table, if the run reads any.")
+    ] = None,
     method: Annotated[_Method, typer.Option(help="How many copies are asked, and which.")] = (
         "designed"
     ),
@@ -47,8 +50,8 @@ def explain(
     }
     with shown_progress() as progress:
         casebook = actions.explain(
-            run, images or (), part=part, sample=sample, diagnosis=diagnosis, out=out,
-            progress=progress, **manner,
+            run, images or (), part=part, sample=sample, diagnosis=diagnosis,
+            covariates=covariates, out=out, progress=progress, **manner,
         )  # fmt: skip
     for sentence in casebook.left_out:
         print(sentence)

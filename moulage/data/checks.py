@@ -13,10 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from moulage.catalogue import Catalogue
+from moulage.covariates import OLDEST
 from moulage.data.paths import judge_paths
 from moulage.errors import DataError, examples
-
-OLDEST = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from moulage.covariates import NAMES, encode_covariates, fit_covariates, has_values
 from moulage.errors import DataError, ShapeError
 from moulage.evaluation.losses import log_losses
 from moulage.evaluation.priors import class_prior
@@ -48,8 +49,8 @@ def metadata_regression(
 ) -> NDArray[np.float32]:
     """Return a logistic regression on age, sex and localization.
 
-    A missing word is a level of its own, and so is a missing age, which also takes the mean of
-    the training part. A level that training never saw counts as none.
+    They become numbers as they do for a head that reads covariates; one without any value in the
+    training part is left out.
     """
     design = metadata_design(table, is_train=parts == "train")
     return feature_regression(
@@ -89,15 +90,11 @@ def feature_regression(
 
 
 def metadata_design(table: pd.DataFrame, *, is_train: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return age, "age is missing", and a column a level of sex and localization `(N, D)`."""
-    age = table["age"].to_numpy(dtype=np.float64, na_value=np.nan)
-    is_missing = np.isnan(age)
-    known = age[is_train & ~is_missing]
-    columns = [np.where(is_missing, known.mean() if len(known) else 0.0, age), is_missing]
-    for name in ("sex", "localization"):
-        words = table[name].astype(object).where(table[name].notna(), "missing").to_numpy(dtype=str)
-        columns += [words == level for level in np.unique(words[is_train])]
-    return np.stack(columns, axis=1).astype(np.float64)
+    """Return what training rows know of age, sex and localization as numbers `(N, D)`."""
+    training = table[is_train]
+    names = [name for name in NAMES if has_values(training, name)]
+    design = encode_covariates(fit_covariates(training, names), table)
+    return np.zeros((len(table), 1)) if design is None else design.astype(np.float64)
 
 
 def _path(

@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from moulage.covariates import Covariate, covariate_from, width_of
 from moulage.errors import ConfigError
-from moulage.networks.heads import HeadKind, build_head
+from moulage.networks.heads import Head, HeadKind, build_head
 from moulage.networks.machine import spare_slow_gradients
 from moulage.networks.registry import Scaling, backbone_named
 from moulage.networks.stages import boundary_named, stages_of
@@ -47,8 +48,9 @@ class InputContract:
 class Recipe:
     """All that is needed to build a classifier's modules, weights aside.
 
-    members: of a committee. views: which of the eight an answer averages. The repr is part of
-    digests, so fields that older classifiers lack do not show in it.
+    members: of a committee. views: which of the eight an answer averages. covariates: what it
+    reads beside the image. The repr is part of digests, so fields that older classifiers lack do
+    not show in it.
     """
 
     backbone: str
@@ -58,6 +60,7 @@ class Recipe:
     contract: InputContract
     members: tuple["Recipe", ...] = field(default=(), repr=False)
     views: tuple[int, ...] = field(default=(IDENTITY,), repr=False)
+    covariates: tuple[Covariate, ...] = field(default=(), repr=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Return nested plain values, for JSON."""
@@ -81,6 +84,7 @@ def recipe_from(fields: dict[str, Any]) -> Recipe:
         ),
         members=tuple(recipe_from(member) for member in fields.get("members", ())),
         views=tuple(fields.get("views", (IDENTITY,))),
+        covariates=tuple(covariate_from(one) for one in fields.get("covariates", ())),
     )
 
 
@@ -95,7 +99,7 @@ class Classifier(nn.Module):
     std: Tensor
     prior_shift: Tensor
 
-    def __init__(self, recipe: Recipe, network: nn.Module, head: nn.Sequential) -> None:
+    def __init__(self, recipe: Recipe, network: nn.Module, head: Head) -> None:
         super().__init__()
         self.recipe = recipe
         self.network = network
@@ -122,29 +126,34 @@ class Classifier(nn.Module):
         """Return the index of a boundary: "head", "all" or a stage's name."""
         return boundary_named(name, self.stages)
 
-    def below(self, images: Tensor, boundary: int) -> Tensor:
+    def below(self, images: Tensor, boundary: int, covariates: Tensor | None = None) -> Tensor:
         """Return maps (N, D, h, w) at a boundary above the pixels."""
         maps = (images - self.mean) / self.std
         for stage in self.stages[:boundary]:
-            maps = stage(maps)
+            maps = stage(maps, covariates)
         return maps
 
-    def forward(self, maps: Tensor, boundary: int = 0) -> Tensor:
-        """Return scores (N, K) float32 from maps at a boundary; at 0 the maps are images."""
+    def forward(self, maps: Tensor, boundary: int = 0, covariates: Tensor | None = None) -> Tensor:
+        """Return scores (N, K) float32 from maps at a boundary; at 0 the maps are images.
+
+        covariates: (N, C) float32, for a classifier that reads some; see `moulage.covariates`.
+        """
         if boundary == 0:
             maps = (maps - self.mean) / self.std
         for stage in self.stages[boundary:]:
-            maps = stage(maps)
-        scores: Tensor = self.head(maps)
+            maps = stage(maps, covariates)
+        scores: Tensor = self.head(maps, covariates)
         return scores.float()
 
-    def logits(self, maps: Tensor, boundary: int = 0) -> Tensor:
+    def logits(self, maps: Tensor, boundary: int = 0, covariates: Tensor | None = None) -> Tensor:
         """Return logits (N, K) float32 at the natural prior."""
-        return self.forward(maps, boundary) + self.prior_shift
+        return self.forward(maps, boundary, covariates) + self.prior_shift
 
-    def answer(self, images: Tensor) -> Tensor:
+    def answer(self, images: Tensor, covariates: Tensor | None = None) -> Tensor:
         """Return logits (N, K) of images (N, 3, H, W), the mean over the recipe's views."""
-        turned = [self.logits(_turned(images, view)) for view in self.recipe.views]
+        turned = [
+            self.logits(_turned(images, view), covariates=covariates) for view in self.recipe.views
+        ]
         return torch.stack(turned).mean(dim=0)
 
     def train_above(self, boundary: int, batchnorm: BatchNormPolicy) -> None:
@@ -212,6 +221,7 @@ def build_classifier(recipe: Recipe, *, seed: int) -> Classifier:
         dropout=recipe.dropout,
         n_classes=len(recipe.contract.diagnoses),
         generator=torch.Generator().manual_seed(seed_of("head", seed)),
+        n_covariates=width_of(recipe.covariates),
     )
     classifier = Classifier(recipe, network, head)
     spare_slow_gradients(classifier.network)
@@ -265,7 +275,8 @@ def as_numpy(tensor: Tensor) -> NDArray[Any]:
 def _spelled(recipe: Recipe) -> str:
     """Spell a recipe out for its digest; what older ones lack is said only where it differs."""
     views = f" views {recipe.views}" if recipe.views != (IDENTITY,) else ""
-    return repr(recipe) + views + "".join(map(_spelled, recipe.members))
+    beside = f" covariates {recipe.covariates}" if recipe.covariates else ""
+    return repr(recipe) + views + beside + "".join(map(_spelled, recipe.members))
 
 
 def _turned(images: Tensor, view: int) -> Tensor:

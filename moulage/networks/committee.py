@@ -13,9 +13,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from moulage.covariates import Covariate
 from moulage.errors import ConfigError
 from moulage.networks.classifier import Classifier, Recipe, build_classifier
-from moulage.networks.heads import Pool
+from moulage.networks.heads import Head, Pool
 from moulage.networks.registry import Scaling
 
 BACKBONE = "committee"
@@ -32,12 +33,12 @@ class Committee(nn.Module):
         self.members = nn.ModuleList(members)
         self.register_buffer("temperatures", torch.tensor(temperatures, dtype=torch.float64))
 
-    def forward_features(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, covariates: Tensor | None = None) -> Tensor:
         """Average the members' log-probabilities, each at its own temperature."""
         answers = []
         for member, temperature in zip(self.members, self.temperatures, strict=True):
             assert isinstance(member, Classifier)
-            logits = member.answer(images).float() / temperature.float()
+            logits = member.answer(images, covariates).float() / temperature.float()
             answers.append(torch.log_softmax(logits, dim=1))
         return torch.stack(answers).mean(dim=0)[:, :, None, None]
 
@@ -63,9 +64,23 @@ def committee_of(members: Sequence[Classifier], temperatures: Sequence[float]) -
         hidden=(),
         dropout=0.0,
         contract=contracts[0],
+        covariates=_shared_covariates(members),
         members=tuple(member.recipe for member in members),
     )
-    return Classifier(recipe, Committee(members, temperatures), nn.Sequential(Pool()))
+    return Classifier(recipe, Committee(members, temperatures), Head(Pool()))
+
+
+def _shared_covariates(members: Sequence[Classifier]) -> tuple[Covariate, ...]:
+    """Return the covariates of the members that read any; members that read none ignore them."""
+    found = dict.fromkeys(
+        member.recipe.covariates for member in members if member.recipe.covariates
+    )
+    if len(found) > 1:
+        raise ConfigError(
+            "The members of an ensemble that read covariates must read the same, fitted on one "
+            f"training part; got {len(found)} different ones. Give them the same `covariates`."
+        )
+    return next(iter(found), ())
 
 
 def rebuild(recipe: Recipe) -> Classifier:

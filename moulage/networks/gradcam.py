@@ -17,18 +17,22 @@ from moulage.networks.classifier import Classifier, as_numpy
 
 
 def contribution_maps(
-    classifier: Classifier, maps: Tensor, *, diagnoses: NDArray[np.int64]
+    classifier: Classifier,
+    maps: Tensor,
+    *,
+    diagnoses: NDArray[np.int64],
+    covariates: Tensor | None = None,
 ) -> NDArray[np.float32]:
     """Return what each place of the last maps adds to the logit of a diagnosis (N,).
 
-    In a head of dense layers and ReLU the places of an image sum to its logit less what the
-    biases make of it. The classifier is left in evaluation mode.
+    In a head of dense layers and ReLU the places of an image sum to its logit less what biases
+    and covariates make of it. The classifier is left in evaluation mode.
     """
     _check(classifier, diagnoses)
     classifier.eval()
     with torch.inference_mode(False), torch.enable_grad():
         places = maps.detach().float().clone().requires_grad_()
-        logits = classifier.logits(places, boundary=len(classifier.stages))
+        logits = classifier.logits(places, len(classifier.stages), covariates)
         asked = torch.as_tensor(diagnoses, device=logits.device)[:, None]
         (slopes,) = torch.autograd.grad(logits.gather(1, asked).sum(), places)
     return np.asarray(as_numpy((places * slopes).sum(dim=1)), dtype=np.float32)

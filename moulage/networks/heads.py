@@ -1,14 +1,17 @@
 """Heads: the new layers on a backbone's last maps.
 
-In:  maps (N, D, h, w).   Out: logits (N, K) float32.
+In:  maps (N, D, h, w), covariates (N, C) where it reads some.   Out: logits (N, K) float32.
 The paper's head flattens the maps; the pooled one averages them first. Both go on with
-[dropout, dense, ReLU, BatchNorm] for each hidden layer and end in a dense layer.
+[dropout, dense, ReLU, BatchNorm] for each hidden layer and end in a dense layer. Covariates
+stand beside the features from the first dense layer on.
 """
 
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
+
+from moulage.errors import ConfigError
 
 HeadKind = Literal["flatten", "pooled"]
 
@@ -29,6 +32,33 @@ class Pool(nn.Module):
         return maps.mean(dim=(2, 3))
 
 
+class Head(nn.Sequential):
+    """The layers in their order: the first makes features of maps, the others read them."""
+
+    def __init__(self, *layers: nn.Module, n_covariates: int = 0) -> None:
+        super().__init__(*layers)
+        self.n_covariates = n_covariates
+
+    def features(self, maps: Tensor, covariates: Tensor | None = None) -> Tensor:
+        """Return what the dense layers read (N, D + C); covariates nobody reads are ignored."""
+        features: Tensor = self[0](maps)
+        if not self.n_covariates:
+            return features
+        if covariates is None:
+            raise ConfigError(
+                f"A classifier that reads covariates must be told them; got none where it reads "
+                f"{self.n_covariates} numbers beside each image. Pass what is known of each."
+            )
+        return torch.cat([features, covariates.to(features.dtype)], dim=1)
+
+    def forward(self, maps: Tensor, covariates: Tensor | None = None) -> Tensor:
+        """Return scores (N, K)."""
+        features = self.features(maps, covariates)
+        for layer in self[1:]:
+            features = layer(features)
+        return features
+
+
 def build_head(
     *,
     kind: HeadKind,
@@ -37,13 +67,15 @@ def build_head(
     dropout: float,
     n_classes: int,
     generator: torch.Generator,
-) -> nn.Sequential:
+    n_covariates: int = 0,
+) -> Head:
     """Build a head for maps of shape (D, h, w); `hidden=(512, 128)` has two hidden layers.
 
     Dense layers start as in Keras: uniform weights [glorot2010], zero biases.
     """
     n_channels, height, width = maps_shape
     n_features = n_channels * height * width if kind == "flatten" else n_channels
+    n_features += n_covariates
     layers: list[nn.Module] = [Flatten() if kind == "flatten" else Pool()]
     for n_units in hidden:
         dense = _dense(n_features, n_units, generator)
@@ -51,7 +83,8 @@ def build_head(
         n_features = n_units
     if not hidden:
         layers.append(nn.Dropout(dropout))
-    return nn.Sequential(*layers, _dense(n_features, n_classes, generator))
+    last = _dense(n_features, n_classes, generator)
+    return Head(*layers, last, n_covariates=n_covariates)
 
 
 def _dense(n_in: int, n_out: int, generator: torch.Generator) -> nn.Linear:

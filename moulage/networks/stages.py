@@ -20,14 +20,19 @@ _DENSE_PARTS = ("denseblock", "transition")
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Some modules of a network, applied one after the other, under one name."""
+    """Some modules of a network, applied one after the other, under one name.
+
+    reads_covariates: whether they ask for these too; a committee does, for its members.
+    """
 
     name: str
     modules: tuple[nn.Module, ...]
+    reads_covariates: bool = False
 
-    def __call__(self, maps: Tensor) -> Tensor:
+    def __call__(self, maps: Tensor, covariates: Tensor | None = None) -> Tensor:
+        beside = (covariates,) if self.reads_covariates else ()
         for module in self.modules:
-            maps = torch.as_tensor(module(maps))
+            maps = torch.as_tensor(module(maps, *beside))
         return maps
 
 
@@ -55,6 +60,8 @@ def stages_of(network: nn.Module) -> tuple[Stage, ...]:
         return _efficient_stages(network)
     if family == "DenseNet":
         return _dense_stages(network)
+    if family == "Committee":
+        return (Stage("features", (network,), reads_covariates=True),)
     return (Stage("features", (Whole(network),)),)
 
 

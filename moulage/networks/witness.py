@@ -8,7 +8,8 @@ A committee has no such heads, and shows the hidden layer and contributions of i
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from torch import Tensor, nn
 
+from moulage.covariates import width_of
 from moulage.errors import ShapeError
 from moulage.networks.activations import pixels_to_images
 from moulage.networks.classifier import Classifier, as_numpy, shape_at_head
@@ -33,11 +35,20 @@ _BATCH = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Witness:
-    """A classifier on a machine, in evaluation mode; random_heads are as large as its own."""
+    """A classifier on a machine, in evaluation mode; random_heads are as large as its own.
+
+    covariates: for a classifier that reads some, (n, C) float32 for n images, or (1, C) where all
+    pixels are copies of one image.
+    """
 
     saved: Saved
     machine: Machine
     random_heads: tuple[nn.Module, ...] = ()
+    covariates: NDArray[np.float32] | None = None
+
+    def told(self, covariates: NDArray[np.float32] | None) -> "Witness":
+        """Return the witness of images with these covariates: pixels may vary, they stay."""
+        return replace(self, covariates=covariates)
 
     @property
     def n_classes(self) -> int:
@@ -55,7 +66,7 @@ class Witness:
     def hidden(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return the head's last hidden layer (n, D) after its ReLU; pooled maps if it has none."""
         member = first_of(self.saved.classifier)
-        return self._read(member, pixels, lambda maps: _hidden(member, maps))
+        return self._read(member, pixels, partial(_hidden, member))
 
     def contributions(
         self, pixels: NDArray[np.uint8], diagnoses: NDArray[np.int64]
@@ -63,8 +74,8 @@ class Witness:
         """Return what each place of the last maps adds to the logit of a diagnosis, (n, h, w)."""
         member = first_of(self.saved.classifier)
         blocks = [
-            contribution_maps(member, maps, diagnoses=diagnoses[rows])
-            for rows, maps in self._maps(member, pixels)
+            contribution_maps(member, maps, diagnoses=diagnoses[rows], covariates=covariates)
+            for rows, maps, covariates in self._maps(member, pixels)
         ]
         return np.concatenate(blocks)
 
@@ -74,9 +85,10 @@ class Witness:
         """Average logits over the recipe's views, and turn each head's into probabilities."""
         classifier = self.saved.classifier
 
-        def read(maps: Tensor) -> Tensor:
-            learned = classifier.logits(maps, boundary=len(classifier.stages))
-            return torch.cat([learned, *(head(maps).float() for head in heads)], dim=1)
+        def read(maps: Tensor, covariates: Tensor | None) -> Tensor:
+            learned = classifier.logits(maps, len(classifier.stages), covariates)
+            random = [head(maps, covariates).float() for head in heads]
+            return torch.cat([learned, *random], dim=1)
 
         views = classifier.recipe.views
         logits = sum(self._read(classifier, apply_view(pixels, view), read) for view in views)
@@ -88,25 +100,33 @@ class Witness:
         self,
         classifier: Classifier,
         pixels: NDArray[np.uint8],
-        read: Callable[[Tensor], Tensor],
+        read: Callable[[Tensor, Tensor | None], Tensor],
     ) -> NDArray[np.float64]:
         blocks = []
-        for _, maps in self._maps(classifier, pixels):
+        for _, maps, covariates in self._maps(classifier, pixels):
             with torch.inference_mode(), self.machine.computing():
-                blocks.append(as_numpy(read(maps)).astype(np.float64))
+                blocks.append(as_numpy(read(maps, covariates)).astype(np.float64))
         return np.concatenate(blocks)
 
     def _maps(
         self, classifier: Classifier, pixels: NDArray[np.uint8]
-    ) -> Iterator[tuple[slice, Tensor]]:
-        """Yield the last maps (n, D, h, w), a batch at a time, with their rows."""
+    ) -> Iterator[tuple[slice, Tensor, Tensor | None]]:
+        """Yield the last maps (n, D, h, w), a batch at a time, with rows and covariates."""
         self._check(pixels)
         for start in range(0, len(pixels), _BATCH):
             rows = slice(start, start + _BATCH)
             with torch.inference_mode(), self.machine.computing():
                 images = pixels_to_images(pixels[rows], self.machine.device)
-                maps = classifier.below(images, len(classifier.stages))
-            yield rows, maps
+                covariates = self._covariates(rows, len(images))
+                maps = classifier.below(images, len(classifier.stages), covariates)
+            yield rows, maps, covariates
+
+    def _covariates(self, rows: slice, n_images: int) -> Tensor | None:
+        if self.covariates is None:
+            return None
+        one = len(self.covariates) == 1
+        told = np.repeat(self.covariates, n_images, axis=0) if one else self.covariates[rows]
+        return torch.from_numpy(told).to(self.machine.device)
 
     def _check(self, pixels: NDArray[np.uint8]) -> None:
         side = self.saved.classifier.recipe.contract.size_px
@@ -140,14 +160,16 @@ def _random_head(classifier: Classifier, number: int) -> nn.Module:
         dropout=recipe.dropout,
         n_classes=len(recipe.contract.diagnoses),
         generator=torch.Generator().manual_seed(seed_of("random head", number)),
+        n_covariates=width_of(recipe.covariates),
     )
 
 
-def _hidden(classifier: Classifier, maps: Tensor) -> Tensor:
+def _hidden(classifier: Classifier, maps: Tensor, covariates: Tensor | None) -> Tensor:
     layers = list(classifier.head)
     dense = [place for place, layer in enumerate(layers) if isinstance(layer, nn.ReLU)]
     if not dense:
         return maps.float().mean(dim=(2, 3))
-    for layer in layers[: dense[-1] + 1]:
-        maps = layer(maps)
-    return maps
+    features = classifier.head.features(maps, covariates)
+    for layer in layers[1 : dense[-1] + 1]:
+        features = layer(features)
+    return features

@@ -104,7 +104,20 @@ def _use(record: CardRecord) -> Section:
             "unfamiliar images warns of some of them, not of all.",
             "It answers with one of its diagnoses whatever it is shown, also a lesion that is "
             "none of them.",
+            *_told(record),
         ),
+    )
+
+
+def _told(record: CardRecord) -> tuple[str, ...]:
+    """Say what a classifier that reads covariates must be told."""
+    covariates = record.run.experiment.covariates
+    if not covariates:
+        return ()
+    return (
+        f"It must be told {words.listed(covariates)} beside each image. What is unknown is counted "
+        "and answered as unknown; a wrong entry in the record changes the answer unnoticed, and "
+        "habits of the place where the record was kept were learned with it.",
     )
 
 

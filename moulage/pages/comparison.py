@@ -29,7 +29,7 @@ _SPREAD = (
 )
 _WHOLE = ("epochs", "n_trainable", "n_total", "n_runs")
 COLUMNS = (
-    *("experiment", "phase", "backbone", "hidden", "regularisation", "imbalance"),
+    *("experiment", "phase", "backbone", "hidden", "regularisation", "imbalance", "covariates"),
     *("train_from", "epochs", "learning_rate", "n_trainable", "n_total", "n_runs"),
     *(f"{name}{end}" for name in _SPREAD for end in ("", "_low", "_high")),
 )
@@ -126,6 +126,7 @@ def _recipe(run: RunRecord) -> dict[str, object]:
         "hidden": " ".join(map(str, experiment.hidden)),
         "regularisation": experiment.regularisation,
         "imbalance": experiment.imbalance,
+        "covariates": " ".join(experiment.covariates),
     }
 
 

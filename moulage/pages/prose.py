@@ -6,6 +6,7 @@ Knows nothing of HTML.
 
 from collections.abc import Iterable
 
+from moulage.covariates import is_known
 from moulage.pages import words
 from moulage.pages.composition import parts_of
 from moulage.pages.records import PhaseRecord, RunRecord, StudyRecord
@@ -197,7 +198,23 @@ def _classifier(run: RunRecord) -> str:
         f"The classifier is {experiment.backbone}, started from {experiment.weights}, with a new "
         f"head that {_HEADS.get(experiment.head, f'is {experiment.head}')} (hidden layers: "
         f"{hidden_layers(experiment.hidden)}; regularisation: {experiment.regularisation}). "
-        f"Each image is {_input(run)}; {run.inputs.scaling}."
+        f"Each image is {_input(run)}; {run.inputs.scaling}.{_beside(run)}"
+    )
+
+
+def _beside(run: RunRecord) -> str:
+    """Say what the head reads beside the image, and what of it the catalogue lacks."""
+    covariates = run.experiment.covariates
+    if not covariates:
+        return ""
+    frame = run.catalogue.frame
+    lacking = [
+        f"{name} is unknown of {words.counted(int((~is_known(frame[name])).sum()), 'image')}"
+        for name in covariates
+    ]
+    return (
+        f" Beside the image the head reads {words.listed(covariates)} as recorded of the patient; "
+        f"{words.listed(lacking)}."
     )
 
 

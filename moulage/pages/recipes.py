@@ -23,8 +23,10 @@ Row = dict[str, Any]
 def recipe_table(frame: pd.DataFrame) -> Table:
     """Return architecture, head, regularisation, epochs and parameters, a row an experiment."""
     phases = frame[~frame["phase"].isin([KEPT, BASELINE])]
+    told = bool((phases["covariates"].fillna("") != "").any())
     rows = [
-        _recipe_row(str(name), group) for name, group in phases.groupby("experiment", sort=False)
+        _recipe_row(str(name), group, told=told)
+        for name, group in phases.groupby("experiment", sort=False)
     ]
     return Table(
         caption="What was compared; parameters trained in the first phase and in the last.",
@@ -34,6 +36,7 @@ def recipe_table(frame: pd.DataFrame) -> Table:
             Column(name="hidden layers", is_number=False),
             Column(name="regularisation", is_number=False),
             Column(name="imbalance", is_number=False),
+            *([Column(name="beside the image", is_number=False)] if told else []),
             Column(name="epochs"),
             Column(name="first", group="parameters"),
             Column(name="last", group="parameters"),
@@ -43,7 +46,7 @@ def recipe_table(frame: pd.DataFrame) -> Table:
     )
 
 
-def _recipe_row(name: str, phases: pd.DataFrame) -> tuple[Cell, ...]:
+def _recipe_row(name: str, phases: pd.DataFrame, *, told: bool) -> tuple[Cell, ...]:
     first, last = phases.iloc[0], phases.iloc[-1]
     hidden = tuple(int(size) for size in str(first["hidden"]).split())
     epochs = [int(n) for n in phases["epochs"]]
@@ -53,6 +56,7 @@ def _recipe_row(name: str, phases: pd.DataFrame) -> tuple[Cell, ...]:
         tables.text(prose.hidden_layers(hidden)),
         tables.text(str(first["regularisation"])),
         tables.text(str(first["imbalance"])),
+        *([tables.text(", ".join(str(first["covariates"]).split()) or "nothing")] if told else []),
         tables.measured(" + ".join(map(str, epochs)), float(sum(epochs))),
         tables.count(int(first["n_trainable"])),
         tables.count(int(last["n_trainable"])),

@@ -65,7 +65,8 @@ class ExperimentRecord:
 
     weights: what the backbone starts from and where that was found ("ImageNet, from the hub").
     head: "flatten", "pooled" or a word for another kind.
-    hidden: nodes of each hidden layer, first to last.
+    hidden: nodes of each hidden layer, first to last. covariates: what the head reads beside the
+    image.
     """
 
     name: str
@@ -78,6 +79,7 @@ class ExperimentRecord:
     seed: int
     phases: tuple[PhaseRecord, ...]
     augmentation: str = "none"
+    covariates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

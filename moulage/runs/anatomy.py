@@ -19,6 +19,7 @@ from moulage.predictions import read_predictions
 from moulage.runs.explaining import Chosen, draw_rows, open_witness
 from moulage.runs.folder import CATALOGUE, PREDICTIONS, SPLIT, RunFolder
 from moulage.runs.material import Progress
+from moulage.runs.patients import told_of_table
 from moulage.split import Part, Split, positions, read_split
 
 N_ASKED = 14
@@ -87,9 +88,11 @@ def _images(
     witness: Witness,
     progress: Progress,
 ) -> Images:
+    told = told_of_table(witness.saved.classifier.recipe.covariates, catalogue.frame)
     blocks = []
     for start in range(0, len(rows), _BATCH):
-        blocks.append(witness.hidden(array[rows[start : start + _BATCH]]))
+        few = np.arange(start, min(start + _BATCH, len(rows)))
+        blocks.append(witness.told(told.of(few)).hidden(array[rows[few]]))
         progress("hidden layer", min(start + _BATCH, len(rows)), len(rows))
     return Images(
         image_ids=catalogue.image_ids,

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from moulage.catalogue import Catalogue, read_catalogue
+from moulage.covariates import width_of
 from moulage.data.decoding import Unreadable, decode_batches, list_image_files
 from moulage.data.pixels import build_pixels
 from moulage.errors import ConfigError, examples
@@ -28,6 +29,7 @@ from moulage.predictions import Predictions
 from moulage.runs.familiarity import read_familiarity
 from moulage.runs.folder import CATALOGUE, RunFolder
 from moulage.runs.material import Progress
+from moulage.runs.patients import told_of_files, told_of_table
 from moulage.runs.trust import read_trust
 from moulage.training.loop import answers_of
 
@@ -41,8 +43,8 @@ class Answers:
     answer (False: ask a dermatologist), unfamiliarity in [0, 1] (the share of known images that
     are less strange), is_unfamiliar, energy, and a `probability_<dx>` a diagnosis, after
     temperature. unreadable: files left out, and why. missing: sentences on what an older run
-    cannot say. pictures: the first images by path, (size, size, 3) uint8, as the classifier saw
-    them; none unless asked for.
+    cannot say, and on covariates that are unknown. pictures: the first images by path, (size,
+    size, 3) uint8, as the classifier saw them; none unless asked for.
     """
 
     table: pd.DataFrame
@@ -66,18 +68,28 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Foreign:
-    """Predictions on a labelled foreign set; n_unmapped counts images left out, by their code."""
+    """Predictions on a labelled foreign set; n_unmapped counts images left out, by their code.
+
+    notes: on covariates that are unknown, where the classifier reads some.
+    """
 
     predictions: Predictions
     n_unmapped: Mapping[str, int]
+    notes: tuple[str, ...] = ()
 
 
 def classify_files(
-    run: RunFolder, paths: Sequence[Path], *, progress: Progress, n_pictures: int = 0
+    run: RunFolder,
+    paths: Sequence[Path],
+    *,
+    covariates: Path | None = None,
+    progress: Progress,
+    n_pictures: int = 0,
 ) -> Answers:
     """Classify image files, and all images in folders and zips, a bounded batch at a time.
 
-    n_pictures: keep as many of the first images as pixels.
+    covariates: a table, for a classifier that reads some. n_pictures: keep as many of the first
+    images as pixels.
     """
     opened, machine = open_classifier(run), _machine_of(run)
     contract = opened.saved.classifier.recipe.contract
@@ -85,9 +97,10 @@ def classify_files(
     unreadable: list[Unreadable] = []
     pictures: dict[str, NDArray[np.uint8]] = {}
     files = list_image_files(paths)
+    told = told_of_files(opened.saved.classifier.recipe.covariates, files, table=covariates)
     for batch in decode_batches(files, size_px=contract.size_px, resize=contract.resize):
         unreadable += batch.unreadable
-        tables.append(_table(opened, batch.pixels, machine, batch.paths))
+        tables.append(_table(opened, batch.pixels, machine, batch.paths, told.of(batch.rows)))
         for path, pixels in zip(batch.paths, batch.pixels, strict=True):
             if len(pictures) < n_pictures:
                 pictures[path] = np.array(pixels)
@@ -95,7 +108,7 @@ def classify_files(
     return Answers(
         table=pd.concat(tables, ignore_index=True) if tables else _empty(opened, machine),
         unreadable=tuple(unreadable),
-        missing=opened.missing,
+        missing=(*opened.missing, *told.notes),
         pictures=pictures,
     )
 
@@ -137,9 +150,10 @@ def classify_catalogue(
         resize=contract.resize,
         progress=lambda done, total: progress("decoding images", done, total),
     )
+    told = told_of_table(saved.classifier.recipe.covariates, mapped.frame)
     blocks = []
     for rows in _batches(len(mapped)):
-        blocks.append(_logits(saved, pixels.array[rows], machine))
+        blocks.append(_logits(saved, pixels.array[rows], machine, told.of(rows)))
         progress("classifying", int(rows[-1]) + 1, len(mapped))
     predictions = Predictions(
         image_ids=mapped.image_ids,
@@ -152,7 +166,7 @@ def classify_catalogue(
         temperature=saved.temperature,
         classifier_digest=saved.classifier.digest(),
     )
-    return Foreign(predictions=predictions, n_unmapped=n_unmapped)
+    return Foreign(predictions=predictions, n_unmapped=n_unmapped, notes=told.notes)
 
 
 def _machine_of(run: RunFolder) -> Machine:
@@ -161,16 +175,26 @@ def _machine_of(run: RunFolder) -> Machine:
     return resolve_machine(precision=resolved["precision"])
 
 
-def _logits(saved: Saved, pixels: NDArray[np.uint8], machine: Machine) -> NDArray[np.float32]:
-    return answers_of(saved.classifier.to(machine.device), pixels, machine=machine)
+def _logits(
+    saved: Saved,
+    pixels: NDArray[np.uint8],
+    machine: Machine,
+    covariates: NDArray[np.float32] | None,
+) -> NDArray[np.float32]:
+    classifier = saved.classifier.to(machine.device)
+    return answers_of(classifier, pixels, machine=machine, covariates=covariates)
 
 
 def _table(
-    opened: Opened, pixels: NDArray[np.uint8], machine: Machine, paths: Sequence[str]
+    opened: Opened,
+    pixels: NDArray[np.uint8],
+    machine: Machine,
+    paths: Sequence[str],
+    covariates: NDArray[np.float32] | None,
 ) -> pd.DataFrame:
     saved, trust = opened.saved, opened.trust
     codes = saved.classifier.recipe.contract.diagnoses
-    logits = _logits(saved, pixels, machine).astype(np.float64)
+    logits = _logits(saved, pixels, machine, covariates).astype(np.float64)
     probabilities = softmax(logits / saved.temperature)
     columns: dict[str, object] = {"path": list(paths)}
     rules: dict[str, Rule] = {"diagnosis": "natural", "diagnosis_balanced": "balanced"}
@@ -215,9 +239,10 @@ def sets_in_words(
 
 def _empty(opened: Opened, machine: Machine) -> pd.DataFrame:
     """Return the table without rows: one image's, taken away."""
-    size_px = opened.saved.classifier.recipe.contract.size_px
-    blank = np.zeros((1, size_px, size_px, 3), dtype=np.uint8)
-    return _table(opened, blank, machine, ("",)).iloc[:0]
+    recipe = opened.saved.classifier.recipe
+    blank = np.zeros((1, recipe.contract.size_px, recipe.contract.size_px, 3), dtype=np.uint8)
+    nothing = np.zeros((1, width_of(recipe.covariates)), dtype=np.float32)
+    return _table(opened, blank, machine, ("",), nothing).iloc[:0]
 
 
 def _mapped(

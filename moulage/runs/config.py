@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from moulage import covariates
 from moulage.errors import ConfigError, nearest
 from moulage.split import Part
 
@@ -188,6 +189,11 @@ class ExperimentConfig(_Model):
     imbalance: ImbalanceConfig = ImbalanceConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     phases: tuple[PhaseConfig, ...] = Field(min_length=1)
+    covariates: tuple[Name, ...] | None = Field(
+        None,
+        min_length=1,
+        description="what the head reads beside the image: of age, sex, localization",
+    )
     split: Literal["grouped", "image", "leaky"] | None = Field(
         None, description="in place of the study's `split.kind`, to show what a leak is worth"
     )
@@ -200,6 +206,24 @@ class ExperimentConfig(_Model):
     @classmethod
     def _spell_out(cls, value: Any) -> Any:
         return {"kind": value} if isinstance(value, str) else value
+
+    @field_validator("covariates")
+    @classmethod
+    def _check_covariates(cls, value: tuple[Name, ...] | None) -> tuple[Name, ...] | None:
+        for name in value or ():
+            if name == "dx_type":
+                raise ValueError(
+                    "`dx_type` must not be a covariate: how a diagnosis was confirmed is not known "
+                    "before the diagnosis, and gives it away; leave it out"
+                )
+            if name not in covariates.NAMES:
+                hint = nearest(name, covariates.NAMES).rstrip(".")
+                raise ValueError(
+                    f"`covariates` must be of {', '.join(covariates.NAMES)}. {hint}".rstrip(". ")
+                )
+        if value and len(set(value)) < len(value):
+            raise ValueError("`covariates` must differ from each other")
+        return value
 
     @model_validator(mode="after")
     def _check_phases(self) -> "ExperimentConfig":

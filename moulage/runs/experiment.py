@@ -17,6 +17,7 @@ import tomli_w
 from numpy.typing import NDArray
 
 from moulage.catalogue import write_catalogue
+from moulage.covariates import encode_covariates, fit_covariates
 from moulage.evaluation.priors import move_prior
 from moulage.evaluation.trust import check_asked
 from moulage.networks.activations import Activations, activations_at
@@ -102,6 +103,9 @@ def build(cell: Cell, material: Material) -> tuple[Classifier, WeightsFile | Non
             diagnoses=material.catalogue.codes,
         ),
         views=tuple(range(experiment.views or 1)),
+        covariates=fit_covariates(
+            material.catalogue.frame.iloc[material.of("train")], experiment.covariates or ()
+        ),
     )
     classifier = build_classifier(recipe, seed=cell.seed)
     if weights is not None:
@@ -204,18 +208,23 @@ class _Sources:
     progress: Progress
 
     def at(self, boundary: int) -> Source:
+        covariates = encode_covariates(
+            self.classifier.recipe.covariates, self.material.catalogue.frame
+        )
         if boundary == 0:
             return PixelSource(
                 pixels=self.material.pixels.array,
                 image_ids=self.material.catalogue.image_ids,
                 augmentation=self.augmentation,
                 device=self.machine.device,
+                covariates=covariates,
             )
         return ActivationSource(
             views={view: self._view(boundary, view) for view in self._views()},
             image_ids=self.material.catalogue.image_ids,
             augmentation=self.augmentation,
             device=self.machine.device,
+            covariates=covariates,
         )
 
     def _views(self) -> tuple[int, ...]:

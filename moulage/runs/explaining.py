@@ -5,13 +5,14 @@ Every image goes through the classifier's contract; lesion masks are used where 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from moulage.catalogue import Catalogue, read_catalogue
+from moulage.covariates import Covariate
 from moulage.data.decoding import decode_batches, list_image_files
 from moulage.data.masks import find_masks, read_mask
 from moulage.data.sources import stem_of
@@ -24,6 +25,7 @@ from moulage.networks.saved import load_classifier
 from moulage.networks.witness import Witness, call_witness
 from moulage.runs.folder import CATALOGUE, SPLIT, RunFolder
 from moulage.runs.material import Progress
+from moulage.runs.patients import Told, told_of_files, told_of_table
 from moulage.seeding import generator
 from moulage.split import Part, positions, read_split
 
@@ -74,13 +76,22 @@ def index_of(diagnosis: str, witness: Witness) -> int:
 
 
 def explain_files(
-    run: RunFolder, paths: Sequence[Path], *, inquiry: Inquiry, progress: Progress
+    run: RunFolder,
+    paths: Sequence[Path],
+    *,
+    inquiry: Inquiry,
+    covariates: Path | None = None,
+    progress: Progress,
 ) -> Casebook:
-    """Explain image files, and all images in folders and zips; truth and lesions are unknown."""
+    """Explain image files, and all images in folders and zips; truth and lesions are unknown.
+
+    covariates: a table, for a classifier that reads some. An image's copies vary, these stay.
+    """
     files = list_image_files(paths)
+    told = told_of_files(_covariates(inquiry), files, table=covariates)
     subjects = [Subject(image_id=stem_of(file), path=file) for file in files]
     source = "the images that were named"
-    return _explain(run, subjects, inquiry, root=None, source=source, progress=progress)
+    return _explain(run, subjects, inquiry, root=None, told=told, source=source, progress=progress)
 
 
 def explain_part(
@@ -96,7 +107,14 @@ def explain_part(
         for image_id, path, truth in zip(*columns, strict=True)
     ]
     source = f"the {chosen.part} part, drawn as evenly over diagnoses as it has images"
-    return _explain(run, subjects, inquiry, root=catalogue.root, source=source, progress=progress)
+    told = told_of_table(_covariates(inquiry), catalogue.frame.iloc[rows])
+    return _explain(
+        run, subjects, inquiry, root=catalogue.root, told=told, source=source, progress=progress
+    )
+
+
+def _covariates(inquiry: Inquiry) -> tuple[Covariate, ...]:
+    return inquiry.witness.saved.classifier.recipe.covariates
 
 
 def draw_rows(run: RunFolder, catalogue: Catalogue, chosen: Chosen) -> NDArray[np.int64]:
@@ -122,18 +140,21 @@ def _explain(
     inquiry: Inquiry,
     *,
     root: Path | None,
+    told: Told,
     source: str,
     progress: Progress,
 ) -> Casebook:
     contract = inquiry.witness.saved.classifier.recipe.contract
     cases: list[Explained] = []
-    left_out: list[str] = []
+    left_out = list(told.notes)
     paths = [subject.path for subject in subjects]
     for batch in decode_batches(paths, root=root, size_px=contract.size_px, resize=contract.resize):
         left_out += [f"{fault.path} was left out: {fault.cause}." for fault in batch.unreadable]
         for row, pixels in zip(batch.rows.tolist(), batch.pixels, strict=True):
             lesion = _lesion(subjects[row], root, contract)
-            cases.append(_examined(subjects[row], pixels, lesion, inquiry))
+            witness = inquiry.witness.told(told.of(np.array([row])))
+            asked = replace(inquiry, witness=witness)
+            cases.append(_examined(subjects[row], pixels, lesion, asked))
             progress("explaining", row + 1, len(subjects))
     if not cases:
         raise DataError(

@@ -74,9 +74,14 @@ class PhaseEnd:
         rows = self.material.rows
         if len(self.classifier.recipe.views) > 1:
             pixels = self.material.pixels.array
-            return answers_of(self.classifier, pixels, machine=self.machine, progress=progress)[
-                rows
-            ]
+            answers = answers_of(
+                self.classifier,
+                pixels,
+                machine=self.machine,
+                covariates=source.covariates,
+                progress=progress,
+            )
+            return answers[rows]
         boundary = self.classifier.boundary(phase.train_from)
         return logits_of(
             self.classifier, source, boundary, rows, machine=self.machine, progress=progress

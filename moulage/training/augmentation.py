@@ -117,11 +117,16 @@ def turn_hue(images: Tensor, shares: Tensor) -> Tensor:
 
 
 def mix(
-    images: Tensor, targets: Tensor, *, augmentation: Augmentation, rng: np.random.Generator
-) -> tuple[Tensor, Tensor]:
+    images: Tensor,
+    targets: Tensor,
+    covariates: Tensor | None = None,
+    *,
+    augmentation: Augmentation,
+    rng: np.random.Generator,
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """Blend a batch with itself in another order: mixup [zhang2018] or cutmix [yun2019].
 
-    Where both are asked for, each batch draws one of them.
+    Where both are asked for, each batch draws one of them. Covariates blend as targets do.
     """
     mixers: list[tuple[float, Mixer]] = []
     if augmentation.mixup:
@@ -129,12 +134,16 @@ def mix(
     if augmentation.cutmix:
         mixers.append((augmentation.cutmix, _paste))
     if not mixers:
-        return images, targets
+        return images, targets, covariates
     alpha, mixer = mixers[rng.integers(len(mixers))]
     share = float(rng.beta(alpha, alpha))
     order = torch.from_numpy(rng.permutation(len(images))).to(images.device)
     mixed, kept = mixer(images, images[order], share, rng)
-    return mixed, kept * targets + (1 - kept) * targets[order]
+
+    def blended(values: Tensor) -> Tensor:
+        return kept * values + (1 - kept) * values[order]
+
+    return mixed, blended(targets), None if covariates is None else blended(covariates)
 
 
 Mixer = Callable[[Tensor, Tensor, float, np.random.Generator], tuple[Tensor, float]]

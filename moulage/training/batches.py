@@ -1,7 +1,8 @@
 """Batches: which images make up a step, and what the classifier sees of them.
 
-In:  pixels or activations for every image; the place (seed, phase, epoch) in the run.
-Out: maps at the boundary, drawn for training or plain for evaluation.
+In:  pixels or activations for every image, covariates (N, C) where the head reads some; the place
+     (seed, phase, epoch) in the run.
+Out: maps at the boundary, drawn for training or plain for evaluation; what stands beside them.
 Every draw is a function of the place and the image's id, every order of the place alone, so
 a run that was killed draws the same again.
 """
@@ -73,13 +74,20 @@ class Sample:
 
 
 class Source(Protocol):
-    """Maps at a phase's boundary, an image a row."""
+    """Maps at a phase's boundary, an image a row; covariates (N, C) beside them, or None."""
+
+    @property
+    def covariates(self) -> NDArray[np.float32] | None:
+        """Return the covariates of every image."""
 
     def plain(self, rows: NDArray[np.int64]) -> Tensor:
         """Return maps of some rows as they are."""
 
     def drawn(self, sample: Sample, place: Place) -> Tensor:
         """Return maps of a sample as augmentation draws them at a place."""
+
+    def beside(self, rows: NDArray[np.int64]) -> Tensor | None:
+        """Return covariates (n, C) of some rows; None where the head reads none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,6 +98,7 @@ class PixelSource:
     image_ids: NDArray[np.str_]
     augmentation: Augmentation
     device: str
+    covariates: NDArray[np.float32] | None = None
 
     def plain(self, rows: NDArray[np.int64]) -> Tensor:
         """Return images as they are."""
@@ -103,6 +112,10 @@ class PixelSource:
         turned = [apply_view(image, view) for image, view in zip(pixels, views, strict=True)]
         return self.augmentation.apply(pixels_to_images(np.stack(turned), self.device), draws)
 
+    def beside(self, rows: NDArray[np.int64]) -> Tensor | None:
+        """Return covariates of some rows, if there are any."""
+        return rows_of(self.covariates, rows, self.device)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ActivationSource:
@@ -112,6 +125,7 @@ class ActivationSource:
     image_ids: NDArray[np.str_]
     augmentation: Augmentation
     device: str
+    covariates: NDArray[np.float32] | None = None
 
     def plain(self, rows: NDArray[np.int64]) -> Tensor:
         """Return the maps of the images as they are."""
@@ -130,6 +144,17 @@ class ActivationSource:
         ]
         back = torch.from_numpy(np.argsort(order, kind="stable"))
         return torch.cat(blocks)[back].to(self.device)
+
+    def beside(self, rows: NDArray[np.int64]) -> Tensor | None:
+        """Return covariates of some rows, if there are any."""
+        return rows_of(self.covariates, rows, self.device)
+
+
+def rows_of(
+    covariates: NDArray[np.float32] | None, rows: NDArray[np.int64] | slice, device: str
+) -> Tensor | None:
+    """Return some rows of covariates (N, C) on a device; None where there are none."""
+    return None if covariates is None else torch.from_numpy(covariates[rows]).to(device)
 
 
 def views_of(augmentation: Augmentation) -> tuple[int, ...]:

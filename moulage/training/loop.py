@@ -31,7 +31,7 @@ from moulage.networks.machine import Machine, private_memory_mib, return_freed_m
 from moulage.seeding import seed_of
 from moulage.store import write_bytes
 from moulage.training.augmentation import Augmentation, mix
-from moulage.training.batches import Place, Sample, Source, count_batches, cut_epoch
+from moulage.training.batches import Place, Sample, Source, count_batches, cut_epoch, rows_of
 from moulage.training.checkpoint import (
     State,
     Tensors,
@@ -158,11 +158,14 @@ def train_step(step: Step, state: State, sample: Sample, place: Place) -> None:
     torch.manual_seed(seed_of("dropout", place.seed, place.phase, place.epoch, state.step))
     maps = step.source.drawn(sample, place)
     targets = _targets(job, phase, sample.rows).to(maps.device)
+    covariates = step.source.beside(sample.rows)
     if step.boundary == 0:
         rng = place.generator("mix", state.step)
-        maps, targets = mix(maps, targets, augmentation=job.augmentation, rng=rng)
+        maps, targets, covariates = mix(
+            maps, targets, covariates, augmentation=job.augmentation, rng=rng
+        )
     with job.machine.computing():
-        scores = job.classifier(maps, step.boundary)
+        scores = job.classifier(maps, step.boundary, covariates)
     loss = job.treatment.loss(scores, targets, job.counts)
     _refuse_divergence(loss, phase, state, rate)
     step.optimizer.zero_grad(set_to_none=True)
@@ -194,9 +197,10 @@ def logits_of(
     classifier.eval()
     blocks = [torch.empty(0, len(classifier.recipe.contract.diagnoses))]
     for start in range(0, len(rows), _EVALUATION_BATCH):
-        maps = source.plain(rows[start : start + _EVALUATION_BATCH])
+        batch = rows[start : start + _EVALUATION_BATCH]
+        maps, covariates = source.plain(batch), source.beside(batch)
         with torch.inference_mode(), machine.computing():
-            blocks.append(classifier.logits(maps, boundary).cpu())
+            blocks.append(classifier.logits(maps, boundary, covariates).cpu())
         if progress is not None:
             progress(min(start + _EVALUATION_BATCH, len(rows)), len(rows))
     return np.asarray(torch.cat(blocks).numpy())
@@ -207,15 +211,21 @@ def answers_of(
     pixels: NDArray[np.uint8],
     *,
     machine: Machine,
+    covariates: NDArray[np.float32] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.float32]:
-    """Return logits (n, K) float32 of pixels (n, H, W, 3), averaged over the recipe's views."""
+    """Return logits (n, K) float32 of pixels (n, H, W, 3), averaged over the recipe's views.
+
+    covariates: (n, C) float32, for a classifier that reads some.
+    """
     classifier.eval()
     blocks = [torch.empty(0, len(classifier.recipe.contract.diagnoses))]
     for start in range(0, len(pixels), _EVALUATION_BATCH):
-        images = pixels_to_images(pixels[start : start + _EVALUATION_BATCH], machine.device)
+        batch = slice(start, start + _EVALUATION_BATCH)
+        images = pixels_to_images(pixels[batch], machine.device)
+        told = rows_of(covariates, batch, machine.device)
         with torch.inference_mode(), machine.computing():
-            blocks.append(classifier.answer(images).cpu())
+            blocks.append(classifier.answer(images, told).cpu())
         if progress is not None:
             progress(min(start + _EVALUATION_BATCH, len(pixels)), len(pixels))
     return np.asarray(torch.cat(blocks).numpy())

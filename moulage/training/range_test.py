@@ -141,7 +141,8 @@ def _settle(step: Step) -> None:
     torch.manual_seed(seed_of("settling", job.seed))
     with torch.no_grad(), job.machine.computing():
         for sample, place in islice(_batches(job, step.phase), _SETTLING_BATCHES):
-            job.classifier(step.source.drawn(sample, place), step.boundary)
+            maps, covariates = step.source.drawn(sample, place), step.source.beside(sample.rows)
+            job.classifier(maps, step.boundary, covariates)
 
 
 def _take_step(step: Step, state: State, sample: Sample, place: Place) -> bool:

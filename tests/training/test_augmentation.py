@@ -141,7 +141,8 @@ def mixed(augmentation: Augmentation, seed: int) -> tuple[Tensor, Tensor]:
     """Mix six flat images, each of its own brightness."""
     images = torch.arange(6.0)[:, None, None, None].expand(6, 3, 8, 8) / 6
     rng = np.random.default_rng(seed)
-    return mix(images.clone(), targets_of(6), augmentation=augmentation, rng=rng)
+    mixed, targets, _ = mix(images.clone(), targets_of(6), augmentation=augmentation, rng=rng)
+    return mixed, targets
 
 
 def test_mixed_targets_sum_to_one() -> None:
@@ -149,6 +150,16 @@ def test_mixed_targets_sum_to_one() -> None:
         _, targets = mixed(Augmentation(mixup=0.4, cutmix=1.0), seed)
         torch.testing.assert_close(targets.sum(dim=1), torch.ones(6))
         assert targets.min() >= 0
+
+
+def test_covariates_blend_as_targets_do() -> None:
+    rng = np.random.default_rng(42)
+    images, told = torch.rand(6, 3, 8, 8), torch.eye(6)
+    augmentation = Augmentation(mixup=0.4, cutmix=1.0)
+    _, targets, covariates = mix(images, targets_of(6), told, augmentation=augmentation, rng=rng)
+    assert covariates is not None
+    assert torch.equal(covariates, targets)
+    assert not torch.equal(covariates, told)
 
 
 def test_mixup_blends_images_as_it_blends_targets() -> None:
