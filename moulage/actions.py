@@ -133,8 +133,8 @@ def compare(
     table = comparison_table(record)
     store.write_text(folder / f"{COMPARISON}.csv", table.to_csv(index=False, lineterminator="\n"))
     standing = standing_of(record)
-    store.write_json(folder / f"{COMPARISON}.json", account_of(record, standing))
-    store.write_text(folder / COMPARISON_PAGE, study_page(record, standing))
+    store.write_json(folder / f"{COMPARISON}.json", account_of(record, standing, table))
+    store.write_text(folder / COMPARISON_PAGE, study_page(record, standing, table))
     return folder / COMPARISON_PAGE
 
 

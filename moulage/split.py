@@ -7,7 +7,7 @@ study files name parts, and a command that reads one must not wait for pandas.
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -35,6 +35,7 @@ class Split:
     image_ids: NDArray[np.str_]
     lesion_ids: NDArray[np.str_]
     parts: NDArray[np.str_]
+    _digest: str = field(init=False, default="", repr=False)
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.parts.tolist()) - set(PARTS))
@@ -49,9 +50,12 @@ class Split:
 
     @property
     def digest(self) -> str:
-        """A function of which image is in which part, not of the rows' order."""
-        rows = zip(self.image_ids, self.lesion_ids, self.parts, strict=True)
-        return digest_of(sorted([str(i), str(g), str(p)] for i, g, p in rows))
+        """A function of which image is in which part, not of the rows' order; computed once."""
+        if not self._digest:
+            rows = zip(self.image_ids, self.lesion_ids, self.parts, strict=True)
+            found = digest_of(sorted([str(i), str(g), str(p)] for i, g, p in rows))
+            object.__setattr__(self, "_digest", found)
+        return self._digest
 
     def rows_of(self, part: Part) -> NDArray[np.int64]:
         """Return the rows of this split that belong to a part, in order."""

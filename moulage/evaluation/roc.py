@@ -1,6 +1,6 @@
 """ROC curves of one diagnosis against the rest, and how far other lesions would move them.
 
-In:  one or more Scored runs, their lesions, weights (L, R) as for any bootstrap.
+In:  one or more Scored runs, their lesions, how often each is drawn (L, R), as for any bootstrap.
 Out: sensitivity at each of a fixed grid of false-alarm rates, with a band; the mean over runs.
 Knows nothing of figures.
 """
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moulage.evaluation.metrics import Scored
-from moulage.evaluation.resampling import Lesions
+from moulage.evaluation.resampling import Lesions, Weights
 
 GRID = np.linspace(0, 1, 101)
 _ENDS = (0.025, 0.975)
@@ -32,15 +32,19 @@ class Curve:
 
 
 def roc_curve(
-    runs: Sequence[Scored], *, diagnosis: int, lesions: Lesions, weights: NDArray[np.float64]
+    runs: Sequence[Scored], *, diagnosis: int, lesions: Lesions, weights: Weights
 ) -> Curve:
     """Return the curve of one diagnosis; its band is where 95 % of the draws lie at each rate."""
     plain = np.mean(
-        [_sensitivities(run, diagnosis, np.ones((len(run.labels), 1)))[0] for run in runs], axis=0
+        [
+            _sensitivities(run, diagnosis, np.ones((len(run.labels), 1), dtype=np.int64))[0]
+            for run in runs
+        ],
+        axis=0,
     )
     drawn = np.mean(
         [
-            _sensitivities(run, diagnosis, weights[of_image])
+            _sensitivities(run, diagnosis, weights[of_image].astype(np.int64))
             for run, of_image in zip(runs, lesions.of_images, strict=True)
         ],
         axis=0,
@@ -56,24 +60,67 @@ def roc_curve(
 
 
 def _sensitivities(
-    scored: Scored, diagnosis: int, weights: NDArray[np.float64]
+    scored: Scored, diagnosis: int, counts: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """(N, R) weights -> (R, 101) sensitivities; images of equal score are called together."""
+    """(N, R) counts -> (R, 101) sensitivities, NaN where a draw lacks one of the two kinds."""
+    found, alarms = _steps(scored, diagnosis, counts)
+    n_found, n_alarms = found[-1], alarms[-1]
+    before = _last_at_most(alarms, _alarms_allowed(n_alarms))
+    after = _last_at_most(alarms, _at(alarms, np.minimum(before + 1, len(alarms) - 1)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        low, high = (_at(found, places) / n_found for places in (before, after))
+        left, right = (_at(alarms, places) / n_alarms for places in (before, after))
+        slope = np.where(after > before, (high - low) / (right - left), 0.0)
+        curves = slope * (GRID[:, None] - left) + low
+    curves[:, (n_found == 0) | (n_alarms == 0)] = np.nan
+    return np.asarray(curves.T, dtype=np.float64)
+
+
+def _steps(
+    scored: Scored, diagnosis: int, counts: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return found and false alarms `(T, R)`, from no alarm on; of each rate its highest point.
+
+    Images of equal score are called together.
+    """
     order = np.argsort(-scored.scores[:, diagnosis], kind="stable")
     scores, is_positive = scored.scores[order, diagnosis], scored.labels[order] == diagnosis
     last = np.flatnonzero(np.append(np.diff(scores) != 0, True)) if len(scores) else order
-    found, alarms = (
-        np.cumsum(weights[order] * chosen[:, None], axis=0)[last]
-        for chosen in (is_positive, ~is_positive)
+    n_found, n_alarms = (
+        np.append(0, np.cumsum(kind)[last]) for kind in (is_positive, ~is_positive)
     )
-    return np.stack([_on_grid(*curve) for curve in zip(found.T, alarms.T, strict=True)])
+    highest = np.append(np.diff(n_alarms) > 0, True)
+    return (
+        _running_sum(counts[order[is_positive]])[n_found[highest]],
+        _running_sum(counts[order[~is_positive]])[n_alarms[highest]],
+    )
 
 
-def _on_grid(found: NDArray[np.float64], alarms: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Join the points of a curve by lines; where it climbs straight up its upper end counts."""
-    if not len(found) or not found[-1] or not alarms[-1]:
-        return np.full(len(GRID), np.nan)
-    rates = np.append(0.0, alarms / alarms[-1])
-    shares = np.append(0.0, found / found[-1])
-    upper = np.append(np.diff(rates) > 0, True)  # the highest point of each rate
-    return np.asarray(np.interp(GRID, rates[upper], shares[upper]), dtype=np.float64)
+def _running_sum(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n, R) -> (n + 1, R), a row of zeros first."""
+    sums = np.zeros((len(counts) + 1, counts.shape[1]), dtype=np.int64)
+    np.cumsum(counts, axis=0, out=sums[1:])
+    return sums
+
+
+def _alarms_allowed(n_alarms: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the most alarms of `(R,)` whose rate is not above each of the grid `(101, R)`."""
+    rates, total = GRID[:, None], np.maximum(n_alarms, 1)
+    allowed = np.floor(rates * total).astype(np.int64)
+    allowed += (allowed + 1) / total <= rates  # the product may be rounded the other way
+    return np.asarray(np.minimum(allowed - (allowed / total > rates), n_alarms), dtype=np.int64)
+
+
+def _last_at_most(alarms: NDArray[np.int64], bounds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the last place of each column `(T, R)` that is not above its bounds `(G, R)`.
+
+    All columns are searched at once, laid end to end: each begins above the last's end.
+    """
+    n_places, n_columns = alarms.shape
+    lifted = np.arange(n_columns) * (alarms[-1].max() + 1)
+    found = np.searchsorted((alarms + lifted).T.ravel(), bounds + lifted, side="right")
+    return np.asarray(found - 1 - np.arange(n_columns) * n_places, dtype=np.int64)
+
+
+def _at(table: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.take_along_axis(table, places, axis=0)

@@ -1,25 +1,26 @@
 """Everything that the comparison page says, as plain values: `comparison.json`.
 
-In:  a study's record and its standing.   Out: lists and numbers; what is not defined is null.
+In:  a study's record, its standing, the comparison's rows.
+Out: lists and numbers; what is not defined is null.
 Knows nothing of HTML or files.
 """
 
 import json
 from typing import Any
 
+import pandas as pd
+
 from moulage.evaluation.comparison import Difference
 from moulage.evaluation.intervals import Interval
 from moulage.evaluation.spread import Spread
 from moulage.evaluation.undefined import or_null
 from moulage.pages.advice import advice_of
-from moulage.pages.comparison import comparison_table
 from moulage.pages.records import StudyRecord
 from moulage.pages.standing import MEASURES, Measure, Standing
 
 
-def account_of(study: StudyRecord, standing: Standing) -> dict[str, Any]:
+def account_of(study: StudyRecord, standing: Standing, frame: pd.DataFrame) -> dict[str, Any]:
     """Return rows, intervals, pairs, treatments, leaks, fine-tuning, looks and the advice."""
-    frame = comparison_table(study)
     advice = advice_of(study, standing, frame)
     names = dict.fromkeys(name for name, _ in standing.spreads)
     return {

@@ -1,6 +1,6 @@
 """The comparison page of a study.
 
-In:  a study's record and its standing.   Out: one HTML file as text.
+In:  a study's record, its standing, the comparison's rows.   Out: one HTML file as text.
 Knows nothing of run folders; every number comes from `comparison`, `standing`, `results` or the
 record. What stands in the sections is made by `outcomes`, `verdicts`, `recipes` and `advice`.
 """
@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from moulage.pages import outcomes, prose, recipes, verdicts, words
 from moulage.pages.advice import advice_of
-from moulage.pages.comparison import comparison_table, experiments_of
+from moulage.pages.comparison import experiments_of
 from moulage.pages.composition import leak_of, leak_sentence
 from moulage.pages.document import Drawing, render
 from moulage.pages.figures.confusion import draw_confusion
@@ -26,9 +27,8 @@ from moulage.pages.standing import Standing
 Row = dict[str, Any]
 
 
-def study_page(study: StudyRecord, standing: Standing) -> str:
+def study_page(study: StudyRecord, standing: Standing, frame: pd.DataFrame) -> str:
     """Return the comparison page of a study: one file that needs no network."""
-    frame = comparison_table(study)
     rows: list[Row] = [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
     experiments = experiments_of(study)
     advice = advice_of(study, standing, frame)

@@ -67,3 +67,20 @@ def test_a_weighted_draw_is_the_lesions_drawn_again(make_predictions: Maker) -> 
     one = roc_curve((score(run),), diagnosis=1, lesions=Lesions.of((run,)), weights=weights)
     other = curve_of(repeated, n_replicates=2)
     np.testing.assert_allclose(one.low, other.sensitivity, atol=1e-12)
+
+
+def test_a_draw_is_the_curve_of_its_images_drawn_out(
+    random_case: Callable[..., Predictions],
+) -> None:
+    """A lesion that is drawn twice counts twice; one that is not drawn is not there."""
+    for number in range(1, 40, 2):
+        run = random_case(number)
+        lesions = Lesions.of((run,))
+        rng = np.random.default_rng(number)
+        weights = draw_lesions(lesions.n_lesions, n_replicates=2, rng=rng)[:, :1]
+        found = roc_curve((score(run),), diagnosis=1, lesions=lesions, weights=weights)
+        drawn = run.take(np.repeat(np.arange(len(run)), weights[lesions.of_images[0], 0]))
+        if 0 < (drawn.labels == 1).sum() < len(drawn):
+            np.testing.assert_array_equal(found.low, curve_of(drawn).sensitivity)
+        else:
+            assert np.isnan(found.low).all()

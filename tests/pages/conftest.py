@@ -10,6 +10,7 @@ import pytest
 
 from moulage.catalogue import Catalogue, Diagnosis
 from moulage.evaluation.calibration import fit_temperature
+from moulage.pages.comparison import comparison_table
 from moulage.pages.records import (
     ExperimentRecord,
     InputRecord,
@@ -238,7 +239,7 @@ def standing(study: StudyRecord) -> Standing:
 
 @pytest.fixture(scope="session")
 def comparison(study: StudyRecord, standing: Standing) -> str:
-    return study_page(study, standing)
+    return study_page(study, standing, comparison_table(study))
 
 
 class TableReader(HTMLParser):

@@ -144,7 +144,7 @@ def test_exact_tests_stand_beside_the_permutations(standing: Standing) -> None:
 
 
 def test_the_account_holds_every_number_and_no_nan(study: StudyRecord, standing: Standing) -> None:
-    account = account_of(study, standing)
+    account = account_of(study, standing, comparison_table(study))
     assert json.loads(json.dumps(account, allow_nan=False)) == account
     scores = {(one["classifier"], one["metric"], one["rule"]): one for one in account["scores"]}
     kept = scores["exp1", "accuracy", "natural"]

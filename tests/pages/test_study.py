@@ -111,12 +111,14 @@ def test_the_page_begins_with_advice_from_its_own_numbers(
 def test_notes_name_the_runs_they_hold_for(study: StudyRecord) -> None:
     noted = [replace(run, notes=("Stopped early.",)) for run in study.runs[:2]]
     runs = tuple(replace(run, history=run.history.iloc[:0]) for run in noted)
-    page = study_page(replace(study, runs=runs), Standing(spreads={}))
+    unfinished = replace(study, runs=runs)
+    page = study_page(unfinished, Standing(spreads={}), comparison_table(unfinished))
     assert "No epoch was recorded" in page
     assert "exp1-seed0 and exp1-seed1: Stopped early." in page
 
 
 def test_a_study_that_ran_nothing_has_a_page(study: StudyRecord) -> None:
-    page = study_page(replace(study, runs=(), baselines={}), Standing(spreads={}))
+    empty = replace(study, runs=(), baselines={})
+    page = study_page(empty, Standing(spreads={}), comparison_table(empty))
     assert "No experiment of this study was run." in page
     assert "No experiment was run. 1 experiment could not be run" in page

@@ -17,6 +17,7 @@ from xml.sax.saxutils import escape, quoteattr
 import matplotlib as mpl
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 # Colours that stand for the page's variables until the drawing is done.
@@ -61,7 +62,7 @@ def drawing(*, width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # the browser has its own
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained", facecolor="none")
         yield figure, figure.subplots()
 
 
@@ -69,7 +70,7 @@ def as_svg(figure: Figure, *, name: str, title: str, description: str) -> Markup
     """Return the figure as one `<svg>` element; call inside `drawing`."""
     file = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    figure.savefig(file, format="svg", transparent=True, metadata=nothing)
+    FigureCanvasSVG(figure).print_svg(file, metadata=nothing)  # `savefig` draws twice
     inside = file.getvalue().split("<svg", 1)[1].split(">", 1)[1]
     width, height = figure.get_size_inches() * POINTS_PER_INCH
     opening = (
