@@ -20,7 +20,7 @@ from moulage.pages import tables, words
 from moulage.pages.document import render
 from moulage.pages.figures import overlays
 from moulage.pages.mistakes import data_uri
-from moulage.pages.tables import Cell, Column, Table
+from moulage.pages.tables import Cell, Column, Table, Tile
 
 # More pictures than these make a page that no browser likes; numbers and sheets hold all.
 MOST_SHOWN = 60
@@ -116,7 +116,7 @@ def _story(casebook: Casebook) -> tuple[str, ...]:
     )
 
 
-def _tiles(casebook: Casebook) -> tuple[tuple[str, str, Cell, str], ...]:
+def _tiles(casebook: Casebook) -> tuple[Tile, ...]:
     scores = [case.examination.scores for case in casebook.cases]
     columns = {
         "score": ("Linear model", "weighted R², median"),
@@ -125,13 +125,13 @@ def _tiles(casebook: Casebook) -> tuple[tuple[str, str, Cell, str], ...]:
         "randomised": ("Random heads", "rank correlation, median"),
     }
     return tuple(
-        (
-            name,
-            unit,
-            tables.score(_median([getattr(one, key) for one in scores])),
-            _n_known(key, scores),
+        Tile(
+            name=name,
+            rule=rule,
+            value=tables.score(_median([getattr(one, key) for one in scores])),
+            beside=(_n_known(key, scores),),
         )
-        for key, (name, unit) in columns.items()
+        for key, (name, rule) in columns.items()
     )
 
 

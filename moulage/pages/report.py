@@ -15,21 +15,11 @@ from moulage.pages.figures.curves import draw_curves
 from moulage.pages.mistakes import Mistake, data_uri, worst_mistakes
 from moulage.pages.records import PhaseRecord, RunRecord, Score
 from moulage.pages.results import RULES, PageRule, Results, results_of
-from moulage.pages.tables import Cell, Column, Table
+from moulage.pages.tables import Cell, Column, Table, Tile
 from moulage.split import PARTS, Part
 
 UNMEASURED = tables.measured(words.NOT_MEASURED, None)
 NO_RULE = "none needed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tile:
-    """One headline number: what it is, its value, what stands beside it."""
-
-    name: str
-    rule: str
-    value: Cell
-    beside: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

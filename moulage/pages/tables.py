@@ -22,6 +22,16 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """One headline number: what it is, its value, what stands beside it."""
+
+    name: str
+    rule: str
+    value: Cell
+    beside: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """A heading; columns side by side with one `group` share a heading above theirs."""
 

@@ -20,8 +20,7 @@ from moulage.pages.document import Drawing, render
 from moulage.pages.figures.forest import draw_forest
 from moulage.pages.figures.reliability import draw_reliability
 from moulage.pages.figures.tradeoffs import draw_benefit, draw_risk
-from moulage.pages.report import Tile
-from moulage.pages.tables import Cell, Column, Table
+from moulage.pages.tables import Cell, Column, Table, Tile
 
 _COLUMNS = {
     "age": "Age",

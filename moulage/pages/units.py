@@ -16,7 +16,7 @@ from moulage.pages.document import Drawing, render
 from moulage.pages.explanations import Plate
 from moulage.pages.figures.maps import draw_map
 from moulage.pages.mistakes import data_uri
-from moulage.pages.tables import Cell, Column, Table
+from moulage.pages.tables import Cell, Column, Table, Tile
 
 N_BEST = 2
 _N_EXCITING = 6
@@ -92,19 +92,26 @@ def _lead(layer: HiddenLayer) -> str:
     )
 
 
-def _tiles(layer: HiddenLayer) -> tuple[tuple[str, str, Cell, str], ...]:
+def _tiles(layer: HiddenLayer) -> tuple[Tile, ...]:
     units = layer.units
     n_repeating = sum(len(group) - 1 for group in units.duplicates)
     agree = np.array([_share_alike(layer, place) for place in range(len(layer.asked))])
+    n_dead = tables.count(int(units.is_dead.sum()))
+    known = agree[np.isfinite(agree)]
     return (
-        ("Units", "in the layer", tables.count(len(units.areas)), ""),
-        ("Dead", "same for every image", tables.count(int(units.is_dead.sum())), "validation"),
-        ("Repeating", "move with another", tables.count(n_repeating), "|correlation| ≥ 0.98"),
-        (
-            "Cases alike",
-            "of the same diagnosis",
-            tables.score(float(np.nanmean(agree)) if np.isfinite(agree).any() else float("nan")),
-            f"n = {words.counted(len(agree), 'test image')}",
+        Tile(name="Units", rule="in the layer", value=tables.count(len(units.areas)), beside=()),
+        Tile(name="Dead", rule="same for every image", value=n_dead, beside=("validation",)),
+        Tile(
+            name="Repeating",
+            rule="move with another",
+            value=tables.count(n_repeating),
+            beside=("|correlation| ≥ 0.98",),
+        ),
+        Tile(
+            name="Cases alike",
+            rule="of the same diagnosis",
+            value=tables.score(float(known.mean()) if len(known) else float("nan")),
+            beside=(f"n = {words.counted(len(agree), 'test image')}",),
         ),
     )
 
