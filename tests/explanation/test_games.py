@@ -57,6 +57,29 @@ def test_linear_weights_are_their_own_shapley_values() -> None:
     np.testing.assert_allclose(shapley_values(0.5 + all_masks(4) @ weights), weights, atol=1e-12)
 
 
+def together(kept: np.ndarray) -> np.ndarray:
+    """Saturating, with superpixels that act in pairs and threes."""
+    pull = kept @ np.array([0.9, -0.4, 0.3, 0.0, 0.6])
+    pull = pull + 1.5 * kept[:, 0] * kept[:, 1] - kept[:, 2] * kept[:, 3] * kept[:, 4]
+    return 1 / (1 + np.exp(0.7 - pull))
+
+
+# What shap 0.51.0 says of `together`; the test below asks it where it is installed.
+BY_SHAP = (0.367393040857, 0.064833234458, 0.000662252985, -0.056537146639, 0.060361174006)
+
+
+def test_shapley_values_are_those_of_the_shap_package() -> None:
+    found = shapley_values(together(all_masks(5).astype(float)))
+    np.testing.assert_allclose(found, BY_SHAP, atol=1e-11)
+
+
+def test_the_shap_package_still_says_so() -> None:
+    shap = pytest.importorskip("shap", reason="the shap package is not installed")
+    masker = shap.maskers.Independent(np.zeros((1, 5)), max_samples=1)
+    theirs = shap.explainers.Exact(together, masker)(np.ones((1, 5)), interactions=False)
+    np.testing.assert_allclose(theirs.values[0], BY_SHAP, atol=1e-11)
+
+
 def test_values_must_be_of_all_masks() -> None:
     for n_values in (0, 1, 3, 1000):
         with pytest.raises(ShapeError, match=r"must have shape \(2\^S,\)"):
