@@ -1,16 +1,18 @@
 """What explanations cost and how near they come to the exact one, beside the `lime` package.
 
-In:  a finished run, its own test images.   Out: two tables.
+In:  a finished run, its own test images.   Out: three tables.
 Error: every image is asked about all 2^S masks once; each method is then given the answers to the
-masks that it chooses, renumbered or drawn anew a few times. Time: the same network, image and
-segmentation, S superpixels; `lime` as its users run it (1,000 samples, batch 10), if installed.
-Run as `python -m benchmarks.explanations --run RUN [--images 50] [--timed 10]`.
+masks that it chooses, renumbered or drawn anew a few times. Stability: how far the weights agree
+with those of one superpixel fewer and one more, and how far they agree with such weights of the
+same network under heads that learned nothing, which is what chance gives. Time: the same network,
+image and segmentation, S superpixels; `lime` as its users run it (1,000 samples, batch 10), if
+installed. Run as `python -m benchmarks.explanations --run RUN [--images 50] [--timed 10]`.
 """
 
 import argparse
 import importlib.util
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +20,10 @@ from numpy.typing import NDArray
 
 from moulage.catalogue import read_catalogue
 from moulage.data.decoding import decode_batches
-from moulage.explanation.answers import Answers
+from moulage.explanation.answers import Answers, ask
 from moulage.explanation.examination import Manner, examine
-from moulage.explanation.faithfulness import agreement
+from moulage.explanation.faithfulness import Agreement, agreement, mean_agreement
+from moulage.explanation.fills import cover
 from moulage.explanation.lime import Explanation, Method, explain, explain_answers, masks_of
 from moulage.explanation.masks import row_of
 from moulage.explanation.superpixels import segment
@@ -33,6 +36,8 @@ COUNTS: dict[Method, tuple[int, ...]] = {
     "designed": (32, 64, 96, 128),
     "sampled": (32, 64, 96, 128, 1000),
 }
+Stability = dict[str, NDArray[np.float64]]
+
 _N_DRAWS = 3
 _N_SEGMENTS = 10
 
@@ -90,6 +95,67 @@ def print_errors(run: RunFolder, *, n_images: int) -> None:
             f"| {method} | {n_evaluations:,} | {np.median(ranks):.3f} | "
             f"{np.quantile(ranks, 0.1):.3f} | {tops.mean():.3f} |"
         )
+
+
+def measure_stability(witness: Witness, images: Iterable[NDArray[np.uint8]]) -> Stability:
+    """Explain each image by three cuts, under the learned head and the random ones."""
+    found: dict[str, list[Agreement]] = {"learned": [], "random": [], "unrelated": []}
+    for pixels in images:
+        cuts = [segment(pixels, n_segments=_N_SEGMENTS + more) for more in (0, -1, 1)]
+        learned, *random = zip(*_by_head(witness, pixels, cuts), strict=True)
+        found["learned"].append(mean_agreement(*learned))
+        found["random"] += [mean_agreement(*told) for told in random]
+        found["unrelated"] += [mean_agreement(learned[0], *told[1:]) for told in random]
+    return {
+        name: np.array([(one.rank_correlation, one.top_overlap) for one in agreements])
+        for name, agreements in found.items()
+    }
+
+
+def _by_head(
+    witness: Witness, pixels: NDArray[np.uint8], cuts: Sequence[NDArray[np.int64]]
+) -> Iterator[list[Explanation]]:
+    """Yield, cut by cut, the explanation under each head, of what the learned one decides."""
+    n_classes = witness.n_classes
+    decided = int(witness.classify(pixels[None])[0].argmax())
+    for number, segments in enumerate(cuts):
+        n_evaluations = 64 if number else 128  # as examinations do
+        masks = masks_of("designed", int(segments.max()) + 1, n_evaluations=n_evaluations)
+        everything = ask(
+            witness.classify_with_random_heads,
+            pixels,
+            covered=cover(pixels, segments),
+            segments=segments,
+            masks=masks,
+        )
+        yield [
+            explain_answers(
+                everything.columns(first, n_classes),
+                segments,
+                diagnosis=decided,
+                method="designed",
+            )
+            for first in range(0, everything.probabilities.shape[1], n_classes)
+        ]
+
+
+def print_stability(run: RunFolder, *, n_images: int) -> None:
+    """Print quantiles of the agreement over cuts."""
+    witness = open_witness(run)
+    found = measure_stability(witness, images_of(run, witness, n_images))
+    print(f"{run.path.name}: {n_images} test images, {_N_SEGMENTS} superpixels against one")
+    print("fewer and one more; learned head, random heads, learned against random heads")
+    print(
+        "| heads | n | rank correlation, 5 % | 25 % | 50 % | 75 % | 95 % | top 4 in common, 50 % |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for name, values in found.items():
+        ranks = np.nanquantile(values[:, 0], (0.05, 0.25, 0.5, 0.75, 0.95))
+        shown = " | ".join(f"{value:.2f}" for value in (*ranks, np.nanmedian(values[:, 1])))
+        print(f"| {name} | {len(values)} | {shown} |")
+    chance = float(np.nanquantile(found["unrelated"][:, 0], 0.95))
+    above = float((found["learned"][:, 0] > chance).mean())
+    print(f"{above:.0%} of the learned head's are above {chance:.2f}, chance's 95 %.")
 
 
 def print_times(run: RunFolder, *, n_images: int) -> None:
@@ -163,10 +229,11 @@ def _rank_correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> f
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Print both tables for a run; without one, say how to make it."""
+    """Print the tables for a run; without one, say how to make it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, help="a finished run's folder")
     parser.add_argument("--images", type=int, default=50)
+    parser.add_argument("--stability", type=int, default=50, help="images cut again")
     parser.add_argument("--timed", type=int, default=10)
     chosen = parser.parse_args(words)
     if chosen.run is None:
@@ -175,6 +242,8 @@ def main(words: Sequence[str] | None = None) -> None:
     run = open_run(chosen.run)
     if chosen.images:
         print_errors(run, n_images=chosen.images)
+    if chosen.stability:
+        print_stability(run, n_images=chosen.stability)
     if chosen.timed:
         print_times(run, n_images=chosen.timed)
 
