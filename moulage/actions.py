@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moulage import store
-from moulage.runs.folder import REPORT, TRUST_PAGE, TRUST_TEST, RunFolder, find_runs, open_run
+from moulage.runs.folder import CARD_PAGE, REPORT, TRUST_PAGE, TRUST_TEST, find_runs, open_run
+from moulage.runs.folder import EXPLANATIONS_PAGE as EXPLANATIONS_PAGE
+from moulage.runs.folder import UNITS_PAGE as UNITS_PAGE
+from moulage.runs.folder import RunFolder as RunFolder
 
 if TYPE_CHECKING:
     from moulage.casts.generator import Casts
@@ -38,10 +41,9 @@ Progress = Callable[[str, int, int], None]
 StrPath = str | Path
 
 COMPARISON, COMPARISON_PAGE = "comparison", "comparison.html"
-EXPLANATIONS, EXPLANATIONS_PAGE = "explanations", "explanations.html"
+EXPLANATIONS, UNITS = "explanations", "units"
 SURVEY_PAGE, NEAR_DUPLICATES = "survey.html", "near_duplicates.csv"
-CARD = "card"
-UNITS, UNITS_PAGE = "units", "units.html"
+CARD = "card.md"
 
 
 def _silently(what: str, done: int, total: int) -> None:
@@ -102,6 +104,7 @@ def trust(run: StrPath) -> Path:
     record = trust_record(folder)
     store.write_json(folder.path / TRUST_TEST, as_json(record.found))
     store.write_text(folder.path / TRUST_PAGE, trust_page(record))
+    _link(folder)
     return folder.path / TRUST_PAGE
 
 
@@ -112,9 +115,16 @@ def card(run: StrPath) -> tuple[Path, Path]:
 
     folder = open_run(Path(run))
     record = card_record(folder)
-    store.write_text(folder.path / f"{CARD}.md", card_markdown(record))
-    store.write_text(folder.path / f"{CARD}.html", card_page(record))
-    return folder.path / f"{CARD}.md", folder.path / f"{CARD}.html"
+    store.write_text(folder.path / CARD, card_markdown(record))
+    store.write_text(folder.path / CARD_PAGE, card_page(record))
+    _link(folder)
+    return folder.path / CARD, folder.path / CARD_PAGE
+
+
+def _link(folder: RunFolder) -> None:
+    """Write a run's page anew, so that it names the page that was just written beside it."""
+    if (folder.path / REPORT).is_file():
+        report(folder.path)
 
 
 def compare(
@@ -503,6 +513,7 @@ def explain(
         chosen = explaining.Chosen(part=part, sample=sample, seed=inquiry.manner.seed)
         casebook = explaining.explain_part(folder, chosen, inquiry=inquiry, progress=progress)
     _write_explanations(casebook, Path(out) if out is not None else folder.path)
+    _link(folder)
     return casebook
 
 
@@ -536,4 +547,5 @@ def units(
         store.write_bytes(to / f"{UNITS}-{name}.png", picture)
     store.write_json(to / f"{UNITS}.json", layer.as_dict())
     store.write_text(to / UNITS_PAGE, page)
+    _link(folder)
     return layer

@@ -90,6 +90,7 @@ def run_record(run: RunFolder) -> RunRecord:
         first_end=_first_end(run, study["experiment"][0]["phases"]),
         certainty=_certainty(metrics.get("certainty")),
         n_looks=about["n_looks"],
+        pages=run.pages(),
     )
 
 

@@ -27,8 +27,8 @@ from moulage.evaluation.benefit import Benefit, cost_table, mean_cost, net_benef
 from moulage.evaluation.clinics import metrics_in, stated_prior
 from moulage.evaluation.conformal import Method, one_photograph_each, sets_of
 from moulage.evaluation.decisions import RULES, Rule
-from moulage.evaluation.intervals import Interval
-from moulage.evaluation.means import binomial_bounds, mean_interval
+from moulage.evaluation.intervals import Interval, binomial_bounds
+from moulage.evaluation.means import mean_interval
 from moulage.evaluation.metrics import summary
 from moulage.evaluation.ranking import auroc
 from moulage.evaluation.reliability import Brier, Reliability

@@ -55,7 +55,7 @@ def intervals(
     """Return the interval of each of `metric_names`.
 
     Where no draw differs from another, drawing again cannot say how sure that is: shares of which
-    all or nothing is right have exact bounds (see `exact_bounds`), other metrics have none.
+    all or nothing is right have exact bounds (see `binomial_bounds`), other metrics have none.
     """
     lesions = Lesions.of((predictions,))
     weights = draw_lesions(lesions.n_lesions, n_replicates=n_replicates, rng=rng)
@@ -108,7 +108,7 @@ def student_interval(drawn: Drawn, name: str, *, bounds: Bounds, level: float) -
     n_effective = effective_size(drawn.influences[name])
     if value in bounds and name in drawn.n_counted:
         n_effective = drawn.n_counted[name]
-        low, high = exact_bounds(value, n_lesions=n_effective, level=level)
+        low, high = binomial_bounds(value, n_effective, level=level)
     else:
         low, high = student_bounds(
             value, error, n_effective=n_effective, bounds=bounds, level=level
@@ -123,17 +123,23 @@ def student_interval(drawn: Drawn, name: str, *, bounds: Bounds, level: float) -
     )
 
 
-def exact_bounds(share: float, *, n_lesions: float, level: float = LEVEL) -> tuple[float, float]:
-    """Return the binomial bounds of a share of 0 or 1 [clopper1934].
+def binomial_bounds(share: float, n: float, *, level: float = LEVEL) -> tuple[float, float]:
+    """Return the exact bounds of a share of n independent trials [clopper1934].
 
     With every lesion right it may still be that one in so many is not: of 100, one in 28.
 
-    >>> low, high = exact_bounds(1.0, n_lesions=100)
+    >>> low, high = binomial_bounds(1.0, 100)
     >>> round(1 / (1 - low)), high
     (28, 1.0)
     """
-    reach = 1 - ((1 - level) / 2) ** (1 / n_lesions)
-    return (1 - reach, 1.0) if share else (0.0, reach)
+    from scipy.special import betaincinv
+
+    if not n:
+        return math.nan, math.nan
+    hits, tail = share * n, (1 - level) / 2
+    low = float(betaincinv(hits, n - hits + 1, tail)) if hits > 0 else 0.0
+    high = float(betaincinv(hits + 1, n - hits, 1 - tail)) if hits < n else 1.0
+    return low, high
 
 
 def student_bounds(

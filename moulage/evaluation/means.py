@@ -12,7 +12,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from moulage.evaluation.intervals import LEVEL, Interval, effective_size, student_bounds
+from moulage.evaluation.intervals import (
+    LEVEL,
+    Interval,
+    binomial_bounds,
+    effective_size,
+    student_bounds,
+)
 from moulage.evaluation.scales import SHARE, Bounds
 
 _TELLING = 10.0
@@ -63,23 +69,6 @@ def interval_of(
     n_effective = effective_size(by_lesion)
     low, high = student_bounds(value, error, n_effective=n_effective, bounds=bounds, level=level)
     return Interval(value=value, low=low, high=high, standard_error=error, n_effective=n_effective)
-
-
-def binomial_bounds(share: float, n: int, *, level: float = LEVEL) -> tuple[float, float]:
-    """Return the exact bounds of a share of n independent trials [clopper1934].
-
-    >>> low, high = binomial_bounds(1.0, 10)
-    >>> round(low, 3), high
-    (0.692, 1.0)
-    """
-    from scipy.special import betaincinv
-
-    if not n:
-        return math.nan, math.nan
-    hits, tail = share * n, (1 - level) / 2
-    low = float(betaincinv(hits, n - hits + 1, tail)) if hits > 0 else 0.0
-    high = float(betaincinv(hits + 1, n - hits, 1 - tail)) if hits < n else 1.0
-    return low, high
 
 
 def _certain(value: float, n_lesions: int, level: float) -> Interval:

@@ -8,12 +8,11 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from moulage.evaluation.intervals import Interval
 from moulage.evaluation.spread import Spread
 from moulage.pages import tables, words
 from moulage.pages.comparison import BASELINE, KEPT
 from moulage.pages.document import Drawing
-from moulage.pages.figures.standing import Stretch, draw_standing
+from moulage.pages.figures.forest import Stretch, draw_forest, ranked
 from moulage.pages.records import RunRecord
 from moulage.pages.results import results_of
 from moulage.pages.standing import ACCURACY, AUROC, BALANCED, LOG_LOSS, MEASURES, Measure, Standing
@@ -101,29 +100,41 @@ def forests(names: Iterable[str], baselines: Iterable[str], standing: Standing) 
     simple = [name for name in baselines if standing.has(name)]
     return [
         Drawing(
-            svg=draw_standing(
-                [_stretch(standing.spread(name, measure), name) for name in tested],
-                [_stretch(standing.spread(name, measure), name) for name in simple],
+            svg=draw_forest(
+                [
+                    *_stretches(tested, measure, standing),
+                    *_stretches(simple, measure, standing, is_pale=True),
+                ],
                 name=f"forest-{measure.metric}",
-                measure=measure.named,
-                is_lower_better=measure is LOG_LOSS,
+                title=f"Forest plot: {measure.named}",
+                label=measure.named,
+                line_below=len(tested),
             ),
-            caption=f"Mean {measure.named}, 95 % interval over lesions; a small tick a run.",
+            caption=f"Mean {measure.named}, 95 % interval over lesions; a small tick a run."
+            f"{' Hollow: baselines.' if simple else ''}",
         )
         for measure in MEASURES
         if tested
     ]
 
 
-def _stretch(spread: Spread, name: str) -> Stretch:
-    interval: Interval = spread.interval
-    return Stretch(
-        name=name,
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
-        runs=spread.values,
-    )
+def _stretches(
+    names: Sequence[str], measure: Measure, standing: Standing, *, is_pale: bool = False
+) -> list[Stretch]:
+    """Return the best first."""
+    spreads: dict[str, Spread] = {name: standing.spread(name, measure) for name in names}
+    found = [
+        Stretch(
+            name=name,
+            value=spread.interval.value,
+            low=spread.interval.low,
+            high=spread.interval.high,
+            runs=spread.values,
+            is_pale=is_pale,
+        )
+        for name, spread in spreads.items()
+    ]
+    return ranked(found, is_lower_better=measure is LOG_LOSS)
 
 
 def run_table(runs: Sequence[RunRecord]) -> Table:

@@ -144,7 +144,8 @@ class RunRecord:
     ledger: how often this split's test part was looked at. baselines: name -> predictions on
     the same images, with the same diagnoses. first_end: predictions at the first phase's end,
     where there are more phases. certainty: of the test scores, where the run measured it.
-    n_looks: at this split's test part when the run ended, as `ledger` says in words.
+    n_looks: at this split's test part when the run ended, as `ledger` says in words. pages: file
+    -> what stands there, of pages in the same folder.
     """
 
     name: str
@@ -168,6 +169,7 @@ class RunRecord:
     first_end: Predictions | None = None
     certainty: "Certainty | None" = None
     n_looks: int = 0
+    pages: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _refuse_missing_columns(self.history)

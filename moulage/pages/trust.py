@@ -17,7 +17,7 @@ from moulage.evaluation.subgroups import FEW, Gap, Subgroup
 from moulage.evaluation.trust import METHOD, SENSITIVITY, Trust
 from moulage.pages import tables, words
 from moulage.pages.document import Drawing, render
-from moulage.pages.figures.forest import draw_forest
+from moulage.pages.figures.forest import Stretch, draw_forest
 from moulage.pages.figures.reliability import draw_reliability
 from moulage.pages.figures.tradeoffs import draw_benefit, draw_risk
 from moulage.pages.tables import Cell, Column, Table, Tile
@@ -382,12 +382,29 @@ def _column(record: TrustRecord, name: str) -> Panel:
     return Panel(
         title=title,
         figure=Drawing(
-            svg=draw_forest(groups, "accuracy", name=f"groups-{name}", title="accuracy"),
+            svg=draw_forest(
+                [_stretch(group) for group in groups],
+                name=f"groups-{name}",
+                title=f"Accuracy by {title[0].lower()}{title[1:]}",
+                label="accuracy (share of images), lesions in brackets",
+                span=(0, 1.02),
+            ),
             caption=f"Accuracy under the natural rule by {title[0].lower()}{title[1:]}, 95 % "
             f"intervals over lesions. Hollow: fewer than {FEW} lesions.",
         ),
         table=_group_table(record, groups, title),
         gaps=gap_sentences(record.found, name),
+    )
+
+
+def _stretch(group: Subgroup) -> Stretch:
+    found = group.metrics["accuracy"]
+    return Stretch(
+        name=f"{group.name} ({words.count(group.n_lesions)})",
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        is_pale=group.is_small,
     )
 
 

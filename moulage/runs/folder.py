@@ -23,6 +23,14 @@ PREDICTIONS, REPORT, CATALOGUE, LEDGER = (
 )
 TRUST, TRUST_PAGE, TRUST_TEST = "trust.json", "trust.html", "trust-test.json"
 FAMILIARITY, UNFAMILIARITY = "familiarity.safetensors", "unfamiliarity.csv"
+CARD_PAGE, EXPLANATIONS_PAGE, UNITS_PAGE = "card.html", "explanations.html", "units.html"
+PAGES = {
+    TRUST_PAGE: "how far it can be trusted",
+    CARD_PAGE: "its model card",
+    EXPLANATIONS_PAGE: "explained images",
+    UNITS_PAGE: "what its hidden units tell",
+}
+"""Pages that later commands write beside the report, and what stands there."""
 _RESOLVED = "resolved"
 
 
@@ -45,6 +53,10 @@ class RunFolder:
         """Return `metrics.json`."""
         content: dict[str, Any] = json.loads((self.path / METRICS).read_text())
         return content
+
+    def pages(self) -> dict[str, str]:
+        """Return the pages beside the report that are there: file -> what stands in it."""
+        return {name: said for name, said in PAGES.items() if (self.path / name).is_file()}
 
     def predictions_of(self, phase: str) -> Path:
         """Return where the predictions at a phase's end lie."""

@@ -12,8 +12,8 @@ from moulage.errors import ConfigError, DataError
 from moulage.evaluation.intervals import (
     Interval,
     as_json,
+    binomial_bounds,
     difference_intervals,
-    exact_bounds,
     intervals,
     intervals_of,
     unpaired_difference,
@@ -138,7 +138,7 @@ def test_exact_bounds_hold_the_truth_where_all_were_right(chance: float) -> None
     """Of studies of 60 lesions, those with none wrong miss the truth in one of forty at most."""
     rng = np.random.default_rng(42)
     n_wrong = rng.binomial(60, 1 - chance, size=20_000)
-    low, _ = exact_bounds(1.0, n_lesions=60)
+    low, _ = binomial_bounds(1.0, 60)
     assert np.mean((n_wrong == 0) & (low > chance)) <= 0.025
 
 

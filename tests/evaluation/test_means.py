@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from moulage.evaluation.intervals import intervals
-from moulage.evaluation.means import binomial_bounds, mean_interval
+from moulage.evaluation.intervals import binomial_bounds, intervals
+from moulage.evaluation.means import mean_interval
 from moulage.evaluation.scales import LOSS
 from moulage.predictions import Predictions
 
