@@ -24,6 +24,7 @@ from moulage.predictions import Predictions
 
 LEVEL = 0.95
 N_REPLICATES = 2000
+TELLING = 10.0  # effective lesions below which the draws of a share say little
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +55,9 @@ def intervals(
 ) -> dict[str, Interval]:
     """Return the interval of each of `metric_names`.
 
-    Where no draw differs from another, drawing again cannot say how sure that is: shares of which
-    all or nothing is right have exact bounds (see `binomial_bounds`), other metrics have none.
+    Where no draw differs from another, drawing again cannot say how sure that is, and little where
+    a lesion or two differ from all others: shares of images have exact bounds there (see
+    `binomial_bounds`); other metrics that never vary have none.
     """
     lesions = Lesions.of((predictions,))
     weights = draw_lesions(lesions.n_lesions, n_replicates=n_replicates, rng=rng)
@@ -106,7 +108,7 @@ def student_interval(drawn: Drawn, name: str, *, bounds: Bounds, level: float) -
     defined = replicates[~np.isnan(replicates)]
     error = float(defined.std(ddof=1)) if len(defined) > 1 else math.nan
     n_effective = effective_size(drawn.influences[name])
-    if value in bounds and name in drawn.n_counted:
+    if name in drawn.n_counted and (value in bounds or n_effective < TELLING):
         n_effective = drawn.n_counted[name]
         low, high = binomial_bounds(value, n_effective, level=level)
     else:

@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 
 from moulage.evaluation.intervals import (
     LEVEL,
+    TELLING,
     Interval,
     binomial_bounds,
     effective_size,
     student_bounds,
 )
 from moulage.evaluation.scales import SHARE, Bounds
-
-_TELLING = 10.0
 
 
 def mean_interval(
@@ -44,7 +43,7 @@ def mean_interval(
     found = interval_of(
         float(exact.mean()), slopes, lesion_ids=lesion_ids, bounds=bounds, level=level
     )
-    if bounds != SHARE or found.n_effective >= _TELLING:
+    if bounds != SHARE or found.n_effective >= TELLING:
         return found
     low, high = binomial_bounds(found.value, len(np.unique(lesion_ids)), level=level)
     return replace(found, low=low, high=high)

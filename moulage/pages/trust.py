@@ -20,6 +20,7 @@ from moulage.pages.document import Drawing, render
 from moulage.pages.figures.forest import Stretch, draw_forest
 from moulage.pages.figures.reliability import draw_reliability
 from moulage.pages.figures.tradeoffs import draw_benefit, draw_risk
+from moulage.pages.report import NO_RULE
 from moulage.pages.tables import Cell, Column, Table, Tile
 
 _COLUMNS = {
@@ -38,11 +39,11 @@ _METRICS = {
     "risk_answered": "risk of those",
 }
 _METHODS = {"lac": "LAC", "aps": "APS"}
-_HERE_AND_THERE: tuple[tuple[str, Rule], ...] = (
-    ("accuracy", "natural"),
-    ("balanced_accuracy", "balanced"),
-    ("macro_auroc", "natural"),
-    ("log_loss", "natural"),
+_HERE_AND_THERE: tuple[tuple[str, Rule, str, str], ...] = (
+    ("accuracy", "natural", "accuracy", "natural"),
+    ("balanced_accuracy", "balanced", "balanced accuracy", "balanced"),
+    ("macro_auroc", "natural", "macro AUROC", NO_RULE),
+    ("log_loss", "natural", "log loss", NO_RULE),
 )
 
 
@@ -474,16 +475,20 @@ def _clinic_sentence(found: Examination) -> str:
 def _clinic_table(record: TrustRecord) -> Table:
     here, there = record.found.here, record.found.elsewhere
     codes = [diagnosis.code for diagnosis in record.diagnoses]
-    wanted: list[tuple[str, Rule]] = [*_HERE_AND_THERE]
-    wanted += [(f"{name}.{code}", "natural") for code in codes for name in ("recall", "precision")]
+    wanted: list[tuple[str, Rule, str, str]] = [*_HERE_AND_THERE]
+    wanted += [
+        (f"{name}.{code}", "natural", f"{name}, {code}", "natural")
+        for code in codes
+        for name in ("recall", "precision")
+    ]
     rows = [
         (
-            tables.text(name.replace("_", " ").replace(".", ", ")),
-            tables.text(rule),
+            tables.text(said),
+            tables.text(said_of_rule),
             tables.score(here[rule][name]),
             tables.score(there[rule][name]),
         )
-        for name, rule in wanted
+        for name, rule, said, said_of_rule in wanted
     ]
     return Table(
         caption="The same images, each counted as often as its diagnosis occurs there, with "

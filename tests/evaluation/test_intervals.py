@@ -142,6 +142,19 @@ def test_exact_bounds_hold_the_truth_where_all_were_right(chance: float) -> None
     assert np.mean((n_wrong == 0) & (low > chance)) <= 0.025
 
 
+def test_a_share_that_one_lesion_carries_has_exact_bounds(make_predictions: Maker) -> None:
+    labels = np.repeat([0, 1, 2], 30)
+    logits = 9 * np.eye(3)[labels]
+    logits[0] = [0, 9, 0]  # one of thirty is missed
+    found = intervals(
+        make_predictions(labels=labels, logits=logits),
+        rng=np.random.default_rng(0),
+        n_replicates=50,
+    )["recall.a"]
+    expected = stats.binomtest(29, 30).proportion_ci(method="exact")
+    assert (found.low, found.high) == pytest.approx(tuple(expected))
+
+
 def test_replicates_that_are_not_defined_are_counted_and_left_out() -> None:
     drawn = Drawn(
         values={"f1.c": 0.5},

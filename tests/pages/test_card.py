@@ -1,5 +1,6 @@
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -71,3 +72,10 @@ def test_a_reviewer_finds_digests_intervals_licences_and_limits(record: CardReco
         assert wanted in said
     assert re.search(r"\| accuracy \| natural \| 0\.\d{3} \(0\.\d{3}–0\.\d{3}\) \|", said)
     assert not re.search(r"\bnan\b", said.lower())
+
+
+def test_a_classifier_that_reads_covariates_says_so_under_its_use(record: CardRecord) -> None:
+    experiment = replace(record.run.experiment, covariates=("age", "sex"))
+    told = replace(record, run=replace(record.run, experiment=experiment))
+    assert "It must be told age and sex beside each image" in card_markdown(told)
+    assert "It must be told" not in card_markdown(record)

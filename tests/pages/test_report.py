@@ -167,6 +167,23 @@ def test_digests_seed_versions_and_the_warning_are_told(run: RunRecord, report: 
     assert report.count("Not a medical device.") == 2
 
 
+def test_pages_beside_this_one_are_linked_by_name(run: RunRecord, report: str) -> None:
+    beside = replace(run, pages={"trust.html": "how far it can be trusted"})
+    assert '<a href="trust.html">how far it can be trusted</a>.' in report_page(beside)
+    assert "Beside this page" not in report
+
+
+def test_the_head_that_reads_covariates_says_which_and_what_is_unknown(run: RunRecord) -> None:
+    frame = run.catalogue.frame
+    told = replace(
+        run,
+        catalogue=replace(run.catalogue, frame=frame.assign(sex=["unknown", *frame["sex"][1:]])),
+        experiment=replace(run.experiment, covariates=("age", "sex")),
+    )
+    assert "Beside the image the head reads age and sex as recorded" in report_page(told)
+    assert re.search(r"sex is unknown of \d+ image", report_page(told))
+
+
 def test_a_leak_is_the_first_note(run: RunRecord) -> None:
     tested = run.split.rows_of("test")
     rows = np.concatenate([np.arange(len(run.split)), tested])
