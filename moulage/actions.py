@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moulage import store
-from moulage.runs.folder import CARD_PAGE, REPORT, TRUST_PAGE, TRUST_TEST, find_runs, open_run
+from moulage.runs.folder import (
+    CARD_PAGE,
+    REPORT,
+    TRUST_PAGE,
+    TRUST_TEST,
+    find_runs,
+    open_run,
+    read_layout,
+)
 from moulage.runs.folder import EXPLANATIONS_PAGE as EXPLANATIONS_PAGE
 from moulage.runs.folder import UNITS_PAGE as UNITS_PAGE
 from moulage.runs.folder import RunFolder as RunFolder
@@ -74,7 +82,7 @@ def train(
     for run in outcome.finished:
         if not (run.path / REPORT).is_file():
             report(run.path)
-    compare(outcome.folder, description=config.description, not_run=outcome.not_run)
+    compare(outcome.folder)
     return outcome
 
 
@@ -127,9 +135,7 @@ def _link(folder: RunFolder) -> None:
         report(folder.path)
 
 
-def compare(
-    study: StrPath, *, description: str = "", not_run: Sequence[tuple[str, str]] = ()
-) -> Path:
+def compare(study: StrPath) -> Path:
     """Write `comparison.csv`, `comparison.json` and the page of a study's finished runs."""
     from moulage.dossier import study_record
     from moulage.pages.account import account_of
@@ -139,7 +145,7 @@ def compare(
 
     folder = Path(study)
     finished = [run for run in find_runs(folder) if run.is_finished]
-    record = study_record(finished, name=folder.name, description=description, not_run=not_run)
+    record = study_record(finished, name=folder.name, layout=read_layout(folder))
     table = comparison_table(record)
     store.write_text(folder / f"{COMPARISON}.csv", table.to_csv(index=False, lineterminator="\n"))
     standing = standing_of(record)

@@ -4,7 +4,7 @@ In:  finished run folders.   Out: frozen records of `moulage.pages`.
 Knows nothing of networks or HTML: it reads what a run kept, and puts it into words.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,7 +39,7 @@ from moulage.predictions import Predictions, read_predictions
 from moulage.runs import folder as folders
 from moulage.runs import ledger
 from moulage.runs.baselines import read_baselines
-from moulage.runs.folder import RunFolder
+from moulage.runs.folder import Layout, RunFolder
 from moulage.runs.study import split_name
 from moulage.runs.trust import keep_trust, read_trust
 from moulage.split import Split, read_split
@@ -54,6 +54,15 @@ _LICENCES = {
 }
 _NO_LICENCE = "Its licence is not recorded here."
 _THUMBNAIL_PX = 160
+_TREATMENTS = {
+    "none": "none",
+    "class_weight": "balanced class weights",
+    "oversample": "oversampling",
+    "augment": "minorities filled up with turned copies",
+    "focal": "focal loss (gamma {gamma:g})",
+    "logit_adjustment": "logit adjustment (tau {tau:g})",
+    "balanced_softmax": "balanced softmax",
+}
 
 
 def run_record(run: RunFolder) -> RunRecord:
@@ -159,16 +168,24 @@ def study_record(
     runs: Sequence[RunFolder],
     *,
     name: str,
-    description: str,
-    not_run: Iterable[tuple[str, str]],
+    layout: Layout,
 ) -> StudyRecord:
-    """Open the finished runs of one study."""
-    records = tuple(run_record(run) for run in runs)
+    """Open the finished runs of one study, in the order of its file.
+
+    Experiments that the file no longer names come last, in order of name.
+    """
+    places = {name: place for place, name in enumerate(layout.experiments)}
+
+    def place_of(run: RunRecord) -> tuple[int, str, int, int]:
+        named = run.experiment.name
+        return places.get(named, len(places)), named, run.split_seed, run.experiment.seed
+
+    records = tuple(sorted(map(run_record, runs), key=place_of))
     return StudyRecord(
         name=name,
-        description=description,
+        description=layout.description,
         runs=records,
-        not_run=tuple(NotRun(name=cell, reason=reason) for cell, reason in not_run),
+        not_run=tuple(NotRun(name=cell, reason=reason) for cell, reason in layout.not_run),
         baselines=baselines_of(records),
     )
 
@@ -280,8 +297,13 @@ def _regularisation(recipe: Mapping[str, Any]) -> str:
 
 
 def _imbalance(treatment: Mapping[str, Any]) -> str:
-    kind = str(treatment["kind"]).replace("_", " ")
-    return f"{kind} (tau {treatment['tau']:g})" if kind == "logit adjustment" else kind
+    """Name a treatment with what sets it apart from its kin."""
+    kind = str(treatment["kind"])
+    if kind == "class_weight" and treatment["scheme"] == "effective":
+        return f"class weights by effective number (beta {treatment['beta']:g})"
+    if kind == "oversample" and treatment["length"] == "majority":
+        return "oversampling to the majority"
+    return _TREATMENTS[kind].format(**treatment)
 
 
 def _augmentation(chosen: Mapping[str, Any]) -> str:

@@ -8,10 +8,11 @@ imports so little that the command line's help need not wait for it.
 import json
 import shutil
 import tomllib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from moulage import store
 from moulage.errors import ConfigError, RunError, examples
 
 STUDY, METRICS, HISTORY, SPLIT = "study.toml", "metrics.json", "history.csv", "split.csv"
@@ -31,6 +32,7 @@ PAGES = {
     UNITS_PAGE: "what its hidden units tell",
 }
 """Pages that later commands write beside the report, and what stands there."""
+LAYOUT = "study.json"
 _RESOLVED = "resolved"
 
 
@@ -61,6 +63,35 @@ class RunFolder:
     def predictions_of(self, phase: str) -> Path:
         """Return where the predictions at a phase's end lie."""
         return self.path / f"predictions-{phase}.parquet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """What a study's folder remembers of the study file that its runs came from.
+
+    experiments: names in the file's order, ensembles last. not_run: (experiment, reason).
+    """
+
+    description: str = ""
+    experiments: tuple[str, ...] = ()
+    not_run: tuple[tuple[str, str], ...] = ()
+
+
+def keep_layout(layout: Layout, folder: Path) -> None:
+    """Write the layout of a study into its folder."""
+    store.write_json(folder / LAYOUT, asdict(layout))
+
+
+def read_layout(folder: Path) -> Layout:
+    """Return the layout kept in a study's folder; an empty one where there is none."""
+    if not (folder / LAYOUT).is_file():
+        return Layout()
+    kept = json.loads((folder / LAYOUT).read_text())
+    return Layout(
+        description=kept["description"],
+        experiments=tuple(kept["experiments"]),
+        not_run=tuple((name, reason) for name, reason in kept["not_run"]),
+    )
 
 
 def find_runs(root: Path) -> list[RunFolder]:

@@ -12,7 +12,7 @@ from moulage.errors import MissingWeightsError, RunError
 from moulage.runs.config import StudyConfig
 from moulage.runs.ensemble import keep_ensembles
 from moulage.runs.experiment import keep_cell_baselines, run_cell
-from moulage.runs.folder import RunFolder
+from moulage.runs.folder import Layout, RunFolder, keep_layout
 from moulage.runs.material import Images, Material, Progress, prepare, read_images
 from moulage.runs.pooled import keep_pooled
 from moulage.runs.study import Cell, cells_of
@@ -60,6 +60,17 @@ def run_study(
             logger.warning("%s is not run: %s", cell.experiment.name, error)
     if not finished:
         raise RunError("; ".join(not_run.values()))
+    keep_layout(
+        Layout(
+            description=study.description,
+            experiments=(
+                *(experiment.name for experiment in study.experiments),
+                *(ensemble.name for ensemble in study.ensembles),
+            ),
+            not_run=tuple(not_run.items()),
+        ),
+        folder,
+    )
     return Outcome(
         folder=folder,
         finished=(*finished, *keep_ensembles(cells, folder)),

@@ -8,12 +8,14 @@ import pandas as pd
 import pytest
 
 from moulage.catalogue import read_catalogue
+from moulage.dossier import study_record
 from moulage.errors import ConfigError, DataError, LeakageError, MoulageError, RunError
 from moulage.evaluation.decisions import decide
 from moulage.predictions import Predictions, read_predictions
 from moulage.runs import experiment
 from moulage.runs.baselines import NAMES, read_baselines
 from moulage.runs.config import StudyConfig
+from moulage.runs.folder import read_layout
 from moulage.runs.pooled import pool
 from moulage.runs.schedule import Outcome, run_study
 from moulage.split import read_split, write_split
@@ -175,9 +177,13 @@ def test_one_study_holds_an_honest_split_and_a_leaky_one(
     study_of: Any, casts: Path, tmp_path: Path
 ) -> None:
     leak = {**TINY, "name": "leak", "split": "leaky"}
-    honest, leaky = run(study_of(casts, experiment=[TINY, leak]), tmp_path).finished
+    outcome = run(study_of(casts, experiment=[TINY, leak]), tmp_path)
+    honest, leaky = outcome.finished
     splits = [read_split(found.path / "split.csv") for found in (honest, leaky)]
     assert [bool(shared_groups(split)) for split in splits] == [False, True]
+    kept = read_layout(outcome.folder)
+    record = study_record([leaky, honest], name="study", layout=kept)
+    assert [one.experiment.name for one in record.runs] == ["tiny", "leak"], "the file's order"
     tested = [sorted(split.image_ids[split.rows_of("test")]) for split in splits]
     assert tested[0] == tested[1], "the leak adds the test images to training, and no more"
     folder = honest.path.parent
