@@ -371,6 +371,7 @@ def survey(
     *,
     out: StrPath | None = None,
     split: StrPath | None = None,
+    merge: str = "auto",
     seed: int = 0,
     progress: Progress = _silently,
     **layout: Any,
@@ -378,7 +379,8 @@ def survey(
     """Say what a data set is and what may leak or be wrong in it; return this and the verdict.
 
     out: a folder for `survey.html` and `near_duplicates.csv`. split: a file to hold against
-    the groups. seed: of the samples shown. layout: further arguments of `read_dataset`.
+    the groups. merge: lesion ids that are tied already, as for `make_split`. seed: of the samples
+    shown. layout: further arguments of `read_dataset`.
     """
     from moulage.pages.survey import survey_page
     from moulage.runs.survey import survey_dataset
@@ -386,7 +388,12 @@ def survey(
     from moulage.survey.verdict import verdict_of
 
     found = survey_dataset(
-        Path(dataset), split=Path(split) if split else None, seed=seed, progress=progress, **layout
+        Path(dataset),
+        split=Path(split) if split else None,
+        merge=merge,
+        seed=seed,
+        progress=progress,
+        **layout,
     )
     verdict = verdict_of(found)
     if out is not None:

@@ -49,7 +49,8 @@ class Catalogue:
 
     frame: image_id, lesion_id, path, diagnosis (str); age (float, NaN where missing), sex,
         localization, dx_type (str, NaN where missing). A path is relative to `root`, with
-        forward slashes; a file inside a zip reads `part_1.zip!/ISIC_0024306.jpg`.
+        forward slashes; a file inside a zip reads `part_1.zip!/ISIC_0024306.jpg`. Further
+        columns of a table stay for surveys to look at; neither digest nor file holds them.
     diagnoses: K of them; `labels` index into them.
     name: what the data set is called in pages.
     """
@@ -75,6 +76,11 @@ class Catalogue:
     def codes(self) -> tuple[str, ...]:
         """Codes of the diagnoses, in their order."""
         return tuple(diagnosis.code for diagnosis in self.diagnoses)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Names of the columns beyond `COLUMNS`."""
+        return tuple(str(name) for name in self.frame.columns if name not in COLUMNS)
 
     @property
     def image_ids(self) -> NDArray[np.str_]:

@@ -19,6 +19,13 @@ def survey(
     split: Annotated[
         Path | None, typer.Option(help="A split file to hold against the lesions.")
     ] = None,
+    merge: Annotated[
+        str,
+        typer.Option(
+            help="Lesion ids that splits tie already: the CSV that `moulage split` was given; "
+            "auto, those known for HAM10000; or none."
+        ),
+    ] = "auto",
     strict: Annotated[bool, typer.Option(help="Exit with 1 where a finding says stop.")] = False,
     seed: Annotated[int, typer.Option(help="Another seed, other samples.")] = 0,
     kind: Annotated[str, typer.Option(help="The data set's layout.")] = "auto",
@@ -26,7 +33,7 @@ def survey(
     """Look at a data set before training: distributions, telltales, wrong labels, faults."""
     with shown_progress() as progress:
         _, verdict = actions.survey(
-            dataset, out=out, split=split, seed=seed, kind=kind, progress=progress
+            dataset, out=out, split=split, merge=merge, seed=seed, kind=kind, progress=progress
         )
     table = Table(show_header=False, box=None, pad_edge=False)
     for line in verdict:

@@ -47,7 +47,8 @@ def read_rows(
     column an image is found by its id, and without ids a file's name is its id.
     """
     theirs = read_table(place.root, table)
-    frame = _renamed(theirs, _chosen(columns, tuple(theirs.columns)), table)
+    chosen = _chosen(columns, tuple(theirs.columns))
+    frame = _renamed(theirs, chosen, table)
     if "path" in frame.columns:
         frame["path"] = [_joined(images, path) for path in frame["path"]]
     else:
@@ -59,7 +60,17 @@ def read_rows(
     notes: list[str] = []
     if "lesion_id" not in frame.columns:
         frame, notes = fill_groups(frame.assign(lesion_id=np.nan))
-    return frame.reindex(columns=list(COLUMNS)), notes
+    others = _others(theirs, chosen)
+    return frame.reindex(columns=list(COLUMNS)).join(theirs[others]), notes
+
+
+def _others(theirs: pd.DataFrame, chosen: Mapping[str, str]) -> list[str]:
+    """Return the columns that stand for none of ours; a name of ours means something else here."""
+    return [
+        name
+        for name in theirs.columns
+        if name not in chosen.values() and name not in COLUMNS and theirs[name].notna().any()
+    ]
 
 
 def _chosen(columns: Mapping[str, str], header: tuple[str, ...]) -> dict[str, str]:

@@ -86,7 +86,8 @@ def pairs_of(survey: Survey) -> tuple[tuple[Picture, Picture, str], ...]:
             _picture(
                 survey, pair.other_row, alt=pair.other_id, lines=(_lesion(survey, pair.other_row),)
             ),
-            f"{pair.evidence}, certainty {words.score(pair.certainty)}",
+            f"{pair.evidence}, certainty {words.score(pair.certainty)}"
+            + (f"; tied by {pair.tied_by}" if pair.tied_by else ""),
         )
         for pair in survey.pairs[:MOST_PICTURES]
     )

@@ -207,12 +207,22 @@ def pairs(shown: Sequence[Pair]) -> str:
     """Say how many pairs of lesion ids seem to show one lesion."""
     if not shown:
         return "No two lesion ids were found to show one lesion."
-    n_images = len({name for pair in shown for name in (pair.image_id, pair.other_id)})
+    tied = [pair for pair in shown if pair.tied_by]
+    known = (
+        f" {words.counted(len(tied), 'pair')} of lesion ids that splits keep together already, by "
+        f"{tied[0].tied_by}, {'stands' if len(tied) == 1 else 'stand'} last."
+        if tied
+        else ""
+    )
+    new = [pair for pair in shown if not pair.tied_by]
+    if not new:
+        return f"No two other lesion ids were found to show one lesion.{known}"
+    n_images = len({name for pair in new for name in (pair.image_id, pair.other_id)})
     return (
-        f"{words.counted(len(shown), 'pair')} of images, {words.count(n_images)} images in all, "
+        f"{words.counted(len(new), 'pair')} of images, {words.count(n_images)} images in all, "
         "carry different lesion ids and may show one lesion, the most certain first; "
         "near_duplicates.csv has them all. Confirm by eye: `moulage split --merge` then keeps "
-        "them together."
+        f"them together.{known}"
     )
 
 

@@ -6,76 +6,70 @@ Why: pixels and activations come from the caches that training fills, so a surve
 set costs little more than reading it.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from moulage.catalogue import Catalogue
-from moulage.data.dataset import Dataset, open_dataset
+from moulage.data.dataset import open_dataset
 from moulage.data.images import decode
-from moulage.data.pixels import Pixels, build_pixels
+from moulage.data.pixels import build_pixels
 from moulage.data.sources import Sources
 from moulage.errors import ImageError
+from moulage.runs.description import describe, find_telltales, look, metadata_of, named, see
 from moulage.runs.material import Progress
 from moulage.runs.review import review_catalogue
-from moulage.seeding import generator
 from moulage.split import Split
 from moulage.splits.fromfile import split_from_file
-from moulage.splits.merging import find_merger
-from moulage.survey import appearance, associations, exploration, faults, groups, telltales
-from moulage.survey.associations import Crosstab, Spread
+from moulage.splits.merging import AUTO, Merger, find_merger
+from moulage.survey import faults, groups, telltales
 from moulage.survey.duplicates import SIDE, Gallery, Pair, find_near_duplicates
-from moulage.survey.files import examine_files
 from moulage.survey.labels import Review
-from moulage.survey.record import Description, Sight, Survey
-from moulage.survey.telltales import Column, Kind
+from moulage.survey.record import Survey
 
-SIZE_PX = 128
 THUMBNAIL = (125, 100)
 """Width and height in pixels of every picture on the page, as in the study's figure 1."""
-N_SAMPLES = 5
 MOST_SUSPECTS, MOST_FAULTS, MOST_PAIRS = 20, 12, 20
-_WORDS = ("sex", "localization", "dx_type")
-_METADATA: Kind = "metadata"
-_FILE: Kind = "file"
-_BORDER: Kind = "border"
 
 
 def survey_dataset(
     path: Path,
     *,
     split: Path | None = None,
+    merge: str = AUTO,
     seed: int = 0,
     progress: Progress,
     **layout: Any,
 ) -> Survey:
     """Look into everything. seed: of the samples shown; nothing else is drawn by it.
 
+    merge: which lesion ids are tied already, as for `splits.merging.find_merger`.
+
     Raises DataError where the data set cannot be read at all.
     """
     dataset = open_dataset(path, **layout)
     catalogue = dataset.catalogue
-    held = groups.audit_split(_read_split(split, dataset)) if split else None
-    found = _look(catalogue, progress)
+    merger = find_merger(merge, catalogue=catalogue, kind=dataset.kind)
+    held = groups.audit_split(_read_split(split, catalogue, merger)) if split else None
+    found = look(catalogue, progress)
     review, not_reviewed = review_catalogue(found.read, found.pixels, progress=progress)
     survey = Survey(
         catalogue=catalogue,
         kind=dataset.kind,
         notes=dataset.notes,
-        described=_describe(found),
-        seen=_see(found, seed=seed),
+        described=describe(found),
+        seen=see(found, seed=seed),
         leakage=groups.image_split_leakage(catalogue),
         split=held,
-        pairs=_pairs(catalogue, progress),
-        telltales=_telltales(found),
+        pairs=_pairs(catalogue, merger, progress),
+        telltales=find_telltales(found),
         pure_levels=telltales.find_pure_levels(
-            _words(catalogue),
+            metadata_of(catalogue),
             labels=catalogue.labels,
             lesion_ids=catalogue.lesion_ids,
             diagnoses=catalogue.codes,
@@ -93,79 +87,9 @@ def survey_dataset(
     return replace(survey, thumbnails=_thumbnails(catalogue, _shown(survey)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Look:
-    """files: a row an image of the catalogue. read, looks: of those that could be decoded."""
-
-    catalogue: Catalogue
-    read: Catalogue
-    pixels: Pixels
-    files: pd.DataFrame
-    looks: pd.DataFrame
-
-    @property
-    def files_read(self) -> pd.DataFrame:
-        """The files that could be decoded."""
-        return self.files.iloc[self.pixels.rows]
-
-
-def _look(catalogue: Catalogue, progress: Progress) -> _Look:
-    """Read every file and measure every image that can be decoded."""
-    files = examine_files(
-        catalogue.frame["path"].tolist(),
-        root=catalogue.root,
-        progress=_named("reading files", progress),
-    )
-    pixels = build_pixels(
-        catalogue,
-        size_px=SIZE_PX,
-        resize="squash",
-        unreadable="skip",
-        progress=_named("decoding images", progress),
-    )
-    return _Look(
-        catalogue=catalogue,
-        read=catalogue.take(pixels.rows),
-        pixels=pixels,
-        files=files,
-        looks=appearance.measure_pixels(pixels.array, progress=_named("measuring", progress)),
-    )
-
-
-def _describe(found: _Look) -> Description:
-    catalogue = found.catalogue
-    crosstabs, age_spread = _associations(catalogue)
-    return Description(
-        balance=exploration.balance_of(catalogue),
-        ages=exploration.ages_of(catalogue.frame),
-        distributions={
-            name: exploration.distribution_of(catalogue.frame, name) for name in _words(catalogue)
-        },
-        summaries=exploration.summarise(_numbers(catalogue, found.files, found.looks)),
-        crosstabs=crosstabs,
-        age_spread=age_spread,
-    )
-
-
-def _see(found: _Look, *, seed: int) -> Sight:
-    rows = found.pixels.rows
-    return Sight(
-        n_images=len(found.read),
-        looks=_looks(found.read, found.looks, found.files_read),
-        colours=_colours(found.read, found.looks),
-        outliers=tuple(
-            replace(outlier, row=int(rows[outlier.row]))
-            for outlier in appearance.find_outliers(found.looks)
-        ),
-        samples=_samples(found.read, rows, seed=seed),
-    )
-
-
-def _read_split(path: Path, dataset: Dataset) -> Split:
-    """Read a split in which pairs known to show one lesion may be tied, and call them one."""
-    merger = find_merger("auto", catalogue=dataset.catalogue, kind=dataset.kind)
-    renamed = merger.renamed(dataset.catalogue)
-    return split_from_file(path, catalogue=renamed, names=merger.names)
+def _read_split(path: Path, catalogue: Catalogue, merger: Merger) -> Split:
+    """Read a split in which tied lesions may bear one id, and call them one."""
+    return split_from_file(path, catalogue=merger.renamed(catalogue), names=merger.names)
 
 
 def _in_rows(review: Review | None, rows: NDArray[np.int64]) -> Review | None:
@@ -179,8 +103,8 @@ def _in_rows(review: Review | None, rows: NDArray[np.int64]) -> Review | None:
     return replace(review, suspects=suspects)
 
 
-def _pairs(catalogue: Catalogue, progress: Progress) -> tuple[Pair, ...]:
-    """Look for near-duplicates, and number them as the whole catalogue does."""
+def _pairs(catalogue: Catalogue, merger: Merger, progress: Progress) -> tuple[Pair, ...]:
+    """Look for near-duplicates, numbered as the whole catalogue is; those tied already last."""
     if len(np.unique(catalogue.lesion_ids)) < 2:
         return ()
     small = build_pixels(
@@ -188,7 +112,7 @@ def _pairs(catalogue: Catalogue, progress: Progress) -> tuple[Pair, ...]:
         size_px=SIDE,
         resize="squash",
         unreadable="skip",
-        progress=_named("decoding thumbnails", progress),
+        progress=named("decoding thumbnails", progress),
     )
     paths = catalogue.frame["path"].tolist()
     with Sources(catalogue.root) as sources:
@@ -198,149 +122,18 @@ def _pairs(catalogue: Catalogue, progress: Progress) -> tuple[Pair, ...]:
             lesion_ids=catalogue.lesion_ids[small.rows],
             read=lambda row: sources.read(paths[small.rows[row]]),
         )
-        found = find_near_duplicates(gallery, progress=_named("comparing images", progress))
+        found = find_near_duplicates(gallery, progress=named("comparing images", progress))
     rows = small.rows.tolist()
-    return tuple(
-        replace(pair, row=rows[pair.row], other_row=rows[pair.other_row]) for pair in found
-    )
-
-
-def _associations(catalogue: Catalogue) -> tuple[tuple[Crosstab, ...], Spread | None]:
-    """Hold columns against each other, all tests of a survey as one family."""
-    words = {name: exploration.words_of(catalogue.frame[name]) for name in (*_WORDS, "diagnosis")}
-    shown = {name for name in _WORDS if catalogue.frame[name].notna().any()} | {"diagnosis"}
-    wanted = (("localization", "sex"), ("localization", "diagnosis"), ("diagnosis", "sex"))
-    tabs = [
-        associations.crosstab(
-            row,
-            column,
-            row_words=words[row],
-            column_words=words[column],
-            lesion_ids=catalogue.lesion_ids,
-            row_order=catalogue.codes if row == "diagnosis" else None,
-            column_order=catalogue.codes if column == "diagnosis" else None,
-            rng=generator("survey", row, column),
+    numbered = (
+        replace(
+            pair,
+            row=rows[pair.row],
+            other_row=rows[pair.other_row],
+            tied_by=merger.source if merger.ties(pair.lesion_id, pair.other_lesion_id) else "",
         )
-        for row, column in wanted
-        if {row, column} <= shown
-    ]
-    ages = catalogue.frame["age"].to_numpy(dtype=np.float64, na_value=np.nan)
-    spread = associations.spread(
-        "age",
-        values=ages,
-        words=words["diagnosis"],
-        order=catalogue.codes,
-        lesion_ids=catalogue.lesion_ids,
+        for pair in found
     )
-    assert spread.test is not None, "lesion ids were given"
-    *tests, of_ages = associations.corrected([*(tab.test for tab in tabs), spread.test])
-    judged = tuple(replace(tab, test=test) for tab, test in zip(tabs, tests, strict=True))
-    return judged, None if np.isnan(ages).all() else replace(spread, test=of_ages)
-
-
-def _looks(read: Catalogue, looks: pd.DataFrame, files: pd.DataFrame) -> tuple[Spread, ...]:
-    words = exploration.words_of(read.frame["diagnosis"])
-    width, height = (files[name].to_numpy(dtype=np.float64) for name in ("width", "height"))
-    measures = {
-        **{said: looks[name].to_numpy(dtype=np.float64) for name, said in _measures()},
-        "size (megapixels)": width * height / 1e6,
-        "aspect (width / height)": width / np.where(height > 0, height, np.nan),
-    }
-    return tuple(
-        associations.spread(name, values=values, words=words, order=read.codes)
-        for name, values in measures.items()
-    )
-
-
-def _measures() -> Iterable[tuple[str, str]]:
-    return appearance.MEASURES.items()
-
-
-def _colours(read: Catalogue, looks: pd.DataFrame) -> dict[str, tuple[float, float, float]]:
-    means = looks[list(appearance.COLOURS)].groupby(read.frame["diagnosis"].to_numpy()).mean()
-    return {
-        code: (float(means["red"][code]), float(means["green"][code]), float(means["blue"][code]))
-        for code in read.codes
-        if code in means.index
-    }
-
-
-def _numbers(
-    catalogue: Catalogue, files: pd.DataFrame, looks: pd.DataFrame
-) -> dict[str, NDArray[np.float64]]:
-    sizes = catalogue.frame.groupby("lesion_id").size().to_numpy(dtype=np.float64)
-    return {
-        "age (years)": catalogue.frame["age"].to_numpy(dtype=np.float64, na_value=np.nan),
-        "photographs per lesion": sizes,
-        "width (pixels)": files["width"].to_numpy(dtype=np.float64),
-        "height (pixels)": files["height"].to_numpy(dtype=np.float64),
-        "file size (KiB)": files["n_bytes"].to_numpy(dtype=np.float64) / 1024,
-        **{said: looks[name].to_numpy(dtype=np.float64) for name, said in _measures()},
-    }
-
-
-def _words(catalogue: Catalogue) -> dict[str, NDArray[np.str_]]:
-    return {
-        name: exploration.words_of(catalogue.frame[name])
-        for name in _WORDS
-        if catalogue.frame[name].notna().any()
-    }
-
-
-def _telltales(found: _Look) -> tuple[telltales.Telltale, ...]:
-    """Let metadata, facts about files and borders each predict the diagnosis alone."""
-    read, files, looks = found.read, found.files_read, found.looks
-    if len(np.unique(read.labels)) < 2 or len(np.unique(read.lesion_ids)) < 2:
-        return ()
-    sides = files["width"].astype(str) + " × " + files["height"].astype(str)
-    ages = read.frame["age"].to_numpy(dtype=np.float64, na_value=np.nan)
-    columns: dict[str, Column] = {**({} if np.isnan(ages).all() else {"age": ages}), **_words(read)}
-    marks: dict[str, Column] = {
-        "file size": files["n_bytes"].to_numpy(dtype=np.float64),
-        "file format": files["format"].to_numpy(dtype=str),
-        "JPEG tables": files["tables"].to_numpy(dtype=str),
-        "width × height": sides.to_numpy(dtype=str),
-    }
-    borders: dict[str, Column] = {
-        "border colour": _border_words(looks),
-        "corner brightness": looks["corners"].to_numpy(dtype=np.float64),
-    }
-    kinds: dict[str, Kind] = {
-        **dict.fromkeys(columns, _METADATA),
-        **dict.fromkeys(marks, _FILE),
-        **dict.fromkeys(borders, _BORDER),
-    }
-    return telltales.find_telltales(
-        columns | marks | borders,
-        kinds=kinds,
-        labels=read.labels,
-        lesion_ids=read.lesion_ids,
-        folds=telltales.grouped_folds(lesion_ids=read.lesion_ids, labels=read.labels),
-        diagnoses=read.codes,
-    )
-
-
-def _border_words(looks: pd.DataFrame) -> NDArray[np.str_]:
-    """Name the border's colour by which quarter each channel lies in: 64 words at most."""
-    quarters = []
-    for channel in ("border_red", "border_green", "border_blue"):
-        values = looks[channel].to_numpy(dtype=np.float64)
-        edges = np.quantile(values, [0.25, 0.5, 0.75])
-        quarters.append(np.searchsorted(edges, values, side="right"))
-    return np.array([f"{r}{g}{b}" for r, g, b in zip(*quarters, strict=True)])
-
-
-def _samples(read: Catalogue, rows: NDArray[np.int64], *, seed: int) -> dict[str, tuple[int, ...]]:
-    """Draw five images a diagnosis, of different lesions where there are as many."""
-    once = associations.first_of_each(read.lesion_ids)
-    drawn: dict[str, tuple[int, ...]] = {}
-    for label, code in enumerate(read.codes):
-        ours = np.flatnonzero(read.labels == label)
-        rng = generator("samples", seed, code)
-        firsts, others = np.intersect1d(ours, once), np.setdiff1d(ours, once)
-        chosen = np.concatenate([rng.permutation(firsts), rng.permutation(others)])[:N_SAMPLES]
-        drawn[code] = tuple(int(rows[row]) for row in np.sort(chosen))
-    return drawn
+    return tuple(sorted(numbered, key=lambda pair: bool(pair.tied_by)))
 
 
 def _shown(survey: Survey) -> list[int]:
@@ -368,7 +161,3 @@ def _thumbnails(catalogue: Catalogue, rows: Iterable[int]) -> dict[int, NDArray[
             small = cv2.resize(image, THUMBNAIL, interpolation=cv2.INTER_AREA)
             found[row] = np.asarray(small, dtype=np.uint8)
     return found
-
-
-def _named(what: str, progress: Progress) -> Callable[[int, int], None]:
-    return lambda done, total: progress(what, done, total)

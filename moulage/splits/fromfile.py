@@ -73,5 +73,6 @@ def _refuse_other_lesions(
         raise DataError(
             f"A split file must give each image the lesion of the catalogue; got "
             f"{int(differs.sum())} others ({examples(split.image_ids[differs])}) in {path}. "
-            "Copy `lesion_id` from the catalogue."
+            "Copy `lesion_id` from the catalogue; or, where lesions were tied by a list of pairs, "
+            "name that list (`--merge`, `split.merge`)."
         )

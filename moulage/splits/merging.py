@@ -40,6 +40,10 @@ class Merger:
     contradicting: tuple[str, ...] = ()
     source: str = ""
 
+    def ties(self, one: str, other: str) -> bool:
+        """Say whether two lesion ids are known to show one lesion."""
+        return one in self.tied and self.tied[one] == self.tied.get(other)
+
     def rename(self, lesion_ids: NDArray[np.str_]) -> NDArray[np.str_]:
         """Return lesion ids (N,) with one name for each merged lesion."""
         return np.array([self.names.get(name, name) for name in lesion_ids.tolist()], dtype=str)

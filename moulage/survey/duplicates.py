@@ -77,6 +77,7 @@ class Pair:
     certainty, in [0, 1]: 1 for the same bytes or pixels. agreement: correlation of fine detail
     once aligned. view: what lays the first image as the other lies. scale: the side of the other
     in sides of the first, so below 1 where the other is a crop. row, other_row: where they stand.
+    tied_by: the list of pairs by which splits keep both lesion ids together already, or nothing.
     """
 
     image_id: str
@@ -90,6 +91,7 @@ class Pair:
     scale: float
     row: int
     other_row: int
+    tied_by: str = ""
 
 
 def find_near_duplicates(
@@ -134,12 +136,16 @@ def certainty_of(found: Alignment) -> float:
 
 
 def pairs_table(pairs: Iterable[Pair]) -> pd.DataFrame:
-    """Return the table of `near_duplicates.csv`; `confirmed` is for the reader to fill in."""
+    """Return the table of `near_duplicates.csv`; `confirmed` is for the reader to fill in.
+
+    It says yes already where nothing is left to judge: the same bytes or pixels, pairs tied
+    before. So the table, filled in, can stand for the list that tied them.
+    """
     columns = [name for name in Pair.__slots__ if name not in ("row", "other_row")]
     frame = pd.DataFrame([asdict(pair) for pair in pairs], columns=columns)
-    is_exact = frame["evidence"].isin(["same bytes", "same pixels"])
+    is_known = frame["evidence"].isin(["same bytes", "same pixels"]) | (frame["tied_by"] != "")
     return frame.round({"certainty": 4, "agreement": 4, "scale": 3}).assign(
-        confirmed=np.where(is_exact, "yes", "")
+        confirmed=np.where(is_known, "yes", "")
     )
 
 

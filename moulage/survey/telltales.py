@@ -10,15 +10,16 @@ cannot help to find it. What predicts nonetheless is a telltale.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import erfc, sqrt
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from moulage.evaluation.exact import holm
 from moulage.seeding import generator
 from moulage.splits.grouped import deal, groups_of
-from moulage.survey.exploration import UNSAID
+from moulage.survey.exploration import UNSAID, words_of
 
 Kind = Literal["metadata", "file", "border"]
 Column = NDArray[np.str_] | NDArray[np.float64]
@@ -82,6 +83,14 @@ def grouped_folds(
     n_folds = min(N_FOLDS, len(groups.counts))
     hands = deal(groups, shares=np.full(n_folds, 1 / n_folds), rng=generator("survey", seed))
     return hands[groups.of_row]
+
+
+def as_column(cells: "pd.Series[Any]") -> Column:
+    """Read a column of unknown meaning: numbers where all of many cells are, else words."""
+    numbers = pd.to_numeric(cells, errors="coerce")
+    if numbers.notna().sum() == cells.notna().sum() and numbers.nunique() > _BINS:
+        return numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+    return words_of(cells)
 
 
 def find_telltales(

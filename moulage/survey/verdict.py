@@ -110,16 +110,25 @@ def _group_findings(survey: Survey) -> Iterator[Line]:
 
 
 def _duplicate_findings(survey: Survey) -> Iterator[Line]:
-    if not survey.pairs:
-        yield _ok("duplicates", "No two lesion ids were found to show one lesion.")
+    new = [pair for pair in survey.pairs if not pair.tied_by]
+    tied = [pair for pair in survey.pairs if pair.tied_by]
+    if tied:
+        yield _ok(
+            "duplicates",
+            f"{_counted(len(tied), 'pair')} of images under different lesion ids, kept together "
+            f"in splits by {tied[0].tied_by}.",
+        )
+    if not new:
+        others = " other" if tied else ""
+        yield _ok("duplicates", f"No two{others} lesion ids were found to show one lesion.")
         return
-    counts = Counter(pair.evidence for pair in survey.pairs)
+    counts = Counter(pair.evidence for pair in new)
     is_exact = bool(counts["same bytes"] + counts["same pixels"])
     said = ", ".join(f"{evidence} {count:,}" for evidence, count in counts.items())
     yield Line(
         level="stop" if is_exact else "look",
         subject="duplicates",
-        sentence=f"{_counted(len(survey.pairs), 'pair')} of images under different lesion ids "
+        sentence=f"{_counted(len(new), 'pair')} of images under different lesion ids "
         f"may show one lesion ({said}): look at them, then `moulage split --merge`.",
     )
 
@@ -139,7 +148,17 @@ def _column_findings(survey: Survey) -> Iterator[Line]:
             sentence=f"All {pure.n_images:,} images with {pure.column} = {pure.level} are "
             f"{pure.diagnosis}.",
         )
-    if not after and not survey.pure_levels:
+    before = [one for one in survey.telltales if one.kind == "metadata" and not one.known_after]
+    strong = [one for one in before if one.auroc >= GIVES_AWAY and one.p_family < _SIGNIFICANT]
+    for one in strong:
+        yield Line(
+            level="look",
+            subject="columns",
+            sentence=f"{one.name} alone predicts the diagnosis with a macro AUROC of "
+            f"{one.auroc:.2f} on unseen lesions: learn from it only if it is known before the "
+            "diagnosis.",
+        )
+    if not after and not survey.pure_levels and not strong:
         yield _ok("columns", "No column is known to be filled in after the diagnosis.")
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 
 from moulage import actions
+from moulage.errors import DataError
 from moulage.pages import observations
 from moulage.pages.survey import survey_page
 from moulage.runs.survey import survey_dataset
@@ -184,3 +186,48 @@ def test_broken_blank_and_doubled_files_are_shown_and_stop(folder_of: Any) -> No
     assert lines["duplicates"] == {"stop"}
     assert survey.seen.n_images == 13
     assert "cannot be shown" in survey_page(survey, verdict_of(survey))
+
+
+def test_pairs_that_a_list_ties_are_marked_and_stop_nothing(folder_of: Any, tmp_path: Path) -> None:
+    names = [f"{code}/{code}{i}.png" for code in ("mel", "nv") for i in range(4)]
+    folder = folder_of(names)
+    for copy, source in (("copy", "mel0"), ("again", "mel1")):
+        (folder / "mel" / f"{copy}.png").write_bytes(
+            (folder / "mel" / f"{source}.png").read_bytes()
+        )
+    merge = tmp_path / "merge.csv"
+    merge.write_text("image_id,other_id\ncopy,mel0\n")
+    survey = survey_dataset(folder, merge=str(merge), progress=silently)
+    tied = [(pair.image_id, pair.other_id, pair.tied_by) for pair in survey.pairs]
+    assert tied == [("again", "mel1", ""), ("copy", "mel0", "merge.csv")]
+    found = [line for line in verdict_of(survey) if line.subject == "duplicates"]
+    assert [line.level for line in found] == ["stop", "ok"]
+    assert "1 pair of images under different lesion ids may show one lesion" in found[0].sentence
+    assert "kept together in splits by merge.csv" in found[1].sentence
+    assert "tied by merge.csv" in survey_page(survey, verdict_of(survey))
+    merge.write_text("image_id,other_id\ncopy,mel0\nagain,mel1\n")
+    assert "stop" not in lines_of(replace(survey, pairs=survey.pairs[1:]))["duplicates"]
+    actions.make_split(folder, merge=str(merge), out=tmp_path / "split.csv")
+    split = survey_dataset(
+        folder, merge=str(merge), split=tmp_path / "split.csv", progress=silently
+    )
+    assert split.split is not None
+    assert split.split.lesions == ()
+    with pytest.raises(DataError, match=r"name that list \(`--merge`"):
+        survey_dataset(folder, split=tmp_path / "split.csv", progress=silently)
+
+
+def test_columns_that_no_one_named_are_examined_too(folder_of: Any) -> None:
+    rng = np.random.default_rng(0)
+    rows = [(f"a{i}", ("mel", "nv")[i % 2]) for i in range(60)]
+    lines = [f"{name},{dx},{'cure' if dx == 'mel' else 'none'},{rng.random()}" for name, dx in rows]
+    table = "\n".join(["image_id,diagnosis,treatment,weight_kg", *lines]) + "\n"
+    folder = folder_of([f"{name}.png" for name, _ in rows], table=table)
+    survey = survey_dataset(folder, kind="table", progress=silently)
+    found = {one.name: one for one in survey.telltales}
+    assert found["treatment"].auroc == pytest.approx(1.0)
+    assert found["weight_kg"].auroc < 0.7
+    assert found["weight_kg"].n_levels > 8, "numbers are binned, not words"
+    (said,) = [line for line in verdict_of(survey) if line.subject == "columns"]
+    assert said.level == "look"
+    assert "treatment alone predicts the diagnosis with a macro AUROC of 1.00" in said.sentence
