@@ -70,10 +70,13 @@ class Used:
 class Caught:
     """Of the ruled classifier: marked melanomas, those whose ruler is heavy, the finder's word.
 
-    n_named: of the finder's suspects, those that hold a quarter of a ruler.
+    most_held: the share of a ruler in the superpixel that holds most of it, median. n_heavy: images
+    of which one of the two heaviest superpixels holds a quarter of the ruler or more. n_named: of
+    the finder's suspects, those that do.
     """
 
     n_marked: int
+    most_held: float
     n_heavy: int
     is_flagged: bool
     n_suspects: int
@@ -142,6 +145,7 @@ def measure_caught(run: RunFolder, *, most: int) -> Caught:
     (finding,) = find_shortcuts(cases)
     return Caught(
         n_marked=len(cases),
+        most_held=float(np.median([shares.max() for shares in held.values()])),
         n_heavy=sum(_is_heavy(case, held[case.image_id]) for case in cases),
         is_flagged=finding.is_flagged,
         n_suspects=len(finding.suspects),

@@ -64,7 +64,8 @@ def together(kept: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(0.7 - pull))
 
 
-# What shap 0.51.0 says of `together`; the test below asks it where it is installed.
+# What shap 0.51.0 says of `together`. After `pip install shap` the second test below asks it again:
+# `pytest tests/explanation/test_games.py -k shap`.
 BY_SHAP = (0.367393040857, 0.064833234458, 0.000662252985, -0.056537146639, 0.060361174006)
 
 
