@@ -17,7 +17,7 @@ from moulage.casts.planting import EVERYDAY
 pytestmark = pytest.mark.slow
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared"
-# A thousand casts hold so few melanomas that rulers are learned half; to keep clean, less is enough.
+# A thousand casts hold so few melanomas that a ruler is half learned.
 RULED = {"n_images": 1500, "epochs": 8}
 CLEAN = {"n_images": 700, "epochs": 6}
 

@@ -70,7 +70,9 @@ def _finish(figure: Figure, axes: Axes) -> None:
     axes.scatter(
         [], [], s=17, color="none", edgecolors=INK, linewidths=0.9, label="decided wrongly"
     )
-    figure.legend(loc="outside lower center", ncols=3, fontsize=10.5, handletextpad=0.1)
+    figure.legend(
+        loc="outside lower center", ncols=3, fontsize=10.5, handletextpad=0.1, markerscale=1.8
+    )
 
 
 def _png(figure: Figure) -> bytes:
