@@ -41,7 +41,8 @@ def advice_of(study: StudyRecord, standing: Standing, frame: pd.DataFrame) -> Ad
         if standing.has(name) and is_honest(runs)
     }
     costs = {cost.name: cost for cost in costs_of(frame, standing) if cost.name in honest}
-    paragraphs = [("What a leak buys", said) for said in _leaks(standing.leaks)]
+    leaks = " ".join(_leaks(standing.leaks))
+    paragraphs = [("What a leak buys", leaks)] if leaks else []
     if not costs:
         return Advice(chosen=None, paragraphs=tuple(paragraphs))
     chosen = _chosen(costs, standing)

@@ -239,12 +239,15 @@ def _confusion_table(run: RunRecord, test: Results, rule: PageRule) -> Table:
 
 
 def _diagnosis_table(run: RunRecord, test: Results) -> Table:
-    """Return precision, recall and F1 under both rules, AUROC and support, a row a diagnosis."""
+    """Return precision, recall and F1 under both rules, rankings and support, a row a diagnosis."""
     rows = [
         (
             tables.text(diagnosis.code, note=diagnosis.name),
             tables.count(test.natural.support[diagnosis.code]),
-            tables.score(test.natural.values[f"auroc.{diagnosis.code}"]),
+            *(
+                tables.score(test.natural.values[f"{name}.{diagnosis.code}"])
+                for name in ("auroc", "average_precision")
+            ),
             *(
                 tables.score(test.under(rule).values[f"{name}.{diagnosis.code}"])
                 for rule in RULES
@@ -264,6 +267,7 @@ def _diagnosis_table(run: RunRecord, test: Results) -> Table:
             Column(name="diagnosis", is_number=False),
             Column(name="support"),
             Column(name="AUROC"),
+            Column(name="average precision"),
             *scores,
         ),
         rows=tuple(rows),

@@ -68,7 +68,12 @@ def _notes(study: StudyRecord) -> tuple[str, ...]:
         found = (*((leak_sentence(leak),) if leak.n_lesions else ()), *run.notes)
         for note in found:
             said.setdefault(note, []).append(run.name)
-    return tuple(f"{words.listed(runs)}: {note}" for note, runs in said.items())
+    return tuple(f"{_named(runs, study)}: {note}" for note, runs in said.items())
+
+
+def _named(runs: Sequence[str], study: StudyRecord) -> str:
+    """Name the runs that something holds for, unless it holds for all of many."""
+    return "All runs" if 2 < len(runs) == len(study.runs) else words.listed(runs)
 
 
 def _rocs(standing: Standing, chosen: str | None) -> list[Drawing]:

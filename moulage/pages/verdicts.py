@@ -130,15 +130,14 @@ def treatment_table(standing: Standing) -> Table:
     """Return treatments under both rules, each against none under the balanced rule."""
     return Table(
         caption="Each treatment of imbalance under each rule. The difference is in balanced "
-        "accuracy, against no treatment at all under the balanced rule; p after Holm’s correction "
-        "over the rows.",
+        f"accuracy{_on(standing.treated)}, against no treatment at all under the balanced rule; p "
+        "after Holm’s correction over the rows.",
         columns=(
             Column(name="treatment", is_number=False),
             Column(name="rule", is_number=False),
             Column(name="accuracy"),
             Column(name="balanced accuracy"),
             Column(name="difference"),
-            Column(name="interval"),
             Column(name="p"),
             Column(name="verdict", is_number=False),
         ),
@@ -146,13 +145,30 @@ def treatment_table(standing: Standing) -> Table:
     )
 
 
+def _on(treated: Sequence[Treated]) -> str:
+    """Say on how many lesions, where all rows stand on as many."""
+    counts = {one.difference.n_lesions for one in treated if one.difference}
+    return f" on {words.counted(counts.pop(), 'lesion')}" if len(counts) == 1 else ""
+
+
 def _treatment_row(one: Treated, standing: Standing) -> tuple[Cell, ...]:
     found = standing.spreads[one.experiment, one.rule]
     scores = [tables.interval(found[m.metric].interval) for m in (ACCURACY, BALANCED)]
-    head = (tables.text(one.experiment, note=one.treatment), tables.text(one.rule), *scores)
+    said = "" if one.treatment == one.experiment else one.treatment
+    head = (tables.text(one.experiment, note=said), tables.text(one.rule), *scores)
     if one.difference is None:
-        return (*head, _NOTHING, _NOTHING, _NOTHING, tables.text("the reference"))
-    return (*head, *_difference_cells(one.difference), tables.text(one.difference.verdict))
+        return (*head, _NOTHING, _NOTHING, tables.text("the reference"))
+    interval, p = one.difference.interval, one.difference.p_family
+    return (
+        *head,
+        Cell(
+            text=words.signed(interval.value),
+            sort=interval.value,
+            note=words.between(interval.low, interval.high),
+        ),
+        tables.measured(words.p_value(p), p),
+        tables.text(one.difference.verdict.partition(" on ")[0]),
+    )
 
 
 def tuned_table(tuned: Sequence[Tuned]) -> Table:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import (
+    average_precision_score,
     confusion_matrix,
     log_loss,
     precision_recall_fscore_support,
@@ -89,12 +90,14 @@ def test_each_diagnosis_is_that_of_scikit_learn(run: RunRecord, tables: Tables, 
         test.labels, decided, labels=range(7), zero_division=np.nan
     )
     each = rows_of(tables["Each diagnosis against all others, on the test part."])
-    first = 2 if rule == "natural" else 5
+    first = 3 if rule == "natural" else 6
     for k, code in enumerate(run.catalogue.codes):
         scores = [columns[i][k] for i in range(3)]
         said = ["not defined (n = 0)" if np.isnan(score) else f"{score:.3f}" for score in scores]
         assert each[code][0] == f"{columns[3][k]:,}"
         assert each[code][first : first + 3] == said
+        precision = average_precision_score(test.labels == k, test.probabilities()[:, k])
+        assert each[code][2] == f"{precision:.3f}"
 
 
 @pytest.mark.parametrize("rule", ["natural", "balanced"])
@@ -237,7 +240,7 @@ def test_a_run_without_test_part_epochs_or_pictures_has_a_page(
     )
     page = report_page(bare)
     each = rows_of(tables_of(page)["Each diagnosis against all others, on the test part."])
-    assert each["nv"] == ["0", *["not defined (n = 0)"] * 7]
+    assert each["nv"] == ["0", *["not defined (n = 0)"] * 8]
     assert "No image was set aside to test it." in page
     assert "No epoch was recorded" in page
     assert ">nan<" not in page

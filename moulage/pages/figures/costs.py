@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from moulage.pages import words
 from moulage.pages.figures.svg import ACCENT, INK, MUTED, as_svg, drawing
@@ -77,16 +77,19 @@ def _scale(axes: Axes, prices: Sequence[float]) -> None:
     if low > 0 and high / low >= _DECADE:
         axes.set_xscale("log")
         axes.xaxis.set_minor_formatter(NullFormatter())
+        if high / low < _DECADE**2:
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
         axes.set_xlim(low / 1.4, high * 1.4)
     else:
         margin = 0.08 * (high - low or high or 1.0)
         axes.set_xlim(max(low - margin, 0), high + margin)
-        axes.xaxis.set_major_locator(MaxNLocator(4))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _short(x)))
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+    in_millions = high >= 1e6
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _short(x, in_millions)))
 
 
-def _short(number: float) -> str:
-    return f"{number / 1e6:g} M" if number >= 1e6 else f"{number:,.10g}"
+def _short(number: float, in_millions: bool) -> str:
+    return f"{number / 1e6:.10g} M" if in_millions else f"{number:,.10g}"
 
 
 def _name(axes: Axes, experiments: Sequence[Priced], prices: Sequence[float]) -> None:
