@@ -28,7 +28,11 @@ def balance(shown: Balance) -> str:
     levels = sorted(shown.diagnoses.levels, key=lambda level: -level.n_images)
     most, least = levels[0], levels[-1]
     if len(levels) == 1:
+        if most.n_images == 1:
+            return f"The only image shows {most.name}."
         return f"All {_images(most.n_images)} have one diagnosis, {most.name}."
+    if most.n_images == least.n_images:
+        return f"Each of {words.count(len(levels))} diagnoses has {_images(most.n_images)}."
     return (
         f"The most common diagnosis is {_with_share(most, shown.diagnoses)}, the least common "
         f"{_with_share(least, shown.diagnoses)}: {shown.ratio:.1f} images of the one for each of "
@@ -39,6 +43,8 @@ def balance(shown: Balance) -> str:
 def photographs(shown: Balance) -> str:
     """Say how many lesions have several photographs."""
     n_lesions = words.counted(shown.n_lesions, "lesion")
+    if shown.n_lesions == 1:
+        return f"The only lesion has {words.counted(max(shown.photographs), 'photograph')}."
     if not shown.n_with_several:
         return f"Each of {n_lesions} has one photograph."
     return (
@@ -174,6 +180,8 @@ def spread(shown: Spread, unit: str = "") -> str:
 
 def outliers(shown: Sequence[Outlier], n_images: int) -> str:
     """Say how far the outliers lie from the others."""
+    if n_images < 2:
+        return "There are no others to lie far from."
     if not shown:
         return (
             f"None of {_images(n_images)} lies more than {EXTREME:g} robust deviations from the "

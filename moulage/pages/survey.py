@@ -251,6 +251,7 @@ def _summary_table(summaries: Sequence[Summary]) -> Table:
             ),
         )
         for one in summaries
+        if one.n_known
     ]
     return Table(
         caption="Numerical summary: a row a quantity, over images or, for photographs, lesions.",
@@ -271,7 +272,7 @@ def _share(value: float) -> Cell:
 
 def _number(value: float) -> Cell:
     if math.isnan(value):
-        return tables.measured(words.NOT_DEFINED, None)
+        return tables.measured("—", None)  # the deviation of one
     digits = 0 if float(value).is_integer() else 1 if abs(value) >= 10 else 2
     return tables.measured(f"{value:,.{digits}f}".replace("-", words.MINUS), value)
 

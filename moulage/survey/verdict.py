@@ -57,7 +57,9 @@ def _file_findings(survey: Survey) -> Iterator[Line]:
             sentence=f"{_images(count)} {KINDS[kind]}.",
         )
     if not counts:
-        yield _ok("files", f"All {len(survey.catalogue):,} files are whole, and no two are alike.")
+        n_files = len(survey.catalogue)
+        said = "The only file is whole" if n_files == 1 else f"All {n_files:,} files are whole"
+        yield _ok("files", f"{said}{', and no two are alike' if n_files > 1 else ''}.")
 
 
 def _diagnosis_findings(survey: Survey) -> Iterator[Line]:
@@ -72,10 +74,19 @@ def _diagnosis_findings(survey: Survey) -> Iterator[Line]:
         return
     least = min(levels, key=lambda level: level.n_images)
     most = max(levels, key=lambda level: level.n_images)
-    said = f"{most.name} has {survey.described.balance.ratio:.0f} images for each of {least.name}"
-    if survey.described.balance.ratio >= UNEQUAL:
+    ratio = survey.described.balance.ratio
+    if most.n_images == least.n_images:
+        yield _ok("diagnoses", f"Each has {_images(most.n_images)}.")
+        return
+    if not least.n_images:
+        yield Line(
+            level="look", subject="diagnoses", sentence=f"No image at all shows {least.name}."
+        )
+        return
+    said = f"{most.name} has {ratio:.1f} images for each of {least.name}"
+    if ratio >= UNEQUAL:
         said += ": name the decision rule of every accuracy"
-    level: Level = "look" if survey.described.balance.ratio >= UNEQUAL else "ok"
+    level: Level = "look" if ratio >= UNEQUAL else "ok"
     yield Line(level=level, subject="diagnoses", sentence=f"{said}.")
 
 

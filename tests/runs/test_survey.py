@@ -149,7 +149,10 @@ def test_one_image_gives_a_page_and_a_clear_stop(folder_of: Any) -> None:
     assert [line.subject for line in lines if line.level == "stop"] == ["diagnoses"]
     assert "All images have one diagnosis, nv" in lines[0].sentence
     assert "nothing to tell apart" in lines[0].sentence
-    assert "1 image of 1 lesion, 1 diagnosis." in survey_page(survey, lines)
+    page = survey_page(survey, lines)
+    assert "1 image of 1 lesion, 1 diagnosis." in page
+    assert "The only image shows nv." in page
+    assert "not defined (n = 0)" not in page, "what is not known has no row"
 
 
 def test_no_groups_and_no_metadata_give_a_sensible_page(folder_of: Any) -> None:
