@@ -8,6 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from moulage import actions
+from moulage.casts.generator import make_casts
+from moulage.casts.planting import NearDuplicates
 from moulage.catalogue import Catalogue, Diagnosis
 from moulage.evaluation.calibration import fit_temperature
 from moulage.pages.comparison import comparison_table
@@ -289,3 +292,16 @@ def tables_of() -> Callable[[str], dict[str, list[list[str]]]]:
         return reader.tables
 
     return read
+
+
+@pytest.fixture(scope="session")
+def surveyed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the survey page of sixty casts, near-duplicates among them."""
+    folder = tmp_path_factory.mktemp("surveyed")
+    plantings = (NearDuplicates(n_each=1),)
+    make_casts(folder / "casts", n_images=60, seed=1, plantings=plantings, threads=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MOULAGE_CACHE", str(folder / "cache"))
+        patch.delenv("MOULAGE_WEIGHTS", raising=False)
+        actions.survey(folder / "casts", out=folder)
+    return (folder / "survey.html").read_text()

@@ -50,12 +50,25 @@ WIDEST = """
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])
-@pytest.mark.parametrize("name", ["report", "comparison"])
+@pytest.mark.parametrize("name", ["report", "comparison", "surveyed"])
 def test_nothing_scrolls_sideways_but_tables(
     request: pytest.FixtureRequest, tmp_path: Path, name: str, width: int
 ) -> None:
     page = request.getfixturevalue(name)
     assert look(page, tmp_path, width=width, script=WIDEST) == "[0,[]]"
+
+
+def test_pictures_of_a_survey_lie_beside_each_other_also_on_a_phone(
+    surveyed: str, tmp_path: Path
+) -> None:
+    script = """
+      const boxes = [...document.querySelectorAll("#pairs .two")].map((pair) =>
+        [...pair.querySelectorAll("img")].map((one) => one.getBoundingClientRect()));
+      const broken = [...document.images].filter((one) => !one.naturalWidth || !one.alt);
+      return [boxes.length > 0, broken.length, boxes.every(([one, other]) =>
+        one.top === other.top && one.right <= other.left && other.right <= window.innerWidth)];
+    """
+    assert look(surveyed, tmp_path, width=390, script=script) == "[true,0,true]"
 
 
 def test_a_click_on_a_heading_sorts_numbers_and_keeps_missing_ones_last(
@@ -78,13 +91,17 @@ def test_a_click_on_a_heading_sorts_numbers_and_keeps_missing_ones_last(
     assert direction == "ascending"
 
 
-def test_figures_follow_the_colour_scheme(report: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["report", "comparison", "surveyed"])
+def test_figures_follow_the_colour_scheme(
+    request: pytest.FixtureRequest, tmp_path: Path, name: str
+) -> None:
+    page = request.getfixturevalue(name)
     script = """
       const ink = window.getComputedStyle(document.querySelector("svg text")).fill;
       const paper = window.getComputedStyle(document.body).backgroundColor;
       return [ink, paper];
     """
-    light = look(report, tmp_path, width=1280, script=script)
-    dark = look(report, tmp_path, width=1280, script=script, dark=True)
+    light = look(page, tmp_path, width=1280, script=script)
+    dark = look(page, tmp_path, width=1280, script=script, dark=True)
     assert light == '["rgb(95, 100, 104)","rgb(253, 252, 250)"]'
     assert dark == '["rgb(163, 168, 171)","rgb(22, 24, 26)"]'
