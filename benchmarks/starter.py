@@ -20,8 +20,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from moulage.casts.generator import make_casts
-from moulage.networks.activations import pixels_to_images
 from moulage.networks.classifier import Classifier, build_network
+from moulage.networks.inputs import pixels_to_images
 from moulage.networks.tensors import read_header
 from moulage.networks.weights import starter_architecture
 from moulage.runs.config import StudyConfig, parse_study

@@ -30,9 +30,9 @@ from moulage.evaluation.unfamiliarity import (
     fit_familiarity,
     strangeness,
 )
-from moulage.networks.activations import pixels_to_images
 from moulage.networks.classifier import Classifier
 from moulage.networks.impressions import impressions_of, places_of
+from moulage.networks.inputs import pixels_to_images
 from moulage.networks.machine import resolve_machine
 from moulage.predictions import read_predictions
 from moulage.runs.application import Opened, open_classifier

@@ -2,7 +2,8 @@
 
 In:  pixels (N, H, W, 3) uint8, a classifier, a boundary, a view.
 Out: a memory map (N, h, w, D), channels last, in the precision that computed it.
-Memory holds one batch at a time. bfloat16, which numpy lacks, is stored as its bits (uint16).
+Impressions, which the pass meets on its way, are kept beside the maps. Memory holds one batch at
+a time. bfloat16, which numpy lacks, is stored as its bits (uint16).
 """
 
 from collections.abc import Callable
@@ -15,12 +16,17 @@ from torch import Tensor
 
 from moulage import store
 from moulage.networks.classifier import Classifier
+from moulage.networks.folding import fold
+from moulage.networks.impressions import impressions_of, noting
+from moulage.networks.inputs import pixels_to_images
 from moulage.networks.machine import Machine
 from moulage.views import IDENTITY, apply_view
 
 Progress = Callable[[int, int], None]
 KIND = "activations"
-_BATCH = 128
+_BATCH = 64
+_ENGINE = 1  # raise it when the same weights and pixels would become other maps
+_MAPS, _IMPRESSIONS = "maps.npy", "impressions.npy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -76,6 +82,46 @@ def activations_at(
 
     rows: the only images that will be asked for, if not all.
     """
+    key = _key(classifier, boundary, pixels_key, machine, view, rows)
+    chosen = np.arange(len(pixels)) if rows is None else rows
+    folder = store.find(KIND, key)
+    if folder is None:
+        _compute(classifier, boundary, pixels, chosen, machine, view, key, progress)
+        folder = store.find(KIND, key)
+    assert folder is not None
+    array = np.load(folder / _MAPS, mmap_mode="r")
+    if rows is None:
+        return Activations(array=array)
+    places = np.full(len(pixels), -1)
+    places[rows] = np.arange(len(rows))
+    return Activations(array=array, places=places)
+
+
+def impressions_at(
+    classifier: Classifier,
+    rows: NDArray[np.int64],
+    *,
+    pixels: NDArray[np.uint8],
+    pixels_key: str,
+    machine: Machine,
+    progress: Progress | None = None,
+) -> NDArray[np.float32]:
+    """Return impressions of some rows: noted on the way to the head's activations, or made now."""
+    key = _key(classifier, len(classifier.stages), pixels_key, machine, IDENTITY, None)
+    folder = store.find(KIND, key)
+    if folder is None:
+        return impressions_of(classifier, pixels, rows, machine=machine, progress=progress)
+    return np.asarray(np.load(folder / _IMPRESSIONS, mmap_mode="r")[rows])
+
+
+def _key(
+    classifier: Classifier,
+    boundary: int,
+    pixels_key: str,
+    machine: Machine,
+    view: int,
+    rows: NDArray[np.int64] | None,
+) -> dict[str, object]:
     key: dict[str, object] = {
         "weights": classifier.digest_below(boundary),
         "boundary": boundary,
@@ -84,27 +130,9 @@ def activations_at(
         "device": machine.device.split(":")[0],
         "view": view,
         "torch": torch.__version__,
+        "engine": _ENGINE,
     }
-    if rows is not None:
-        key["rows"] = store.digest_of(rows.tolist())
-    chosen = np.arange(len(pixels)) if rows is None else rows
-    folder = store.find(KIND, key)
-    if folder is None:
-        _compute(classifier, boundary, pixels, chosen, machine, view, key, progress)
-        folder = store.find(KIND, key)
-    assert folder is not None
-    array = np.load(folder / "maps.npy", mmap_mode="r")
-    if rows is None:
-        return Activations(array=array)
-    places = np.full(len(pixels), -1)
-    places[rows] = np.arange(len(rows))
-    return Activations(array=array, places=places)
-
-
-def pixels_to_images(pixels: NDArray[np.uint8], device: str) -> Tensor:
-    """Turn (n, H, W, 3) uint8 into (n, 3, H, W) float32 in [0, 1], channels last in memory."""
-    block = torch.from_numpy(np.array(pixels)).to(device)  # mapped pixels are read-only
-    return block.permute(0, 3, 1, 2).float().div_(255)
+    return key if rows is None else key | {"rows": store.digest_of(rows.tolist())}
 
 
 def _compute(
@@ -117,24 +145,26 @@ def _compute(
     key: dict[str, object],
     progress: Progress | None,
 ) -> None:
-    classifier.eval()
+    engine = fold(classifier.eval(), machine)
     n_images = len(rows)
-    shape = _forward(classifier, boundary, pixels[:1], machine, view).shape[1:]
+    shape = _forward(engine, boundary, pixels[:1], machine, view).shape[1:]
     dtype = np.uint16 if machine.precision == "bfloat16" else np.float32
     with (
         store.publish(KIND, key) as folder,
-        store.ArrayWriter(folder / "maps.npy", shape=(n_images, *shape), dtype=dtype) as writer,
+        store.ArrayWriter(folder / _MAPS, shape=(n_images, *shape), dtype=dtype) as writer,
+        noting(engine) as notes,
     ):
         for start in range(0, n_images, _BATCH):
             batch = pixels[rows[start : start + _BATCH]]
-            maps = _forward(classifier, boundary, batch, machine, view)
-            writer.append(maps)
+            writer.append(_forward(engine, boundary, batch, machine, view))
             if progress is not None:
                 progress(min(start + _BATCH, n_images), n_images)
+        if notes:
+            np.save(folder / _IMPRESSIONS, np.concatenate(notes))
 
 
 def _forward(
-    classifier: Classifier,
+    engine: Classifier,
     boundary: int,
     pixels: NDArray[np.uint8],
     machine: Machine,
@@ -142,7 +172,7 @@ def _forward(
 ) -> NDArray[np.float32] | NDArray[np.uint16]:
     images = pixels_to_images(apply_view(pixels, view), machine.device)
     with torch.inference_mode(), machine.computing():
-        maps = classifier.below(images, boundary).permute(0, 2, 3, 1).contiguous().cpu()
+        maps = engine.below(images, boundary).permute(0, 2, 3, 1).contiguous().cpu()
     if machine.precision == "bfloat16":
         return np.asarray(maps.to(torch.bfloat16).view(torch.uint16).numpy())
     return np.asarray(maps.float().numpy())

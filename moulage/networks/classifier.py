@@ -105,6 +105,7 @@ class Classifier(nn.Module):
         self.network = network
         self.head = head
         self.stages = stages_of(network)
+        self.is_folded = False
         scaling = recipe.contract.scaling
         self.register_buffer("mean", torch.tensor(scaling.mean)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(scaling.std)[:, None, None], persistent=False)

@@ -6,15 +6,18 @@ Why the middle: the first stages see colours, the last ones only what tells diag
 picture that is no skin lesion looks like one to both (docs/decisions/trust.md).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
-from moulage.networks.activations import pixels_to_images
 from moulage.networks.classifier import Classifier
 from moulage.networks.committee import first_of
+from moulage.networks.folding import fold
+from moulage.networks.inputs import pixels_to_images
 from moulage.networks.machine import Machine
 
 Progress = Callable[[int, int], None]
@@ -35,23 +38,42 @@ def impressions_of(
     rows (N,): of which pixels, all if None. They are read a batch at a time. A committee looks
     with its first member's eyes.
     """
-    classifier = first_of(classifier).eval()
-    wanted = places_of(len(classifier.stages))
+    engine = fold(first_of(classifier), machine)
+    top = places_of(len(engine.stages))[-1] + 1
     rows = np.arange(len(pixels)) if rows is None else rows
-    blocks = []
-    for start in range(0, max(len(rows), 1), _BATCH):
-        images = pixels_to_images(pixels[rows[start : start + _BATCH]], machine.device)
-        with torch.inference_mode(), machine.computing():
-            maps = (images - classifier.mean) / classifier.std
-            pooled = []
-            for place, stage in enumerate(classifier.stages[: wanted[-1] + 1]):
-                maps = stage(maps)
-                if place in wanted:
-                    pooled.append(maps.float().mean(dim=(2, 3)))
-        blocks.append(torch.cat(pooled, dim=1).cpu().numpy())
-        if progress is not None:
-            progress(min(start + _BATCH, len(rows)), len(rows))
-    return np.concatenate(blocks)
+    with noting(engine) as notes:
+        for start in range(0, max(len(rows), 1), _BATCH):
+            images = pixels_to_images(pixels[rows[start : start + _BATCH]], machine.device)
+            with torch.inference_mode(), machine.computing():
+                engine.below(images, top)
+            if progress is not None:
+                progress(min(start + _BATCH, len(rows)), len(rows))
+    return np.concatenate(notes)
+
+
+@contextmanager
+def noting(classifier: Classifier) -> Iterator[list[NDArray[np.float32]]]:
+    """Yield a list that gains an impression (n, D) with each batch that passes while the body runs.
+
+    A classifier that answers with several views passes each batch as often.
+    """
+    stages = first_of(classifier).stages
+    notes: list[NDArray[np.float32]] = []
+    pooled: list[Tensor] = []
+    places = places_of(len(stages))
+
+    def note(_module: nn.Module, _given: tuple[Tensor, ...], maps: Tensor) -> None:
+        pooled.append(maps.float().mean(dim=(2, 3)))
+        if len(pooled) == len(places):
+            notes.append(torch.cat(pooled, dim=1).cpu().numpy())
+            pooled.clear()
+
+    hooks = [stages[place].modules[-1].register_forward_hook(note) for place in places]
+    try:
+        yield notes
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def places_of(n_stages: int) -> tuple[int, ...]:

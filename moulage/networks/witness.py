@@ -19,11 +19,11 @@ from torch import Tensor, nn
 
 from moulage.covariates import width_of
 from moulage.errors import ShapeError
-from moulage.networks.activations import pixels_to_images
 from moulage.networks.classifier import Classifier, as_numpy, shape_at_head
 from moulage.networks.committee import first_of
 from moulage.networks.gradcam import contribution_maps
 from moulage.networks.heads import build_head
+from moulage.networks.inputs import pixels_to_images
 from moulage.networks.machine import Machine
 from moulage.networks.saved import Saved
 from moulage.seeding import seed_of

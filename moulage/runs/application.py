@@ -22,7 +22,10 @@ from moulage.evaluation.benefit import cost_table
 from moulage.evaluation.decisions import Rule, decide, softmax
 from moulage.evaluation.trust import Trust
 from moulage.evaluation.unfamiliarity import UNFAMILIAR, Familiarity, energies, strangeness
-from moulage.networks.impressions import impressions_of
+from moulage.networks.classifier import Classifier
+from moulage.networks.committee import first_of
+from moulage.networks.folding import fold
+from moulage.networks.impressions import noting
 from moulage.networks.machine import Machine, resolve_machine
 from moulage.networks.saved import Saved, load_classifier
 from moulage.predictions import Predictions
@@ -92,21 +95,24 @@ def classify_files(
     images as pixels.
     """
     opened, machine = open_classifier(run), _machine_of(run)
-    contract = opened.saved.classifier.recipe.contract
+    engine = fold(opened.saved.classifier.to(machine.device), machine)
+    contract = engine.recipe.contract
     tables: list[pd.DataFrame] = []
     unreadable: list[Unreadable] = []
     pictures: dict[str, NDArray[np.uint8]] = {}
     files = list_image_files(paths)
-    told = told_of_files(opened.saved.classifier.recipe.covariates, files, table=covariates)
+    told = told_of_files(engine.recipe.covariates, files, table=covariates)
     for batch in decode_batches(files, size_px=contract.size_px, resize=contract.resize):
         unreadable += batch.unreadable
-        tables.append(_table(opened, batch.pixels, machine, batch.paths, told.of(batch.rows)))
+        if batch.paths:
+            beside = told.of(batch.rows)
+            tables.append(_table(opened, engine, batch.pixels, machine, batch.paths, beside))
         for path, pixels in zip(batch.paths, batch.pixels, strict=True):
             if len(pictures) < n_pictures:
                 pictures[path] = np.array(pixels)
         progress("classifying", batch.n_seen, len(files))
     return Answers(
-        table=pd.concat(tables, ignore_index=True) if tables else _empty(opened, machine),
+        table=pd.concat(tables, ignore_index=True) if tables else _empty(opened, engine, machine),
         unreadable=tuple(unreadable),
         missing=(*opened.missing, *told.notes),
         pictures=pictures,
@@ -187,14 +193,18 @@ def _logits(
 
 def _table(
     opened: Opened,
+    engine: Classifier,
     pixels: NDArray[np.uint8],
     machine: Machine,
     paths: Sequence[str],
     covariates: NDArray[np.float32] | None,
 ) -> pd.DataFrame:
+    """Answer for a batch; what is familiar is noted in the same pass."""
     saved, trust = opened.saved, opened.trust
-    codes = saved.classifier.recipe.contract.diagnoses
-    logits = _logits(saved, pixels, machine, covariates).astype(np.float64)
+    codes = engine.recipe.contract.diagnoses
+    with noting(engine) as notes:
+        answers = answers_of(engine, pixels, machine=machine, covariates=covariates)
+    logits = answers.astype(np.float64)
     probabilities = softmax(logits / saved.temperature)
     columns: dict[str, object] = {"path": list(paths)}
     rules: dict[str, Rule] = {"diagnosis": "natural", "diagnosis_balanced": "balanced"}
@@ -205,19 +215,19 @@ def _table(
             columns["diagnosis_cost"] = np.array(codes)[_cheapest(saved, trust, logits)]
         columns["set"] = sets_in_words(trust.set_members(probabilities), probabilities, codes)
         columns["answer"] = trust.answers(probabilities)
-    columns |= _unfamiliarity(opened, pixels, machine)
+    if opened.familiarity is not None:
+        columns |= _unfamiliarity(opened.familiarity, engine, notes)
     columns["energy"] = energies(logits, temperature=saved.temperature)
     columns |= {f"probability_{code}": probabilities[:, k] for k, code in enumerate(codes)}
     return pd.DataFrame(columns)
 
 
 def _unfamiliarity(
-    opened: Opened, pixels: NDArray[np.uint8], machine: Machine
+    familiarity: Familiarity, engine: Classifier, notes: Sequence[NDArray[np.float32]]
 ) -> dict[str, object]:
-    if opened.familiarity is None:
-        return {}
-    impressions = impressions_of(opened.saved.classifier, pixels, machine=machine)
-    strange = strangeness(opened.familiarity, impressions)
+    """Judge by each batch's first view, the image as it is."""
+    impressions = np.concatenate(notes[:: len(first_of(engine).recipe.views)])
+    strange = strangeness(familiarity, impressions)
     return {"unfamiliarity": strange, "is_unfamiliar": strange >= UNFAMILIAR}
 
 
@@ -237,12 +247,12 @@ def sets_in_words(
     ]
 
 
-def _empty(opened: Opened, machine: Machine) -> pd.DataFrame:
+def _empty(opened: Opened, engine: Classifier, machine: Machine) -> pd.DataFrame:
     """Return the table without rows: one image's, taken away."""
-    recipe = opened.saved.classifier.recipe
+    recipe = engine.recipe
     blank = np.zeros((1, recipe.contract.size_px, recipe.contract.size_px, 3), dtype=np.uint8)
     nothing = np.zeros((1, width_of(recipe.covariates)), dtype=np.float32)
-    return _table(opened, blank, machine, ("",), nothing).iloc[:0]
+    return _table(opened, engine, blank, machine, ("",), nothing).iloc[:0]
 
 
 def _mapped(

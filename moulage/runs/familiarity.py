@@ -21,9 +21,9 @@ from moulage.evaluation.unfamiliarity import (
     fit_familiarity,
     strangeness,
 )
+from moulage.networks.activations import impressions_at
 from moulage.networks.classifier import Classifier
 from moulage.networks.committee import first_of
-from moulage.networks.impressions import impressions_of
 from moulage.networks.machine import Machine
 from moulage.runs.folder import FAMILIARITY, UNFAMILIARITY
 from moulage.runs.material import Material, Progress
@@ -46,10 +46,11 @@ def keep_familiarity(
     """Fit on training images, measure the others, write both files; a few thousand at most."""
 
     def impressions(rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        return impressions_of(
+        return impressions_at(
             classifier,
-            material.pixels.array,
             rows,
+            pixels=material.pixels.array,
+            pixels_key=material.pixels.key,
             machine=machine,
             progress=lambda done, total: progress("impressions", done, total),
         )

@@ -16,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from moulage.networks.activations import Activations, pixels_to_images
+from moulage.networks.activations import Activations
+from moulage.networks.inputs import pixels_to_images
 from moulage.seeding import generator
 from moulage.training.augmentation import N_DRAWS, Augmentation
 from moulage.views import IDENTITY, N_VIEWS, apply_view, compose_views

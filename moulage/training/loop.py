@@ -25,8 +25,9 @@ from torch import Tensor
 from moulage.errors import RunError
 from moulage.evaluation import confusion
 from moulage.evaluation.decisions import decide
-from moulage.networks.activations import pixels_to_images
 from moulage.networks.classifier import Classifier
+from moulage.networks.folding import fold
+from moulage.networks.inputs import pixels_to_images
 from moulage.networks.machine import Machine, private_memory_mib, return_freed_memory
 from moulage.seeding import seed_of
 from moulage.store import write_bytes
@@ -195,12 +196,13 @@ def logits_of(
 ) -> NDArray[np.float32]:
     """Return logits (n, K) float32 at the natural prior, in evaluation mode, unaugmented."""
     classifier.eval()
+    engine = fold(classifier, machine) if boundary < len(classifier.stages) else classifier
     blocks = [torch.empty(0, len(classifier.recipe.contract.diagnoses))]
     for start in range(0, len(rows), _EVALUATION_BATCH):
         batch = rows[start : start + _EVALUATION_BATCH]
         maps, covariates = source.plain(batch), source.beside(batch)
         with torch.inference_mode(), machine.computing():
-            blocks.append(classifier.logits(maps, boundary, covariates).cpu())
+            blocks.append(engine.logits(maps, boundary, covariates).cpu())
         if progress is not None:
             progress(min(start + _EVALUATION_BATCH, len(rows)), len(rows))
     return np.asarray(torch.cat(blocks).numpy())
@@ -218,14 +220,14 @@ def answers_of(
 
     covariates: (n, C) float32, for a classifier that reads some.
     """
-    classifier.eval()
+    engine = fold(classifier.eval(), machine)
     blocks = [torch.empty(0, len(classifier.recipe.contract.diagnoses))]
     for start in range(0, len(pixels), _EVALUATION_BATCH):
         batch = slice(start, start + _EVALUATION_BATCH)
         images = pixels_to_images(pixels[batch], machine.device)
         told = rows_of(covariates, batch, machine.device)
         with torch.inference_mode(), machine.computing():
-            blocks.append(classifier.answer(images, told).cpu())
+            blocks.append(engine.answer(images, told).cpu())
         if progress is not None:
             progress(min(start + _EVALUATION_BATCH, len(pixels)), len(pixels))
     return np.asarray(torch.cat(blocks).numpy())

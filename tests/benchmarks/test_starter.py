@@ -9,8 +9,8 @@ from torch import nn
 
 from benchmarks.starter import Gain, estimate_statistics, main, measure_gain, table_of
 from moulage.casts.generator import make_casts
-from moulage.networks.activations import pixels_to_images
 from moulage.networks.classifier import Classifier, InputContract, Recipe, build_classifier
+from moulage.networks.inputs import pixels_to_images
 from moulage.networks.registry import TORCH_SCALING
 
 

@@ -8,8 +8,11 @@ from numpy.typing import NDArray
 
 from moulage import store
 from moulage.networks import activations as rooms
-from moulage.networks.activations import KIND, Activations, activations_at, pixels_to_images
+from moulage.networks.activations import KIND, Activations, activations_at, impressions_at
 from moulage.networks.classifier import Classifier
+from moulage.networks.folding import fold
+from moulage.networks.impressions import impressions_of
+from moulage.networks.inputs import pixels_to_images
 from moulage.networks.machine import Machine
 from moulage.views import N_VIEWS, apply_view
 
@@ -66,7 +69,8 @@ def test_activations_equal_a_direct_forward_pass(classifier: Classifier, pixels:
         with torch.inference_mode():
             expected = classifier.below(pixels_to_images(pixels, "cpu"), boundary)
         assert len(found) == len(pixels)
-        assert torch.equal(found.read(rows(0, 1, 2, 3, 4)), expected)
+        maps = found.read(rows(0, 1, 2, 3, 4))  # folded: other sums of the same numbers
+        torch.testing.assert_close(maps, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_rows_are_read_in_the_order_asked(classifier: Classifier, pixels: Pixels) -> None:
@@ -91,8 +95,8 @@ def test_a_batch_at_a_time_passes_through(
 ) -> None:
     monkeypatch.setattr(rooms, "_BATCH", 2)
     sizes: list[int] = []
-    below = classifier.below
-    monkeypatch.setattr(classifier, "below", lambda i, b: (sizes.append(len(i)), below(i, b))[1])
+    turn = rooms.apply_view
+    monkeypatch.setattr(rooms, "apply_view", lambda p, v: (sizes.append(len(p)), turn(p, v))[1])
     told: list[tuple[int, int]] = []
     at(classifier, pixels, progress=lambda *step: told.append(step))
     assert max(sizes) == 2
@@ -108,6 +112,19 @@ def test_the_second_call_reads_the_cache(
     assert np.array_equal(first.array, again.array)
     assert isinstance(again.array, np.memmap)
     assert not again.array.flags.writeable
+
+
+def test_impressions_are_noted_on_the_way_to_the_head(
+    classifier: Classifier, pixels: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {"pixels": pixels, "pixels_key": "p", "machine": FLOAT}
+    computed = impressions_at(classifier, rows(3, 1), **given)
+    at(classifier, pixels, boundary=len(classifier.stages))
+    monkeypatch.setattr(rooms, "impressions_of", None)
+    noted = impressions_at(classifier, rows(3, 1), **given)
+    np.testing.assert_allclose(noted, computed, rtol=1e-4, atol=1e-5)
+    whole = impressions_of(classifier, pixels, machine=FLOAT)
+    np.testing.assert_allclose(noted, whole[[3, 1]], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +173,8 @@ def test_bfloat16_is_kept_as_its_bits(classifier: Classifier, pixels: Pixels) ->
     found = at(classifier, pixels, machine=HALF)
     assert found.array.dtype == np.uint16
     with torch.inference_mode(), HALF.computing():
-        expected = classifier.below(pixels_to_images(pixels, "cpu"), 6).to(torch.bfloat16)
+        images = pixels_to_images(pixels, "cpu")
+        expected = fold(classifier, HALF).below(images, 6).to(torch.bfloat16)
     block = found.read(rows(0, 1, 2, 3, 4))
     assert block.dtype == torch.bfloat16
     assert torch.equal(block, expected)

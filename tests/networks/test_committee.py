@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from moulage.errors import ConfigError
-from moulage.networks.activations import pixels_to_images
 from moulage.networks.classifier import Classifier, InputContract, Recipe, build_classifier
 from moulage.networks.committee import committee_of, first_of, rebuild
+from moulage.networks.inputs import pixels_to_images
 from moulage.networks.registry import Scaling
 from moulage.views import N_VIEWS, apply_view
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from moulage.networks.heads import Flatten, HeadKind, Pool, build_head
+from moulage.networks.heads import Dropout, Flatten, HeadKind, Pool, build_head
 
 
 def head_of(
@@ -41,7 +41,7 @@ def test_each_hidden_layer_is_dropout_dense_relu_batchnorm() -> None:
     kinds = [type(layer).__name__ for layer in head_of()]
     hidden = ["Dropout", "Linear", "ReLU", "BatchNorm1d"]
     assert kinds == ["Flatten", *hidden, *hidden, "Linear"]
-    assert {layer.p for layer in head_of() if isinstance(layer, nn.Dropout)} == {0.25}
+    assert {layer.rate for layer in head_of() if isinstance(layer, Dropout)} == {0.25}
 
 
 def test_without_hidden_layers_dropout_stands_before_the_last() -> None:
@@ -71,3 +71,25 @@ def test_the_generator_alone_decides_the_weights() -> None:
     again, other = head_of(seed=3).state_dict(), head_of(seed=4).state_dict()
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["2.weight"], other["2.weight"])
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.75])
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_dropout_drops_its_share_and_keeps_the_mean(rate: float, kind: torch.dtype) -> None:
+    torch.manual_seed(42)
+    features = torch.ones(499, 997, dtype=kind)
+    dropped = Dropout(rate)(features)
+    n = features.numel()
+    share = float((dropped == 0).double().mean())
+    assert abs(share - rate) < 5 * math.sqrt(rate * (1 - rate) / n) + 2**-17
+    assert set(dropped.unique().tolist()) == {0.0, float(torch.tensor(1 / (1 - rate), dtype=kind))}
+    columns = (dropped == 0).double().mean(dim=0)  # no place is dropped more often than others
+    assert float(columns.std()) < 1.2 * math.sqrt(rate * (1 - rate) / 499)
+
+
+def test_dropout_is_a_function_of_the_seed_and_silent_in_evaluation() -> None:
+    layer, features = Dropout(0.3), torch.rand(7, 5)
+    draws = [(torch.manual_seed(seed), layer(features))[1] for seed in (1, 1, 2)]
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
+    assert layer.eval()(features) is features

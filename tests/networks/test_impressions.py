@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from moulage.networks.activations import pixels_to_images
 from moulage.networks.classifier import InputContract, Recipe, build_classifier
 from moulage.networks.impressions import impressions_of, places_of
+from moulage.networks.inputs import pixels_to_images
 from moulage.networks.machine import Machine
 from moulage.networks.registry import Scaling
 

@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 
 from moulage.errors import ShapeError
-from moulage.networks.activations import pixels_to_images
 from moulage.networks.classifier import Classifier
 from moulage.networks.committee import committee_of
+from moulage.networks.inputs import pixels_to_images
 from moulage.networks.machine import Machine
 from moulage.networks.saved import Saved
 from moulage.networks.witness import Witness, call_witness

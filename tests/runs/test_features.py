@@ -10,7 +10,7 @@ import torch
 from moulage.data.dataset import read_dataset
 from moulage.data.pixels import build_pixels
 from moulage.errors import ConfigError
-from moulage.networks.activations import pixels_to_images
+from moulage.networks.inputs import pixels_to_images
 from moulage.runs.features import (
     Features,
     check_format,

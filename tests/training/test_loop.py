@@ -198,8 +198,8 @@ def test_a_head_phase_after_fine_tuning_computes_its_activations_anew(studio: An
     job = studio.job()
     n_stages = len(job.classifier.stages)
     polish = replace(HEAD, name="polish")
-    strong = replace(ALL, learning_rate=3e-3, epochs=4)
-    run_phases(job, (HEAD, strong, polish))
+    weak, strong = replace(HEAD, learning_rate=1e-6), replace(ALL, learning_rate=1e-2, epochs=4)
+    run_phases(job, (weak, strong, polish))
     assert studio.boundaries == [n_stages, 0, n_stages]
     assert studio.ends[0][1] != studio.ends[1][1]
     cached = list((studio.folder.parent / "cache" / "activations").glob("[!.]*"))

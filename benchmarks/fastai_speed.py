@@ -1,0 +1,62 @@
+"""Against fastai's `vision_learner`: images a second with everything open, and frozen, in turn.
+
+fastai reads and augments each file anew every epoch, by two workers; that is its usual way and
+part of its time. Ours takes steps on pixels that were decoded before, and frozen on activations,
+which are computed before the clock starts; what those cost is part of `benchmarks.speed`. Run as
+`python -m benchmarks.fastai_speed [--data DIR]`; without a data set it draws casts.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from benchmarks.peers.material import give
+from benchmarks.peers.turns import Ratio, Side, print_table
+
+BACKBONES = ("MobileNetV2", "DenseNet201")
+ROWS = {"all": ("fine-tuning everything (`unfreeze`)", 2.0), "head": ("frozen (`freeze`)", None)}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, help="a data set; casts are drawn without one")
+    parser.add_argument("--images", type=int, default=1_000, help="the first so many; 0: all")
+    parser.add_argument("--backbone", action="append", choices=BACKBONES)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=2, help="batches a turn")
+    chosen = parser.parse_args(arguments)
+    if find_spec("fastai") is None:
+        print("fastai is not installed: `make bench` does it in .venv-bench.")
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        given = give(folder, data=chosen.data, n_images=chosen.images)
+        for backbone in chosen.backbone or BACKBONES:
+            about = {"folder": str(folder), "backbone": backbone}
+            with (
+                Side("moulage_side", **about, place=str(folder / backbone)) as ours,
+                Side("fastai_side", **about) as fastai,
+            ):
+                rows = measure(ours, fastai, n_pairs=chosen.pairs, n_steps=chosen.steps)
+            print_table(f"{backbone}, {given.n_images:,} images", rows)
+
+
+def measure(ours: Side, fastai: Side, *, n_pairs: int, n_steps: int) -> list[Ratio]:
+    """Return both rows of one backbone."""
+    rows = []
+    for train_from, (quantity, aim) in ROWS.items():
+        rates: list[tuple[float, float]] = []
+        for _ in range(n_pairs):
+            words = {"train_from": train_from, "n_steps": n_steps}
+            mine = ours.ask("train", cache="cache", **words)["rate"]
+            rates.append((mine, fastai.ask("train", **words)["rate"]))
+        first, second = zip(*rates, strict=True)
+        rows.append(Ratio(quantity=quantity, unit="images/s", ours=first, theirs=second, aim=aim))
+    return rows
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""The machine's limit: the same activations by several engines, none of them on disk.
+
+Weights are random and the same for all; BatchNorm's statistics are their beginning's. Every
+engine is warmed up; ONNX Runtime computes in float32, since its bfloat16 has no kernels here.
+"""
+
+import copy
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from benchmarks.peers.turns import N_THREADS, serve
+from moulage.networks.activations import activations_at
+from moulage.networks.classifier import Classifier, InputContract, Recipe, build_classifier
+from moulage.networks.folding import fold
+from moulage.networks.inputs import pixels_to_images
+from moulage.networks.machine import resolve_machine
+from moulage.networks.registry import backbone_named
+
+SIZE_PX, BATCH = 128, 64
+
+
+class Below(nn.Module):
+    """A backbone as one module, images to last maps."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the last maps."""
+        return self.classifier.below(images, len(self.classifier.stages))
+
+
+class Engines:
+    """One backbone and random pixels."""
+
+    def begin(self, *, backbone: str, n_images: int) -> dict[str, float]:
+        """Build the backbone."""
+        self.machine = resolve_machine(threads=N_THREADS)
+        known = backbone_named(backbone)
+        contract = InputContract(
+            size_px=SIZE_PX, resize="squash", scaling=known.scaling, diagnoses=("a", "b")
+        )
+        recipe = Recipe(
+            backbone=known.name, head="pooled", hidden=(), dropout=0.0, contract=contract
+        )
+        self.classifier = build_classifier(recipe, seed=0).eval()
+        shape = (n_images, SIZE_PX, SIZE_PX, 3)
+        self.pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+        self.engines: dict[str, Callable[[Tensor], Any]] = {}
+        self.n_runs = 0
+        return {}
+
+    def moulage(self) -> dict[str, float]:
+        """Compute and keep activations as a run does; images a second."""
+        self.n_runs += 1
+        started = time.perf_counter()
+        activations_at(
+            self.classifier,
+            len(self.classifier.stages),
+            pixels=self.pixels,
+            pixels_key=f"{time.time_ns()}-{self.n_runs}",
+            machine=self.machine,
+        )
+        return {"rate": len(self.pixels) / (time.perf_counter() - started)}
+
+    def limit(self, *, engine: str) -> dict[str, float]:
+        """Compute the same with another engine; images a second."""
+        if engine not in self.engines:
+            self.engines[engine] = _MAKERS[engine](self.classifier)
+            self._pass(self.engines[engine], self.pixels[: 2 * BATCH])
+        started = time.perf_counter()
+        self._pass(self.engines[engine], self.pixels)
+        return {"rate": len(self.pixels) / (time.perf_counter() - started)}
+
+    def products(self, *, precision: str) -> dict[str, float]:
+        """Return the rate of large matrix products, in GFLOP a second."""
+        side, kind = 2048, getattr(torch, precision)
+        one, other = (torch.randn(side, side).to(kind) for _ in range(2))
+        one @ other
+        started = time.perf_counter()
+        for _ in range(5):
+            one @ other
+        return {"rate": 5 * 2 * side**3 / (time.perf_counter() - started) / 1e9}
+
+    def work(self) -> dict[str, float]:
+        """Return the GFLOP of one image's products."""
+        n_flop = 0
+
+        def count(conv: nn.Conv2d, _given: tuple[Tensor, ...], maps: Tensor) -> None:
+            nonlocal n_flop
+            n_flop += 2 * maps.numel() * conv.weight[0].numel()
+
+        below = Below(copy.deepcopy(self.classifier))
+        for part in below.modules():
+            if isinstance(part, nn.Conv2d):
+                part.register_forward_hook(count)
+        with torch.inference_mode():
+            below(pixels_to_images(self.pixels[:1], "cpu"))
+        return {"gflop": n_flop / 1e9}
+
+    def _pass(self, engine: Callable[[Tensor], Any], pixels: NDArray[np.uint8]) -> None:
+        for start in range(0, len(pixels), BATCH):
+            engine(pixels_to_images(pixels[start : start + BATCH], "cpu"))
+
+
+def _autocast(classifier: Classifier) -> Callable[[Tensor], Any]:
+    below = Below(classifier)
+
+    def run(images: Tensor) -> Tensor:
+        with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+            return below(images)
+
+    return run
+
+
+def _pure(classifier: Classifier) -> Callable[[Tensor], Any]:
+    below = Below(copy.deepcopy(classifier).bfloat16())
+
+    def run(images: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return below(images.bfloat16())
+
+    return run
+
+
+def _compiled(classifier: Classifier) -> Callable[[Tensor], Any]:
+    compiled = torch.compile(Below(fold(classifier, resolve_machine(threads=N_THREADS))))
+
+    def run(images: Tensor) -> Any:
+        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+            return compiled(images)
+
+    return run
+
+
+def _onnx(classifier: Classifier) -> Callable[[Tensor], Any]:
+    import onnxruntime
+
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path = Path(folder) / "below.onnx"
+        torch.onnx.export(
+            Below(copy.deepcopy(classifier)).eval(),
+            (torch.zeros(BATCH, 3, SIZE_PX, SIZE_PX),),
+            str(path),
+            dynamo=False,
+            input_names=["images"],
+            dynamic_axes={"images": {0: "n"}},
+        )
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = N_THREADS
+        session = onnxruntime.InferenceSession(str(path), options)
+    return lambda images: session.run(None, {"images": images.contiguous().numpy()})
+
+
+_MAKERS: dict[str, Callable[[Classifier], Callable[[Tensor], Any]]] = {
+    "bfloat16 autocast": _autocast,
+    "pure bfloat16": _pure,
+    "torch.compile": _compiled,
+    "ONNX Runtime, float32": _onnx,
+}
+
+
+if __name__ == "__main__":
+    engines = Engines()
+    serve(
+        {
+            "begin": engines.begin,
+            "moulage": engines.moulage,
+            "limit": engines.limit,
+            "products": engines.products,
+            "work": engines.work,
+        }
+    )

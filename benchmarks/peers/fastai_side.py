@@ -1,0 +1,75 @@
+"""fastai's `vision_learner` with its usual settings: files read and augmented by two workers.
+
+Its backbone is timm's, as ours, with random weights; `freeze` and `unfreeze` as its users do.
+Images a second of an epoch's training, validation left out, at the batch of all sides.
+"""
+
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from fastai.vision.all import (
+    CrossEntropyLossFlat,
+    ImageDataLoaders,
+    Resize,
+    vision_learner,
+)
+
+from benchmarks.peers.material import read_table
+from benchmarks.peers.turns import N_THREADS, serve
+
+SIZE_PX, BATCH = 128, 128
+_TIMM = {"MobileNetV2": "mobilenetv2_100", "DenseNet201": "densenet201"}
+
+
+class Study:
+    """A learner on the given images."""
+
+    def begin(self, *, folder: str, backbone: str) -> dict[str, float]:
+        """Build the learner."""
+        torch.set_num_threads(N_THREADS)
+        self.table = read_table(Path(folder))
+        self.backbone = _TIMM[backbone]
+        return {}
+
+    def train(self, *, train_from: str, n_steps: int) -> dict[str, float]:
+        """Fit a few full batches after one of warm-up; images a second."""
+        learner = self._learner(BATCH)
+        self._open(learner, train_from)
+        learner.fit(1)
+        learner = self._learner(n_steps * BATCH)
+        self._open(learner, train_from)
+        started = time.perf_counter()
+        learner.fit(1)
+        return {"rate": n_steps * BATCH / (time.perf_counter() - started)}
+
+    def _open(self, learner: Any, train_from: str) -> None:
+        learner.freeze() if train_from == "head" else learner.unfreeze()
+
+    def _learner(self, n_images: int) -> Any:
+        """Make a learner of so many training images, repeated where there are fewer."""
+        trained = self.table[self.table["part"] == "train"]
+        table = trained.sample(n_images, replace=n_images > len(trained), random_state=0)
+        # One image of validation: fastai wants some, and its pass is not what is measured.
+        rows = pd.concat([table.assign(is_valid=False), table.head(1).assign(is_valid=True)])
+        loaders = ImageDataLoaders.from_df(
+            rows[["path", "diagnosis", "is_valid"]],
+            path="/",
+            valid_col="is_valid",
+            item_tfms=Resize(SIZE_PX),
+            bs=BATCH,
+            num_workers=N_THREADS,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return vision_learner(
+                loaders, self.backbone, pretrained=False, loss_func=CrossEntropyLossFlat()
+            )
+
+
+if __name__ == "__main__":
+    study = Study()
+    serve({"begin": study.begin, "train": study.train})

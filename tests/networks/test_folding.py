@@ -1,0 +1,91 @@
+"""A folded classifier gives the same answers: to the last bits in float32, closely in bfloat16."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from moulage.networks.classifier import Classifier, Recipe, build_classifier
+from moulage.networks.committee import committee_of
+from moulage.networks.folding import fold
+from moulage.networks.inputs import pixels_to_images
+from moulage.networks.machine import Machine
+
+FLOAT = Machine(device="cpu", precision="float32", threads=1)
+HALF = Machine(device="cpu", precision="bfloat16", threads=1)
+Pixels = NDArray[np.uint8]
+FAMILIES = ["mobilenetv2_100", "tf_mobilenetv3_small_100", "densenet121", "test_efficientnet"]
+
+
+def used(name: str, recipe_of: Callable[..., Recipe]) -> Classifier:
+    """Return a classifier whose norms have seen data: fresh ones fold to nothing."""
+    classifier = build_classifier(recipe_of(name), seed=1)
+    rng = torch.Generator().manual_seed(2)
+    for part in classifier.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            assert part.running_mean is not None
+            assert part.running_var is not None
+            part.running_mean.normal_(0, 0.1, generator=rng)
+            part.running_var.uniform_(0.5, 1.5, generator=rng)
+            nn.init.uniform_(part.weight, 0.5, 1.5, generator=rng)
+            nn.init.normal_(part.bias, 0, 0.1, generator=rng)
+    return classifier.eval()
+
+
+def distance(ours: torch.Tensor, theirs: torch.Tensor) -> float:
+    """Return the norm of the difference, relative to that of `theirs`."""
+    return float((ours.double() - theirs.double()).norm() / theirs.double().norm())
+
+
+def n_norms(classifier: Classifier) -> int:
+    return sum(isinstance(part, nn.BatchNorm2d) for part in classifier.modules())
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_maps_and_answers_are_the_same_at_every_boundary(
+    name: str, recipe_of: Callable[..., Recipe], pixels: Pixels
+) -> None:
+    classifier = used(name, recipe_of)
+    folded, images = fold(classifier, FLOAT), pixels_to_images(pixels, "cpu")
+    assert n_norms(folded) < n_norms(classifier) / 1.8
+    with torch.inference_mode():
+        for boundary in (1, len(classifier.stages) // 2, len(classifier.stages)):
+            theirs, ours = (one.below(images, boundary) for one in (classifier, folded))
+            assert distance(ours, theirs) < 1e-4
+        assert distance(folded.answer(images), classifier.answer(images)) < 1e-4
+
+
+def test_the_classifier_itself_keeps_every_bit(classifier: Classifier) -> None:
+    before = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
+    digest, n_before = classifier.digest(), n_norms(classifier)
+    folded = fold(classifier, HALF)
+    assert fold(folded, HALF) is folded
+    assert not classifier.is_folded
+    assert (classifier.digest(), n_norms(classifier)) == (digest, n_before)
+    after = classifier.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_bfloat16_loses_no_more_folded_than_unfolded(
+    recipe_of: Callable[..., Recipe], pixels: Pixels
+) -> None:
+    classifier, images = used("mobilenetv2_100", recipe_of), pixels_to_images(pixels, "cpu")
+    with torch.inference_mode():
+        exact = classifier.answer(images)
+        with HALF.computing():
+            rounded, folded = (c.answer(images) for c in (classifier, fold(classifier, HALF)))
+    assert distance(folded, exact) < max(2 * distance(rounded, exact), 2**-8)
+
+
+def test_the_members_of_a_committee_are_folded_each(
+    recipe_of: Callable[..., Recipe], pixels: Pixels
+) -> None:
+    members = [used("mobilenetv2_100", recipe_of), used("tf_mobilenetv3_small_100", recipe_of)]
+    committee = committee_of(members, [1.0, 2.0]).eval()
+    folded, images = fold(committee, FLOAT), pixels_to_images(pixels, "cpu")
+    assert n_norms(folded) == 0
+    with torch.inference_mode():
+        assert distance(folded.answer(images), committee.answer(images)) < 1e-4
