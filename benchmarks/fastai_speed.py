@@ -13,9 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.peers.material import give
-from benchmarks.peers.turns import Ratio, Side, print_table
+from benchmarks.peers.turns import Ratio, Side, Took, print_table
 
-BACKBONES = ("MobileNetV2", "DenseNet201")
+BACKBONES, BATCH = ("MobileNetV2", "DenseNet201"), 128
 ROWS = {"all": ("fine-tuning everything (`unfreeze`)", 2.0), "head": ("frozen (`freeze`)", None)}
 
 
@@ -48,13 +48,15 @@ def measure(ours: Side, fastai: Side, *, n_pairs: int, n_steps: int) -> list[Rat
     """Return both rows of one backbone."""
     rows = []
     for train_from, (quantity, aim) in ROWS.items():
-        rates: list[tuple[float, float]] = []
+        pairs: list[tuple[Took, Took]] = []
         for _ in range(n_pairs):
             words = {"train_from": train_from, "n_steps": n_steps}
-            mine = ours.ask("train", cache="cache", **words)["rate"]
-            rates.append((mine, fastai.ask("train", **words)["rate"]))
-        first, second = zip(*rates, strict=True)
-        rows.append(Ratio(quantity=quantity, unit="images/s", ours=first, theirs=second, aim=aim))
+            mine = ours.took("train", cache="cache", **words)
+            pairs.append((mine, fastai.took("train", **words)))
+        first, second = zip(*pairs, strict=True)
+        rows.append(
+            Ratio(quantity=quantity, ours=first, theirs=second, n_images=n_steps * BATCH, aim=aim)
+        )
     return rows
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from statistics import median
 
-from benchmarks.peers.turns import Ratio, Side, print_table
+from benchmarks.peers.turns import Ratio, Side, Took, print_table
 
 ENGINES = ("bfloat16 autocast", "pure bfloat16", "torch.compile", "ONNX Runtime, float32")
 BACKBONES = ("MobileNetV2", "MobileNetV3Large", "MobileNetV3Small", "DenseNet201")
@@ -42,34 +42,37 @@ def measure(backbone: str, engines: Sequence[str], *, n_images: int, n_pairs: in
         for name, side in others.items():
             side.ask("limit", engine=name)
         ours.ask("moulage")
-        rates: list[float] = []
-        theirs: dict[str, list[float]] = {name: [] for name in engines}
+        turns: list[Took] = []
+        theirs: dict[str, list[Took]] = {name: [] for name in engines}
         products: list[float] = []
         for _ in range(n_pairs):
-            rates.append(ours.ask("moulage")["rate"])
-            products.append(ours.ask("products", precision="bfloat16")["rate"])
+            turns.append(ours.took("moulage"))
+            answer = ours.ask("products", precision="bfloat16")
+            products.append(answer["gflop"] / answer["seconds"])
             for name, side in others.items():
-                theirs[name].append(side.ask("limit", engine=name)["rate"])
+                theirs[name].append(side.took("limit", engine=name))
         work = ours.ask("work")["gflop"]
-    best = [max(turn) for turn in zip(*theirs.values(), strict=True)]
-    rows = [_row(f"against {name}", rates, theirs[name]) for name in engines]
+    best = [min(turn, key=_seconds) for turn in zip(*theirs.values(), strict=True)]
+
+    def row(quantity: str, peer: Sequence[Took], aim: float | None = None) -> Ratio:
+        return Ratio(
+            quantity=quantity, ours=tuple(turns), theirs=tuple(peer), n_images=n_images, aim=aim
+        )
+
+    rows = [row(f"against {name}", theirs[name]) for name in engines]
     print_table(
         f"{backbone}: activations of {n_images} images",
-        [*rows, _row("against the best of each turn", rates, best, aim=0.95)],
+        [*rows, row("against the best of each turn", best, aim=0.95)],
     )
-    share = median(rates) * work / median(products)
+    share = n_images * work / median(map(_seconds, turns)) / median(products)
     print(
         f"\n{work:.2f} GFLOP an image: {100 * share:.0f} % of the rate of large bfloat16 products, "
         f"{median(products):,.0f} GFLOP/s"
     )
 
 
-def _row(
-    quantity: str, ours: Sequence[float], theirs: Sequence[float], aim: float | None = None
-) -> Ratio:
-    return Ratio(
-        quantity=quantity, unit="images/s", ours=tuple(ours), theirs=tuple(theirs), aim=aim
-    )
+def _seconds(took: Took) -> float:
+    return took.seconds
 
 
 if __name__ == "__main__":

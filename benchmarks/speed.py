@@ -1,10 +1,11 @@
 """Against Keras 3 on TensorFlow: the study's two phases, predictions, treatments, in turn.
 
 Keras is slow, so it is given a fraction: `--steps` full batches of each kind after a warm-up.
-Its whole is the decoding of every file, measured, and epochs · (images an epoch / rate of `fit` +
-validation images / rate of `evaluate`), scaled. Ours runs whole, save the last third: two epochs,
-scaled to ten. Processes are apart and stay; their starts count on neither side. Weights are
-random. Run as `python -m benchmarks.speed [--data DIR] [--images N]`; casts without a data set.
+Its whole is the decoding of every file, measured, and epochs · (images an epoch at the pace of
+`fit` + validation images at that of `evaluate`), scaled. Ours runs whole, save the last third:
+one epoch with all that comes before it, and nine at the pace of a run of two. Processes are apart
+and stay; their starts count on neither side. Weights are random. Run as
+`python -m benchmarks.speed [--data DIR] [--images N]`; without a data set it draws casts.
 """
 
 import argparse
@@ -18,11 +19,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.peers.material import Given, enlarge, give
-from benchmarks.peers.turns import Ratio, Side, print_table
+from benchmarks.peers.turns import Ratio, Side, Took, print_table
 from moulage.training.batches import Place
 from moulage.training.imbalance import Treatment
 
-EPOCHS, N_SEEDS, N_NEW = 10, 3, 512
+EPOCHS, BATCH, N_SEEDS, N_NEW = 10, 128, 3, 512
+Pair = tuple[Took, Took]
 LAST_THIRD = {"MobileNetV2": "blocks.5", "DenseNet201": "denseblock4"}
 TREATMENTS: tuple[dict[str, Any], ...] = (
     {"kind": "none"},
@@ -46,62 +48,67 @@ class Match:
     n_steps: int
     new: Path
 
-    def keras_seconds(self, train_from: str, treatments: Sequence[dict[str, Any]] = ({},)) -> float:
-        """Return Keras' seconds from files to each treatment's last epoch, scaled."""
-        decoding = self.keras.ask("decode")["seconds"]
-        fit = self.keras.ask("train", train_from=train_from, n_steps=self.n_steps)["rate"]
-        evaluation = self.keras.ask("evaluate", n_steps=self.n_steps)["rate"]
+    def keras_whole(self, train_from: str, treatments: Sequence[dict[str, Any]] = ({},)) -> Took:
+        """Return what Keras takes from files to each treatment's last epoch, scaled."""
+        n_timed = self.n_steps * BATCH
+        fit = self.keras.took("train", train_from=train_from, n_steps=self.n_steps)
+        evaluation = self.keras.took("evaluate", n_steps=self.n_steps)
         n_validation = int((self.given.table["part"] == "validation").sum())
         n_trained = sum(images_an_epoch(self.given, treatment) for treatment in treatments)
-        epoch = n_trained / fit + len(treatments) * n_validation / evaluation
-        return decoding + EPOCHS * epoch
+        epoch = fit * (n_trained / n_timed)
+        epoch += evaluation * (len(treatments) * n_validation / n_timed)
+        return self.keras.took("decode") + epoch * EPOCHS
 
-    def frozen(self, pair: int) -> tuple[float, float]:
+    def frozen(self, pair: int) -> Pair:
         """Return (ours, Keras'), from files."""
-        ours = self.ours.ask("run", cache=f"cache{pair}", name=f"cold{pair}")["seconds"]
-        return ours, self.keras_seconds("head")
+        ours = self.ours.took("run", cache=f"cache{pair}", name=f"cold{pair}")
+        return ours, self.keras_whole("head")
 
-    def frozen_again(self, pair: int) -> tuple[float, float]:
+    def frozen_again(self, pair: int) -> Pair:
         """Return (ours, Keras'), with another dropout; our caches are warm by now."""
-        ours = self.ours.ask("run", cache=f"cache{pair}", name=f"warm{pair}", dropout=0.3)
-        return ours["seconds"], self.keras_seconds("head")
+        ours = self.ours.took("run", cache=f"cache{pair}", name=f"warm{pair}", dropout=0.3)
+        return ours, self.keras_whole("head")
 
-    def all(self, pair: int) -> tuple[float, float]:
-        """Return (ours, Keras'), images a second with everything open."""
+    def all(self, pair: int) -> Pair:
+        """Return (ours, Keras'), a few batches with everything open."""
         words: dict[str, Any] = {"train_from": "all", "n_steps": self.n_steps}
-        ours = self.ours.ask("train", cache=f"cache{pair}", **words)
-        return ours["rate"], self.keras.ask("train", **words)["rate"]
+        ours = self.ours.took("train", cache=f"cache{pair}", **words)
+        return ours, self.keras.took("train", **words)
 
-    def last_third(self, pair: int) -> tuple[float, float]:
-        """Return (ours, Keras'), the whole phase, activations below it included."""
+    def last_third(self, pair: int) -> Pair:
+        """Return (ours, Keras'), the whole phase, activations below it included.
+
+        The run of two epochs finds activations, and counts what follows an epoch as epochs, too.
+        """
         block = LAST_THIRD[self.backbone]
-        name, epochs = f"third{pair}", 2
-        took = self.ours.ask(
-            "run", cache=f"cache{pair}", name=name, train_from=block, epochs=epochs
+        one, two = (
+            self.ours.took(
+                "run", cache=f"third{pair}", name=f"third{pair}", train_from=block, epochs=epochs
+            )
+            for epochs in (1, 2)
         )
-        ours = took["seconds"] + (EPOCHS - epochs) * took["epoch"]
-        return ours, self.keras_seconds(block)
+        return one + two * ((EPOCHS - 1) / 2), self.keras_whole(block)
 
-    def predictions(self, pair: int) -> tuple[float, float]:
-        """Return (ours, Keras'), images a second from files."""
-        ours = self.ours.ask("predict", run=f"cold{pair}", folder=str(self.new))
-        return ours["rate"], self.keras.ask("predict", folder=str(self.new))["rate"]
+    def predictions(self, pair: int) -> Pair:
+        """Return (ours, Keras'), from files."""
+        ours = self.ours.took("predict", run=f"cold{pair}", folder=str(self.new))
+        return ours, self.keras.took("predict", folder=str(self.new))
 
-    def treatments(self, pair: int) -> tuple[float, float]:
+    def treatments(self, pair: int) -> Pair:
         """Return (ours, Keras'), every treatment with every seed; our caches are cold."""
         asked: dict[str, Any] = {"treatments": TREATMENTS, "seeds": list(range(N_SEEDS))}
-        ours = self.ours.ask("run", cache=f"many{pair}", name=f"many{pair}", **asked)
-        return ours["seconds"], self.keras_seconds("head", TREATMENTS * N_SEEDS)
+        ours = self.ours.took("run", cache=f"many{pair}", name=f"many{pair}", **asked)
+        return ours, self.keras_whole("head", TREATMENTS * N_SEEDS)
 
 
-# quantity, unit, what measures it, at least
-ROWS: dict[str, tuple[str, str, Callable[[Match, int], tuple[float, float]], float]] = {
-    "cold": ("frozen, files to best head", "s", Match.frozen, 10),
-    "warm": ("frozen again, caches warm", "s", Match.frozen_again, 40),
-    "all": ("fine-tuning everything", "images/s", Match.all, 2),
-    "third": ("fine-tuning the last third, with activations", "s", Match.last_third, 5),
-    "predict": ("predictions of new 600×450 files", "images/s", Match.predictions, 2.5),
-    "treatments": ("seven treatments × three seeds", "s", Match.treatments, 40),
+# quantity, what measures it, whether in batches or in new files or whole, at least
+ROWS: dict[str, tuple[str, Callable[[Match, int], Pair], str, float]] = {
+    "cold": ("frozen, files to best head", Match.frozen, "whole", 10),
+    "warm": ("frozen again, caches warm", Match.frozen_again, "whole", 40),
+    "all": ("fine-tuning everything", Match.all, "batches", 2),
+    "third": ("fine-tuning the last third", Match.last_third, "whole", 5),
+    "predict": ("predictions of new 600×450 files", Match.predictions, "files", 2.5),
+    "treatments": ("seven treatments × three seeds", Match.treatments, "whole", 40),
 }
 
 
@@ -147,10 +154,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def measure(match: Match, n_pairs: int, names: Sequence[str]) -> list[Ratio]:
     """Return the rows of one backbone's table; rows that need a finished run come after it."""
     rows = []
+    counts = {"whole": 0, "batches": match.n_steps * BATCH, "files": N_NEW}
     for name in names:
-        quantity, unit, take, aim = ROWS[name]
+        quantity, take, kind, aim = ROWS[name]
         ours, theirs = zip(*(take(match, pair) for pair in range(n_pairs)), strict=True)
-        rows.append(Ratio(quantity=quantity, unit=unit, ours=ours, theirs=theirs, aim=aim))
+        rows.append(
+            Ratio(quantity=quantity, ours=ours, theirs=theirs, n_images=counts[kind], aim=aim)
+        )
         print(rows[-1].row(), flush=True)
     return rows
 

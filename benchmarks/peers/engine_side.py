@@ -6,7 +6,6 @@ engine is warmed up; ONNX Runtime computes in float32, since its bfloat16 has no
 
 import copy
 import tempfile
-import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmarks.peers.turns import N_THREADS, serve
+from benchmarks.peers.turns import N_THREADS, Stopwatch, serve
 from moulage.networks.activations import activations_at
 from moulage.networks.classifier import Classifier, InputContract, Recipe, build_classifier
 from moulage.networks.folding import fold
@@ -61,36 +60,36 @@ class Engines:
         return {}
 
     def moulage(self) -> dict[str, float]:
-        """Compute and keep activations as a run does; images a second."""
+        """Compute and keep activations as a run does."""
         self.n_runs += 1
-        started = time.perf_counter()
-        activations_at(
-            self.classifier,
-            len(self.classifier.stages),
-            pixels=self.pixels,
-            pixels_key=f"{time.time_ns()}-{self.n_runs}",
-            machine=self.machine,
-        )
-        return {"rate": len(self.pixels) / (time.perf_counter() - started)}
+        with Stopwatch() as watch:
+            activations_at(
+                self.classifier,
+                len(self.classifier.stages),
+                pixels=self.pixels,
+                pixels_key=f"turn {self.n_runs}",
+                machine=self.machine,
+            )
+        return watch.took
 
     def limit(self, *, engine: str) -> dict[str, float]:
-        """Compute the same with another engine; images a second."""
+        """Compute the same with another engine."""
         if engine not in self.engines:
             self.engines[engine] = _MAKERS[engine](self.classifier)
             self._pass(self.engines[engine], self.pixels[: 2 * BATCH])
-        started = time.perf_counter()
-        self._pass(self.engines[engine], self.pixels)
-        return {"rate": len(self.pixels) / (time.perf_counter() - started)}
+        with Stopwatch() as watch:
+            self._pass(self.engines[engine], self.pixels)
+        return watch.took
 
     def products(self, *, precision: str) -> dict[str, float]:
-        """Return the rate of large matrix products, in GFLOP a second."""
+        """Multiply large matrices; says how many GFLOP that were, too."""
         side, kind = 2048, getattr(torch, precision)
         one, other = (torch.randn(side, side).to(kind) for _ in range(2))
         one @ other
-        started = time.perf_counter()
-        for _ in range(5):
-            one @ other
-        return {"rate": 5 * 2 * side**3 / (time.perf_counter() - started) / 1e9}
+        with Stopwatch() as watch:
+            for _ in range(5):
+                one @ other
+        return {**watch.took, "gflop": 5 * 2 * side**3 / 1e9}
 
     def work(self) -> dict[str, float]:
         """Return the GFLOP of one image's products."""
@@ -159,6 +158,7 @@ def _onnx(classifier: Classifier) -> Callable[[Tensor], Any]:
         )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = N_THREADS
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         session = onnxruntime.InferenceSession(str(path), options)
     return lambda images: session.run(None, {"images": images.contiguous().numpy()})
 

@@ -6,7 +6,6 @@ does BatchNorm when everything is unfrozen, as Keras' guide to fine-tuning has i
 """
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from benchmarks.peers.material import read_table
-from benchmarks.peers.turns import N_THREADS, serve
+from benchmarks.peers.turns import N_THREADS, Stopwatch, serve
 
 SIZE_PX, BATCH = 128, 128
 _FAMILIES = {
@@ -56,34 +55,34 @@ class Study:
 
     def decode(self) -> dict[str, float]:
         """Decode and scale every image, as before the first epoch."""
-        started = time.perf_counter()
-        self.family.preprocess_input(_decode(self.table["path"]))
-        return {"seconds": time.perf_counter() - started}
+        with Stopwatch() as watch:
+            self.family.preprocess_input(_decode(self.table["path"]))
+        return watch.took
 
     def train(self, *, train_from: str, n_steps: int) -> dict[str, float]:
-        """Fit a few full batches after a warm-up; images a second."""
+        """Fit a few full batches after a warm-up."""
         self._unfreeze(train_from)
         rows = np.resize(np.flatnonzero(self.table["part"] == "train"), n_steps * BATCH)
-        started = time.perf_counter()
-        self._fit(rows)
-        return {"rate": len(rows) / (time.perf_counter() - started)}
+        with Stopwatch() as watch:
+            self._fit(rows)
+        return watch.took
 
     def evaluate(self, *, n_steps: int) -> dict[str, float]:
-        """Evaluate a few batches, as at the end of an epoch; images a second."""
+        """Evaluate a few batches, as at the end of an epoch."""
         rows = np.resize(np.flatnonzero(self.table["part"] == "validation"), n_steps * BATCH)
         self.model.evaluate(self.images[:BATCH], self.labels[:BATCH], BATCH, verbose=0)
-        started = time.perf_counter()
-        self.model.evaluate(self.images[rows], self.labels[rows], BATCH, verbose=0)
-        return {"rate": len(rows) / (time.perf_counter() - started)}
+        with Stopwatch() as watch:
+            self.model.evaluate(self.images[rows], self.labels[rows], BATCH, verbose=0)
+        return watch.took
 
     def predict(self, *, folder: str) -> dict[str, float]:
-        """Decode a folder's files and predict them; images a second."""
+        """Decode a folder's files and predict them."""
         files = sorted(Path(folder).iterdir())
         self.model.predict(self.images[:BATCH], BATCH, verbose=0)
-        started = time.perf_counter()
-        images = self.family.preprocess_input(_decode([str(file) for file in files]))
-        self.model.predict(images, BATCH, verbose=0)
-        return {"rate": len(files) / (time.perf_counter() - started)}
+        with Stopwatch() as watch:
+            images = self.family.preprocess_input(_decode([str(file) for file in files]))
+            self.model.predict(images, BATCH, verbose=0)
+        return watch.took
 
     def _unfreeze(self, train_from: str) -> None:
         """Set the boundary, compile and warm up, unless it is set already."""

@@ -4,7 +4,6 @@ A run ends with its predictions, metrics and classifier written, which is more t
 """
 
 import os
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from benchmarks.peers.turns import N_THREADS, serve
+from benchmarks.peers.turns import N_THREADS, Stopwatch, serve
 from moulage.runs import experiment
 from moulage.runs.application import classify_files
 from moulage.runs.config import StudyConfig, parse_study
@@ -50,20 +49,19 @@ class Study:
         os.environ["MOULAGE_CACHE"] = str(self.place / cache)
         rate = 1e-3 if train_from == "head" else 1e-5
         study = self._study(name, _phase(train_from, epochs, rate), recipe)
-        started = time.perf_counter()
-        images = read_images(study, _silent)
         paths = []
-        for cell in cells_of(study):
-            material = prepare(cell, images)
-            path = self.place / "runs" / name / cell.name
-            experiment.run_cell(cell, material, path, fresh=True, progress=_silent)
-            paths.append(path)
-        seconds = time.perf_counter() - started
+        with Stopwatch() as watch:
+            images = read_images(study, _silent)
+            for cell in cells_of(study):
+                material = prepare(cell, images)
+                path = self.place / "runs" / name / cell.name
+                experiment.run_cell(cell, material, path, fresh=True, progress=_silent)
+                paths.append(path)
         history = pd.read_csv(paths[0] / HISTORY)
-        return {"seconds": seconds, "epoch": float(history["seconds"].mean())}
+        return {**watch.took, "epoch": float(history["seconds"].mean())}
 
     def train(self, *, cache: str, train_from: str, n_steps: int) -> dict[str, float]:
-        """Take a few steps of a full batch after two of warm-up; images a second."""
+        """Take a few steps of a full batch after two of warm-up."""
         os.environ["MOULAGE_CACHE"] = str(self.place / cache)
         study = self._study("steps", _phase(train_from, 1, 1e-5), {})
         (cell,) = cells_of(study)
@@ -80,17 +78,17 @@ class Study:
         for batch in batches[:2]:
             take(batch)
         chosen = [batches[number % len(batches)] for number in range(n_steps)]
-        started = time.perf_counter()
-        for batch in chosen:
-            take(batch)
-        return {"rate": n_steps * 128 / (time.perf_counter() - started)}
+        with Stopwatch() as watch:
+            for batch in chosen:
+                take(batch)
+        return watch.took
 
     def predict(self, *, run: str, folder: str) -> dict[str, float]:
-        """Classify a folder's files with a finished run; images a second."""
+        """Classify a folder's files with a finished run."""
         (path,) = (self.place / "runs" / run).iterdir()
-        started = time.perf_counter()
-        answers = classify_files(RunFolder(path=path), [Path(folder)], progress=_silent)
-        return {"rate": len(answers.table) / (time.perf_counter() - started)}
+        with Stopwatch() as watch:
+            classify_files(RunFolder(path=path), [Path(folder)], progress=_silent)
+        return watch.took
 
     def _study(self, name: str, phase: dict[str, Any], recipe: dict[str, Any]) -> StudyConfig:
         treatments = recipe.pop("treatments", ["none"])

@@ -4,7 +4,9 @@ In:  modules of this room, each run as a process of its own that reads a task a 
 Out: a row of a table for each quantity: minimum, median and maximum of repeated pairs.
 Knows nothing of what a task does.
 Why in turn: a machine is never quiet. What slows one side slows the other a moment later, so
-that ratios of neighbours are worth more than either time.
+that ratios of neighbours are worth more than either time. Where more wants to run than there are
+processors, even that fails: then the ratio of processor times, which counts waiting on neither
+side, says more, and stands beside it.
 """
 
 import json
@@ -12,6 +14,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -20,44 +23,91 @@ from typing import Any, Self
 N_THREADS = 2
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 HEAD = (
-    "| quantity | unit | moulage | peer | least | median | most | aim |",
-    "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    "| quantity | unit | moulage | peer | least | median | most | by processor time | aim |",
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Took:
+    """What something took: seconds by the clock, and of all this process' threads.
+
+    Sums and multiples are those of both.
+    """
+
+    seconds: float
+    processor: float
+
+    def __add__(self, other: "Took") -> "Took":
+        return Took(
+            seconds=self.seconds + other.seconds, processor=self.processor + other.processor
+        )
+
+    def __mul__(self, times: float) -> "Took":
+        return Took(seconds=self.seconds * times, processor=self.processor * times)
+
+
+class Stopwatch:
+    """Measures the body of a `with`; `took` is there afterwards."""
+
+    took: dict[str, float]
+
+    def __enter__(self) -> Self:
+        self._started, self._busy = time.perf_counter(), time.process_time()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.took = {
+            "seconds": time.perf_counter() - self._started,
+            "processor": time.process_time() - self._busy,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratio:
     """One row: what both sides took or did in each pair, and how much better ours was.
 
-    unit: "s" is better small, anything else is better large. aim: the least ratio hoped for.
+    n_images: 0 shows seconds, else images a second. aim: the least ratio hoped for.
     """
 
     quantity: str
-    unit: str
-    ours: tuple[float, ...]
-    theirs: tuple[float, ...]
+    ours: tuple[Took, ...]
+    theirs: tuple[Took, ...]
+    n_images: int = 0
     aim: float | None = None
 
     @property
     def values(self) -> tuple[float, ...]:
-        """The ratio of each pair; above 1 ours is better."""
+        """The ratio of each pair's seconds; above 1 ours is better."""
+        return tuple(b.seconds / a.seconds for a, b in zip(self.ours, self.theirs, strict=True))
+
+    @property
+    def by_processor(self) -> float:
+        """The median ratio of processor times."""
         pairs = zip(self.ours, self.theirs, strict=True)
-        return tuple(b / a if self.unit == "s" else a / b for a, b in pairs)
+        return statistics.median(b.processor / a.processor for a, b in pairs)
 
     def row(self) -> str:
         """Return the row in Markdown."""
-        ours, theirs = (f"{statistics.median(side):,.4g}" for side in (self.ours, self.theirs))
+        medians = (
+            statistics.median(one.seconds for one in side) for side in (self.ours, self.theirs)
+        )
+        ours, theirs = (
+            f"{self.n_images / median if self.n_images else median:,.4g}" for median in medians
+        )
+        unit = "images/s" if self.n_images else "s"
         low, middle, high = min(self.values), statistics.median(self.values), max(self.values)
         aim = "" if self.aim is None else f"{self.aim:g}×"
         spread = " | ".join(f"{value:.2f}×" for value in (low, middle, high))
-        return f"| {self.quantity} | {self.unit} | {ours} | {theirs} | {spread} | {aim} |"
+        cells = (self.quantity, unit, ours, theirs, spread, f"{self.by_processor:.2f}×", aim)
+        return f"| {' | '.join(cells)} |"
 
 
 class Side:
     """A process of its own that stays and answers one task after the other."""
 
     def __init__(self, module: str, **setup: Any) -> None:
-        threads = dict.fromkeys(_THREADS, str(N_THREADS))
+        threads = dict.fromkeys(_THREADS, str(N_THREADS)) | {"OMP_WAIT_POLICY": "passive"}
         self._process = subprocess.Popen(
             [sys.executable, "-m", f"benchmarks.peers.{module}"],
             stdin=subprocess.PIPE,
@@ -66,6 +116,11 @@ class Side:
             text=True,
         )
         self.ask("begin", **setup)
+
+    def took(self, task: str, **words: Any) -> Took:
+        """Return what a task took."""
+        answer = self.ask(task, **words)
+        return Took(seconds=answer["seconds"], processor=answer["processor"])
 
     def ask(self, task: str, **words: Any) -> dict[str, float]:
         """Return a task's numbers."""
