@@ -92,7 +92,7 @@ def _keep(ensemble: EnsembleConfig, members: Sequence[Cell], folder: Path) -> Ru
         read_catalogue(runs[0].path / folders.CATALOGUE),
     )
     kept.path.mkdir(parents=True, exist_ok=True)
-    _write_study(kept, runs, cell)
+    _write_study(kept, runs, cell, [one.name for one in committee.recipe.covariates])
     write_catalogue(catalogue, kept.path / folders.CATALOGUE)
     write_split(split, kept.path / folders.SPLIT)
     write_predictions(final, kept.path / folders.PREDICTIONS)
@@ -115,10 +115,14 @@ def _calibrated(averaged: Predictions, run: RunFolder) -> Predictions:
     return replace(averaged, temperature=temperature)
 
 
-def _write_study(kept: RunFolder, runs: Sequence[RunFolder], cell: Cell) -> None:
+def _write_study(
+    kept: RunFolder, runs: Sequence[RunFolder], cell: Cell, covariates: Sequence[str]
+) -> None:
     """Write the first member's file, its experiment renamed and without phases of its own."""
     content = runs[0].study()
     content["experiment"][0] |= {"name": cell.experiment.name, "phases": []}
+    if covariates:  # of any member
+        content["experiment"][0]["covariates"] = list(covariates)
     content["ensemble"] = {"of": [run.path.name for run in runs]}
     write_text(kept.path / folders.STUDY, tomli_w.dumps(content))
 

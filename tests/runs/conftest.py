@@ -51,6 +51,16 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_records(tmp_path_factory: pytest.TempPathFactory, own_cache: Path) -> Iterator[None]:
+    """Keep what is made for several tests out of the user's records too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MOULAGE_CACHE", str(own_cache))
+        patch.setenv("MOULAGE_DATA", str(tmp_path_factory.mktemp("data")))
+        patch.setenv("MOULAGE_OFFLINE", "1")
+        yield
+
+
 @pytest.fixture(autouse=True)
 def own_folders(own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep every test out of the user's caches and records."""

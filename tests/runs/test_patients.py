@@ -30,6 +30,7 @@ def quiet(what: str, done: int, total: int) -> None:
 
 @pytest.fixture(scope="module")
 def outcome(casts: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    plain = {**TINY, "name": "plain"}
     content: dict[str, Any] = {
         "name": "record",
         "dataset": {"path": str(casts)},
@@ -38,8 +39,9 @@ def outcome(casts: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
         "experiment": [
             {**TINY, "name": "told", "covariates": RECORD, "phases": [FROZEN, FINE]},
             {**TINY, "name": "turned", "covariates": RECORD, "views": 8},
+            plain,
         ],
-        "ensemble": [{"name": "together", "of": ["told", "turned"]}],
+        "ensemble": [{"name": "together", "of": ["plain", "turned"]}],
     }
     out = tmp_path_factory.mktemp("record")
     return run_study(parse_study(content), out=out, only=(), fresh=False, progress=quiet)
@@ -63,7 +65,7 @@ def test_covariates_are_fitted_on_training_rows_alone(outcome: Outcome) -> None:
     assert age.mean != pytest.approx(catalogue.frame["age"].mean(), rel=1e-6)
 
 
-@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("place", [0, 1, 3])
 def test_new_images_beside_their_table_are_answered_as_in_training(
     outcome: Outcome, casts: Path, table: Path, place: int
 ) -> None:
@@ -76,6 +78,14 @@ def test_new_images_beside_their_table_are_answered_as_in_training(
         answers.table[columns].to_numpy(), written.take(np.array(rows)).probabilities(), atol=1e-4
     )
     assert answers.missing == ()
+
+
+def test_an_ensemble_reads_what_any_of_its_members_reads(outcome: Outcome) -> None:
+    together = outcome.finished[3]
+    assert together.path.name == "together-seed0"
+    assert together.study()["experiment"][0]["covariates"] == RECORD
+    recipe = load_classifier(together.path).classifier.recipe
+    assert sorted(len(member.covariates) for member in recipe.members) == [0, 3]
 
 
 def test_images_without_a_row_are_unknown_and_counted(
