@@ -192,8 +192,10 @@ def study_record(
 
 def _first_end(run: RunFolder, phases: Sequence[Mapping[str, Any]]) -> Predictions | None:
     """Return what the first phase ended with, where others came after it."""
+    if len(phases) < 2:  # an ensemble has none of its own
+        return None
     path = run.predictions_of(phases[0]["name"])
-    return read_predictions(path) if len(phases) > 1 and path.is_file() else None
+    return read_predictions(path) if path.is_file() else None
 
 
 def _certainty(found: Mapping[str, Any] | None) -> Certainty | None:

@@ -225,6 +225,8 @@ def _input(run: RunRecord) -> str:
 
 def _training(run: RunRecord) -> str:
     experiment = run.experiment
+    if not experiment.phases:
+        return "Its members were trained, each as its own page says; nothing was trained together."
     phases = words.listed(phase(record) for record in experiment.phases)
     seconds = sum(record.seconds for record in experiment.phases)
     return (

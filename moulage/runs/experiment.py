@@ -220,7 +220,10 @@ class _Sources:
                 covariates=covariates,
             )
         return ActivationSource(
-            views={view: self._view(boundary, view) for view in self._views()},
+            views={
+                view: self._view(boundary, view)
+                for view in sorted({*self._views(), *self.classifier.recipe.views})
+            },
             image_ids=self.material.catalogue.image_ids,
             augmentation=self.augmentation,
             device=self.machine.device,
@@ -251,7 +254,8 @@ class _Sources:
 
     def _turned_rows(self, view: int) -> NDArray[np.int64] | None:
         """Return the images that a view is drawn of, or None where it may be any."""
-        if view == IDENTITY or len(views_of(self.augmentation)) > 1:
+        answered = self.classifier.recipe.views
+        if view in answered or view == IDENTITY or len(views_of(self.augmentation)) > 1:
             return None
         rows = self.material.of("train")
         is_turned = self.treatment.turned(self.material.counts, view)

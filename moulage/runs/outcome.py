@@ -32,7 +32,7 @@ from moulage.split import PARTS, Part
 from moulage.store import digest_of, write_json, write_text
 from moulage.training.batches import Source
 from moulage.training.checkpoint import State
-from moulage.training.loop import CHECKPOINT, Job, answers_of, logits_of
+from moulage.training.loop import CHECKPOINT, Job, logits_of
 from moulage.training.phases import Phase
 
 _RULES: tuple[Rule, ...] = ("natural", "balanced")
@@ -66,26 +66,23 @@ class PhaseEnd:
         write_predictions(predictions, run.predictions_of(phase.name))
 
     def _logits(self, phase: Phase, source: Source) -> NDArray[np.float32]:
-        """Answer from the phase's source, or from turned pixels where answers average views."""
-
-        def progress(done: int, total: int) -> None:
-            self.progress("predicting", done, total)
-
+        """Return the mean over the views that an answer averages."""
+        boundary, views = self.classifier.boundary(phase.train_from), self.classifier.recipe.views
         rows = self.material.rows
-        if len(self.classifier.recipe.views) > 1:
-            pixels = self.material.pixels.array
-            answers = answers_of(
+
+        def of_view(place: int) -> NDArray[np.float32]:
+            done, total = place * len(rows), len(views) * len(rows)
+            return logits_of(
                 self.classifier,
-                pixels,
+                source.under(views[place]),
+                boundary,
+                rows,
                 machine=self.machine,
-                covariates=source.covariates,
-                progress=progress,
+                progress=lambda n, _: self.progress("predicting", done + n, total),
             )
-            return answers[rows]
-        boundary = self.classifier.boundary(phase.train_from)
-        return logits_of(
-            self.classifier, source, boundary, rows, machine=self.machine, progress=progress
-        )
+
+        each = [of_view(place) for place in range(len(views))]
+        return np.mean(each, axis=0, dtype=np.float64).astype(np.float32)
 
 
 def keep_outcome(

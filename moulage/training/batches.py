@@ -75,11 +75,10 @@ class Sample:
 
 
 class Source(Protocol):
-    """Maps at a phase's boundary, an image a row; covariates (N, C) beside them, or None."""
+    """Maps at a phase's boundary, an image a row."""
 
-    @property
-    def covariates(self) -> NDArray[np.float32] | None:
-        """Return the covariates of every image."""
+    def under(self, view: int) -> "Source":
+        """Return the source whose plain maps are those of the images under a view."""
 
     def plain(self, rows: NDArray[np.int64]) -> Tensor:
         """Return maps of some rows as they are."""
@@ -100,10 +99,15 @@ class PixelSource:
     augmentation: Augmentation
     device: str
     covariates: NDArray[np.float32] | None = None
+    view: int = IDENTITY
+
+    def under(self, view: int) -> "PixelSource":
+        """Return the source of images turned and mirrored."""
+        return replace(self, view=view)
 
     def plain(self, rows: NDArray[np.int64]) -> Tensor:
-        """Return images as they are."""
-        return pixels_to_images(self.pixels[rows], self.device)
+        """Return images as they are, under the source's view."""
+        return pixels_to_images(apply_view(self.pixels[rows], self.view), self.device)
 
     def drawn(self, sample: Sample, place: Place) -> Tensor:
         """Return images turned, bent and recoloured."""
@@ -127,6 +131,10 @@ class ActivationSource:
     augmentation: Augmentation
     device: str
     covariates: NDArray[np.float32] | None = None
+
+    def under(self, view: int) -> "ActivationSource":
+        """Return the source of maps of images under a view; it must be among the views."""
+        return replace(self, views={IDENTITY: self.views[view]})
 
     def plain(self, rows: NDArray[np.int64]) -> Tensor:
         """Return the maps of the images as they are."""

@@ -6,10 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from moulage.dossier import card_record, run_record
 from moulage.errors import ConfigError
 from moulage.networks.committee import committee_of, first_of
 from moulage.networks.machine import Machine
 from moulage.networks.saved import load_classifier
+from moulage.pages.card import card_markdown
+from moulage.pages.report import report_page
 from moulage.predictions import read_predictions
 from moulage.runs.application import classify_files
 from moulage.runs.config import parse_study
@@ -74,6 +77,12 @@ def test_the_saved_ensemble_repeats_its_predictions_on_loose_files(
     assert loaded.digest() == written.classifier_digest
     assert first_of(loaded).recipe.backbone == "test_efficientnet"
     assert [loaded.boundary(name) for name in ("all", "head")] == [0, 1]
+
+
+def test_an_ensemble_has_a_page_and_a_card(outcome: Outcome) -> None:
+    together = outcome.finished[-1]
+    assert "An ensemble: the mean log-probability" in report_page(run_record(together))
+    assert "An ensemble: the mean log-probability" in card_markdown(card_record(together))
 
 
 def test_the_mean_of_one_classifier_with_itself_is_itself(outcome: Outcome) -> None:
