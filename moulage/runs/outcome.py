@@ -82,7 +82,8 @@ class PhaseEnd:
             )
 
         each = [of_view(place) for place in range(len(views))]
-        return np.mean(each, axis=0, dtype=np.float64).astype(np.float32)
+        mean = np.stack(each).mean(axis=0, dtype=np.float64)
+        return np.asarray(mean, dtype=np.float32)
 
 
 def keep_outcome(
