@@ -189,8 +189,12 @@ def print_times(run: RunFolder, *, n_images: int) -> None:
 def _methods(
     witness: Witness, pixels: NDArray[np.uint8], segments: NDArray[np.int64]
 ) -> dict[str, Callable[[], NDArray[np.float64]]]:
-    def ours(method: Method) -> Callable[[], NDArray[np.float64]]:
-        return lambda: explain(witness.classify, pixels, segments, method=method).weights
+    def ours(method: Method, n_evaluations: int) -> Callable[[], NDArray[np.float64]]:
+        def weights() -> NDArray[np.float64]:
+            asked = witness.classify, pixels, segments
+            return explain(*asked, method=method, n_evaluations=n_evaluations).weights
+
+        return weights
 
     def examined() -> NDArray[np.float64]:
         asked, n_classes = witness.classify_with_random_heads, witness.n_classes
@@ -198,8 +202,9 @@ def _methods(
         return examination.explanation.weights
 
     methods = {
-        "exact, 1,024": ours("exact"),
-        "designed, 128": ours("designed"),
+        "exact, 1,024": ours("exact", 1024),
+        "designed, 128": ours("designed", 128),
+        "designed, 64": ours("designed", 64),
         "designed, 128, with every test": examined,
     }
     if importlib.util.find_spec("lime"):
