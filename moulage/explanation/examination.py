@@ -30,7 +30,7 @@ from moulage.seeding import generator
 
 # Enough to tell a rank correlation of 0.65; another explanation of full price is not needed.
 _N_AGAIN = 64
-# A random order asks for up to 18 masks, unless all masks are known; then 200 cost nothing.
+# A random order asks for up to 9 masks, unless all masks are known; then 200 cost nothing.
 _N_ORDERS = 20
 _UNKNOWN = Agreement(rank_correlation=math.nan, top_overlap=math.nan)
 

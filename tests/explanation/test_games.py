@@ -136,6 +136,19 @@ def test_no_mask_is_asked_twice() -> None:
     assert max(asked) <= 8
 
 
+def test_an_order_and_its_reverse_share_their_masks() -> None:
+    asked: list[int] = []
+
+    def value(masks: np.ndarray) -> np.ndarray:
+        asked.append(len(masks))
+        return masks.sum(axis=1).astype(float)
+
+    weights = np.arange(12.0)
+    curves = removal_curves(value, weights=weights, rng=np.random.default_rng(0), n_orders=20)
+    assert curves.random_deletion.shape == (20, 13)
+    assert sum(asked) <= (1 + 10) * 2 * 11 + 2
+
+
 def test_answers_to_all_masks_answer_for_any(pairs) -> None:
     masks = all_masks(10)
     answers = Answers(masks=masks, probabilities=np.stack([pairs(masks), 1 - pairs(masks)], axis=1))
