@@ -42,10 +42,12 @@ _N_DRAWS = 3
 _N_SEGMENTS = 10
 
 
-def images_of(run: RunFolder, witness: Witness, n_images: int) -> Iterator[NDArray[np.uint8]]:
+def images_of(
+    run: RunFolder, witness: Witness, n_images: int, *, seed: int = 0
+) -> Iterator[NDArray[np.uint8]]:
     """Yield test images, as evenly over diagnoses as there are any."""
     catalogue = read_catalogue(run.path / CATALOGUE)
-    rows = draw_rows(run, catalogue, Chosen(sample=n_images))
+    rows = draw_rows(run, catalogue, Chosen(sample=n_images, seed=seed))
     paths = catalogue.frame["path"].iloc[rows].tolist()
     contract = witness.saved.classifier.recipe.contract
     for batch in decode_batches(
@@ -158,12 +160,12 @@ def print_stability(run: RunFolder, *, n_images: int) -> None:
     print(f"{above:.0%} of the learned head's are above {chance:.2f}, chance's 95 %.")
 
 
-def print_times(run: RunFolder, *, n_images: int) -> None:
+def print_times(run: RunFolder, *, n_images: int, seed: int) -> None:
     """Time each method on the same images, one after the other, and print medians."""
     witness = open_witness(run)
     seconds: dict[str, list[tuple[float, float]]] = {}
     ranks: dict[str, list[float]] = {}
-    for pixels in images_of(run, witness, n_images):
+    for pixels in images_of(run, witness, n_images, seed=seed):
         segments = segment(pixels, n_segments=_N_SEGMENTS)
         weights: dict[str, NDArray[np.float64]] = {}
         for name, method in _methods(witness, pixels, segments).items():
@@ -240,6 +242,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--images", type=int, default=50)
     parser.add_argument("--stability", type=int, default=50, help="images cut again")
     parser.add_argument("--timed", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0, help="draws the images that are timed")
     chosen = parser.parse_args(words)
     if chosen.run is None:
         print("Name a finished run: python -m benchmarks.explanations --run runs/STUDY/RUN")
@@ -250,7 +253,7 @@ def main(words: Sequence[str] | None = None) -> None:
     if chosen.stability:
         print_stability(run, n_images=chosen.stability)
     if chosen.timed:
-        print_times(run, n_images=chosen.timed)
+        print_times(run, n_images=chosen.timed, seed=chosen.seed)
 
 
 if __name__ == "__main__":
