@@ -16,7 +16,7 @@ from moulage.evaluation.calibration import fit_temperature
 from moulage.evaluation.decisions import Rule
 from moulage.evaluation.metrics import as_json, summary
 from moulage.networks.classifier import Classifier
-from moulage.networks.machine import Machine
+from moulage.networks.machine import Machine, return_freed_memory
 from moulage.networks.registry import backbone_named
 from moulage.networks.saved import Saved, save_classifier
 from moulage.networks.weights import WeightsFile
@@ -118,6 +118,7 @@ def keep_outcome(
         catalogue=material.catalogue,
         asked=asked_of(cell.study.decisions),
     )
+    return_freed_memory()
     keep_familiarity(path, job.classifier, material, machine=job.machine, progress=job.progress)
     history = pd.DataFrame(state.history)
     write_text(path / folders.HISTORY, history.to_csv(index=False, lineterminator="\n"))

@@ -147,6 +147,7 @@ def run_epoch(step: Step, state: State, started: float, interrupted: Callable[[]
             raise KeyboardInterrupt
     _finish_epoch(step, state, time.monotonic() - epoch_started)
     state.seconds[state.phase] = time.monotonic() - started
+    return_freed_memory()  # a checkpoint is laid out whole before it is written
     _keep(step, state)
     if interrupted():
         raise KeyboardInterrupt

@@ -76,7 +76,7 @@ def test_a_click_on_a_heading_sorts_numbers_and_keeps_missing_ones_last(
 ) -> None:
     script = """
       const table = document.querySelector("#diagnoses table");
-      const column = 3, button = table.querySelectorAll(".heads button")[column];
+      const column = 4, button = table.querySelectorAll(".heads button")[column];
       const read = () => [...table.tBodies[0].rows].map((row) => row.cells[column].textContent);
       button.click(); const down = read();
       button.click(); const up = read();
