@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 # Read by GNU's OpenMP when torch loads: how often a thread looks before it sleeps. Its own 300,000
-# cost ten times the time on a machine that does other work (docs/decisions/threads.md).
+# stall it on a machine that does other work (docs/decisions/threads.md).
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 if TYPE_CHECKING:
