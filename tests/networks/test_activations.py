@@ -67,9 +67,12 @@ def test_activations_equal_a_direct_forward_pass(classifier: Classifier, pixels:
     for boundary in (1, 6, len(classifier.stages)):
         found = at(classifier, pixels, boundary=boundary)
         with torch.inference_mode():
-            expected = classifier.below(pixels_to_images(pixels, "cpu"), boundary)
+            images = pixels_to_images(pixels, "cpu")
+            expected = classifier.below(images, boundary)
+            folded = fold(classifier, FLOAT).below(images, boundary)
         assert len(found) == len(pixels)
         maps = found.read(rows(0, 1, 2, 3, 4))  # folded: other sums of the same numbers
+        assert torch.equal(maps, folded)
         torch.testing.assert_close(maps, expected, rtol=1e-4, atol=1e-4)
 
 
