@@ -20,6 +20,7 @@ RANK = 64
 UNFAMILIAR = 0.99  # of the known images are less strange
 _QUANTILES = 201
 _LEAST = 1e-12
+_BLOCK = 1_024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -73,11 +74,14 @@ def distances(familiarity: Familiarity, features: NDArray[np.float32]) -> NDArra
             f"`features` must have shape (N, D) with D = {len(familiarity.mean)}; got "
             f"{features.shape}. Pass pooled activations of the same classifier."
         )
-    away = features.astype(np.float64) - familiarity.mean
-    along = away @ familiarity.axes.astype(np.float64)
-    beside = np.maximum((away**2).sum(axis=1) - (along**2).sum(axis=1), 0)
-    total = (along**2 / familiarity.variances).sum(axis=1) + beside / familiarity.rest
-    return np.asarray(total / len(familiarity.mean), dtype=np.float64)
+    total = np.empty(len(features))
+    for start in range(0, len(features), _BLOCK):  # whole, it would need many times the features
+        away = features[start : start + _BLOCK].astype(np.float64) - familiarity.mean
+        along = away @ familiarity.axes.astype(np.float64)
+        beside = np.maximum((away**2).sum(axis=1) - (along**2).sum(axis=1), 0)
+        near = (along**2 / familiarity.variances).sum(axis=1)
+        total[start : start + _BLOCK] = near + beside / familiarity.rest
+    return total / len(familiarity.mean)
 
 
 def strangeness(familiarity: Familiarity, features: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -147,20 +147,21 @@ def _compute(
 ) -> None:
     engine = fold(classifier.eval(), machine)
     n_images = len(rows)
-    shape = _forward(engine, boundary, pixels[:1], machine, view).shape[1:]
     dtype = np.uint16 if machine.precision == "bfloat16" else np.float32
-    with (
-        store.publish(KIND, key) as folder,
-        store.ArrayWriter(folder / _MAPS, shape=(n_images, *shape), dtype=dtype) as writer,
-        noting(engine) as notes,
-    ):
-        for start in range(0, n_images, _BATCH):
-            batch = pixels[rows[start : start + _BATCH]]
-            writer.append(_forward(engine, boundary, batch, machine, view))
-            if progress is not None:
-                progress(min(start + _BATCH, n_images), n_images)
-        if notes:
-            np.save(folder / _IMPRESSIONS, np.concatenate(notes))
+    with noting(engine) as notes, store.publish(KIND, key) as folder:
+        shape = _forward(engine, boundary, pixels[:1], machine, view).shape[1:]
+        width = notes.pop().shape[1] if notes else 0
+        impressions = np.empty((n_images, width), np.float32)
+        with store.ArrayWriter(folder / _MAPS, shape=(n_images, *shape), dtype=dtype) as writer:
+            for start in range(0, n_images, _BATCH):
+                batch = pixels[rows[start : start + _BATCH]]
+                writer.append(_forward(engine, boundary, batch, machine, view))
+                if notes:
+                    impressions[start : start + len(batch)] = notes.pop()
+                if progress is not None:
+                    progress(min(start + _BATCH, n_images), n_images)
+        if width:
+            np.save(folder / _IMPRESSIONS, impressions)
 
 
 def _forward(

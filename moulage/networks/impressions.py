@@ -8,6 +8,7 @@ picture that is no skin lesion looks like one to both (docs/decisions/trust.md).
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -43,32 +44,38 @@ def impressions_of(
     rows = np.arange(len(pixels)) if rows is None else rows
     with noting(engine) as notes:
         for start in range(0, max(len(rows), 1), _BATCH):
-            images = pixels_to_images(pixels[rows[start : start + _BATCH]], machine.device)
+            batch = pixels[rows[start : start + _BATCH]]
             with torch.inference_mode(), machine.computing():
-                engine.below(images, top)
+                engine.below(pixels_to_images(batch, machine.device), top)
+            noted = notes.pop()
+            if start == 0:  # one array: small blocks kept from each batch break up its memory
+                impressions = np.empty((len(rows), noted.shape[1]), np.float32)
+            impressions[start : start + len(batch)] = noted
             if progress is not None:
                 progress(min(start + _BATCH, len(rows)), len(rows))
-    return np.concatenate(notes)
+    return impressions
 
 
 @contextmanager
 def noting(classifier: Classifier) -> Iterator[list[NDArray[np.float32]]]:
-    """Yield a list that gains an impression (n, D) with each batch that passes while the body runs.
+    """Yield a list that gains impressions (n, D) with each batch that passes while the body runs.
 
-    A classifier that answers with several views passes each batch as often.
+    A batch that stops below the stages it is made from leaves none. A classifier that answers with
+    several views passes each batch as often.
     """
     stages = first_of(classifier).stages
     notes: list[NDArray[np.float32]] = []
-    pooled: list[Tensor] = []
+    pooled: dict[int, Tensor] = {}
     places = places_of(len(stages))
 
-    def note(_module: nn.Module, _given: tuple[Tensor, ...], maps: Tensor) -> None:
-        pooled.append(maps.float().mean(dim=(2, 3)))
-        if len(pooled) == len(places):
-            notes.append(torch.cat(pooled, dim=1).cpu().numpy())
-            pooled.clear()
+    def note(place: int, _module: nn.Module, _given: tuple[Tensor, ...], maps: Tensor) -> None:
+        pooled[place] = maps.float().mean(dim=(2, 3))
+        if place == places[-1]:
+            notes.append(torch.cat([pooled[p] for p in places], dim=1).cpu().numpy())
 
-    hooks = [stages[place].modules[-1].register_forward_hook(note) for place in places]
+    hooks = [
+        stages[place].modules[-1].register_forward_hook(partial(note, place)) for place in places
+    ]
     try:
         yield notes
     finally:

@@ -198,15 +198,16 @@ def logits_of(
     """Return logits (n, K) float32 at the natural prior, in evaluation mode, unaugmented."""
     classifier.eval()
     engine = fold(classifier, machine) if boundary < len(classifier.stages) else classifier
-    blocks = [torch.empty(0, len(classifier.recipe.contract.diagnoses))]
+    logits = _room_for(len(rows), classifier)
     for start in range(0, len(rows), _EVALUATION_BATCH):
         batch = rows[start : start + _EVALUATION_BATCH]
         maps, covariates = source.plain(batch), source.beside(batch)
         with torch.inference_mode(), machine.computing():
-            blocks.append(engine.logits(maps, boundary, covariates).cpu())
+            answered = engine.logits(maps, boundary, covariates)
+        logits[start : start + len(batch)] = answered.cpu().numpy()
         if progress is not None:
-            progress(min(start + _EVALUATION_BATCH, len(rows)), len(rows))
-    return np.asarray(torch.cat(blocks).numpy())
+            progress(start + len(batch), len(rows))
+    return logits
 
 
 def answers_of(
@@ -222,16 +223,26 @@ def answers_of(
     covariates: (n, C) float32, for a classifier that reads some.
     """
     engine = fold(classifier.eval(), machine)
-    blocks = [torch.empty(0, len(classifier.recipe.contract.diagnoses))]
+    logits = _room_for(len(pixels), classifier)
     for start in range(0, len(pixels), _EVALUATION_BATCH):
         batch = slice(start, start + _EVALUATION_BATCH)
         images = pixels_to_images(pixels[batch], machine.device)
         told = rows_of(covariates, batch, machine.device)
         with torch.inference_mode(), machine.computing():
-            blocks.append(engine.answer(images, told).cpu())
+            answered = engine.answer(images, told)
+        logits[batch] = answered.cpu().numpy()
         if progress is not None:
             progress(min(start + _EVALUATION_BATCH, len(pixels)), len(pixels))
-    return np.asarray(torch.cat(blocks).numpy())
+    return logits
+
+
+def _room_for(n_rows: int, classifier: Classifier) -> NDArray[np.float32]:
+    """Return one array for all logits (n, K).
+
+    A small block kept from each batch would break up the memory that the next batch reuses, and
+    a run's need would grow with its images.
+    """
+    return np.empty((n_rows, len(classifier.recipe.contract.diagnoses)), np.float32)
 
 
 def _resume(job: Job) -> State:

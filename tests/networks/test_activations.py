@@ -11,7 +11,7 @@ from moulage.networks import activations as rooms
 from moulage.networks.activations import KIND, Activations, activations_at, impressions_at
 from moulage.networks.classifier import Classifier
 from moulage.networks.folding import fold
-from moulage.networks.impressions import impressions_of
+from moulage.networks.impressions import impressions_of, places_of
 from moulage.networks.inputs import pixels_to_images
 from moulage.networks.machine import Machine
 from moulage.views import N_VIEWS, apply_view
@@ -128,6 +128,16 @@ def test_impressions_are_noted_on_the_way_to_the_head(
     np.testing.assert_allclose(noted, computed, rtol=1e-4, atol=1e-5)
     whole = impressions_of(classifier, pixels, machine=FLOAT)
     np.testing.assert_allclose(noted, whole[[3, 1]], rtol=1e-4, atol=1e-5)
+
+
+def test_a_boundary_between_the_stages_that_impressions_read_notes_none(
+    classifier: Classifier, pixels: Pixels, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(rooms, "_BATCH", 3)  # the last batch is smaller than the first
+    first, last = places_of(len(classifier.stages))
+    at(classifier, pixels, boundary=last)
+    assert first < last
+    assert not list(tmp_path.rglob(rooms._IMPRESSIONS))
 
 
 @pytest.mark.parametrize(
