@@ -2,7 +2,8 @@
 
 Ours are computed as a run does it, written to the cache included; the others only compute. Each
 engine has a process of its own. Also says, for information, the share of the measured rate of
-large bfloat16 matrix products that our activations reach. Run as `python -m benchmarks.limit`.
+large matrix products, in the machine's own precision, that our activations reach. A processor
+without units for bfloat16 is not asked for it. Run as `python -m benchmarks.limit`.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from contextlib import ExitStack
 from statistics import median
 
 from benchmarks.peers.turns import Ratio, Side, Took, print_table
+from moulage.networks.machine import resolve_machine
 
 ENGINES = ("bfloat16 autocast", "pure bfloat16", "torch.compile", "ONNX Runtime, float32")
 BACKBONES = ("MobileNetV2", "MobileNetV3Large", "MobileNetV3Small", "DenseNet201")
@@ -26,14 +28,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--images", type=int, default=512, help="of random pixels, a turn")
     parser.add_argument("--pairs", type=int, default=3)
     chosen = parser.parse_args(arguments)
+    precision = resolve_machine().precision
+    engines = chosen.engine or [
+        name for name in ENGINES if precision == "bfloat16" or "bfloat16" not in name
+    ]
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MOULAGE_CACHE"] = folder
         for backbone in chosen.backbone or ("MobileNetV2", "DenseNet201"):
-            engines = chosen.engine or ENGINES
-            measure(backbone, engines, n_images=chosen.images, n_pairs=chosen.pairs)
+            measure(backbone, engines, precision, n_images=chosen.images, n_pairs=chosen.pairs)
 
 
-def measure(backbone: str, engines: Sequence[str], *, n_images: int, n_pairs: int) -> None:
+def measure(
+    backbone: str, engines: Sequence[str], precision: str, *, n_images: int, n_pairs: int
+) -> None:
     """Print one backbone's table."""
     about = {"backbone": backbone, "n_images": n_images}
     with ExitStack() as opened:
@@ -47,7 +54,7 @@ def measure(backbone: str, engines: Sequence[str], *, n_images: int, n_pairs: in
         products: list[float] = []
         for _ in range(n_pairs):
             turns.append(ours.took("moulage"))
-            answer = ours.ask("products", precision="bfloat16")
+            answer = ours.ask("products", precision=precision)
             products.append(answer["gflop"] / answer["seconds"])
             for name, side in others.items():
                 theirs[name].append(side.took("limit", engine=name))
@@ -66,8 +73,8 @@ def measure(backbone: str, engines: Sequence[str], *, n_images: int, n_pairs: in
     )
     share = n_images * work / median(map(_seconds, turns)) / median(products)
     print(
-        f"\n{work:.2f} GFLOP an image: {100 * share:.0f} % of the rate of large bfloat16 products, "
-        f"{median(products):,.0f} GFLOP/s"
+        f"\n{work:.2f} GFLOP an image: {100 * share:.0f} % of the rate of large {precision} "
+        f"products, {median(products):,.0f} GFLOP/s"
     )
 
 

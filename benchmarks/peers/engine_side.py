@@ -133,10 +133,11 @@ def _pure(classifier: Classifier) -> Callable[[Tensor], Any]:
 
 
 def _compiled(classifier: Classifier) -> Callable[[Tensor], Any]:
-    compiled = torch.compile(Below(fold(classifier, resolve_machine(threads=N_THREADS))))
+    machine = resolve_machine(threads=N_THREADS)
+    compiled = torch.compile(Below(fold(classifier, machine)))
 
     def run(images: Tensor) -> Any:
-        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.no_grad(), machine.computing():
             return compiled(images)
 
     return run
@@ -145,7 +146,7 @@ def _compiled(classifier: Classifier) -> Callable[[Tensor], Any]:
 def _onnx(classifier: Classifier) -> Callable[[Tensor], Any]:
     import onnxruntime
 
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         path = Path(folder) / "below.onnx"
         torch.onnx.export(

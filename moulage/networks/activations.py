@@ -50,11 +50,12 @@ class Activations:
         """
         if self.places is not None:
             rows = self.places[rows]
-            assert rows.min(initial=0) >= 0, "a row that was left out is asked for"
+        assert rows.min(initial=0) >= 0, "a row that was left out is asked for"
+        assert rows.max(initial=0) < len(self), "a row that does not exist is asked for"
         is_half = self.array.dtype == np.uint16
         kind = torch.uint16 if is_half else torch.float32
         block = torch.empty((len(rows), *self.array.shape[1:]), dtype=kind)
-        block.numpy()[...] = self.array[rows]
+        np.take(self.array, rows, axis=0, out=block.numpy(), mode="clip")  # "raise" copies twice
         maps = block.view(torch.bfloat16) if is_half else block
         return maps.permute(0, 3, 1, 2)
 

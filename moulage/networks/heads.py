@@ -78,8 +78,10 @@ class Dropout(nn.Module):
             return nn.functional.dropout(features, self.rate)
         lots = torch.empty(-(-features.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
         drawn = lots.view(torch.int16)[: features.numel()].view(features.shape)
-        is_kept = drawn >= min(round(self.rate * 2**16), 2**16 - 1) - 2**15
-        return (features * is_kept).div_(1 - self.rate)
+        least = min(round(self.rate * 2**16), 2**16 - 1) - 2**15
+        # Noughts and ones of the features' own kind: products with truth values are slow.
+        kept = torch.empty(features.shape, dtype=features.dtype)
+        return (features * torch.ge(drawn, least, out=kept)).div_(1 - self.rate)
 
 
 def build_head(

@@ -44,6 +44,13 @@ class Machine:
         with torch.autocast(self.device.split(":")[0], dtype=torch.bfloat16, enabled=is_mixed):
             yield
 
+    def seed(self, number: int) -> None:
+        """Seed what dropout draws from; absent accelerators are not asked, which takes long."""
+        if self.device == "cpu":
+            torch.default_generator.manual_seed(number)
+        else:
+            torch.manual_seed(number)
+
 
 def resolve_machine(*, device: str = "auto", precision: str = "auto", threads: int = 0) -> Machine:
     """Turn "auto" and 0 into what this machine offers, and set torch's threads to it.

@@ -157,7 +157,7 @@ def train_step(step: Step, state: State, sample: Sample, place: Place) -> None:
     """Take one step: read, mix, forward, backward, update, average."""
     job, phase = step.job, step.phase
     rate = _set_rate(step, state)
-    torch.manual_seed(seed_of("dropout", place.seed, place.phase, place.epoch, state.step))
+    job.machine.seed(seed_of("dropout", place.seed, place.phase, place.epoch, state.step))
     maps = step.source.drawn(sample, place)
     targets = _targets(job, phase, sample.rows).to(maps.device)
     covariates = step.source.beside(sample.rows)
