@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from moulage.evaluation.intervals import LEVEL, N_REPLICATES, Interval, student_interval
+from moulage.evaluation.intervals import LEVEL, Interval, student_interval
 from moulage.evaluation.ranking import auroc
-from moulage.evaluation.resampling import Lesions, draw_lesions, draw_share
+from moulage.evaluation.resampling import Lesions, Weights, draw_share
 from moulage.evaluation.scales import SHARE
 from moulage.evaluation.thresholds import OperatingPoint, is_any_of, operating_points, score_of
 from moulage.predictions import Predictions
@@ -49,14 +49,15 @@ def ask(
     chosen_on: Predictions,
     applied_to: Predictions,
     codes: Collection[str],
-    rng: np.random.Generator,
-    n_replicates: int = N_REPLICATES,
+    weights: Weights,
     level: float = LEVEL,
 ) -> Question:
-    """Ask "is it one of these?" of a part that has images."""
+    """Ask "is it one of these?" of a part that has images.
+
+    weights: how often each replicate draws each lesion of `applied_to`, see `draw_lesions`.
+    """
     positives, scores = is_any_of(applied_to, codes), score_of(applied_to, codes)
     lesions = Lesions.of((applied_to,))
-    weights = draw_lesions(lesions.n_lesions, n_replicates=n_replicates, rng=rng)
     points = operating_points(chosen_on=chosen_on, applied_to=applied_to, codes=codes)
 
     def share_of(hits: NDArray[np.bool_], counted: NDArray[np.bool_]) -> Interval:

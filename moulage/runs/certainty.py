@@ -15,7 +15,7 @@ from moulage.evaluation.lesions import by_lesion
 from moulage.evaluation.metrics import as_json as scores_as_json
 from moulage.evaluation.metrics import is_ranked, score, summary
 from moulage.evaluation.questions import ask
-from moulage.evaluation.resampling import Lesions, draw_lesions, resample
+from moulage.evaluation.resampling import Lesions, Weights, draw_lesions, resample
 from moulage.evaluation.undefined import or_null
 from moulage.predictions import Predictions
 from moulage.seeding import generator
@@ -37,17 +37,19 @@ def certainty_of(
     if not len(test):
         return {}
     lesions = (_by_lesion(test), _by_lesion(other))
+    n_lesions = Lesions.of((test,)).n_lesions
+    weights = draw_lesions(n_lesions, n_replicates=N_REPLICATES, rng=generator("intervals"))
     return {
         "level": LEVEL,
         "n_replicates": N_REPLICATES,
-        "intervals": _intervals(test),
+        "intervals": _intervals(test, weights),
         "by_lesion": _scores(lesions[0]),
         "thresholds_from": chosen_on,
         "questions": {
             name: {
                 "diagnoses": codes,
-                "by_image": _asked(test, chosen_on=other, codes=codes),
-                "by_lesion": _asked(lesions[0], chosen_on=lesions[1], codes=codes),
+                "by_image": _asked(test, other, codes, weights),
+                "by_lesion": _asked(*lesions, codes, weights),
             }
             for name, codes in questions_of(diagnoses).items()
         },
@@ -62,10 +64,9 @@ def questions_of(diagnoses: Sequence[Diagnosis]) -> dict[str, list[str]]:
     return {name: chosen for name, chosen in asked.items() if 0 < len(chosen) < len(codes)}
 
 
-def _intervals(test: Predictions) -> dict[str, Any]:
+def _intervals(test: Predictions, weights: Weights) -> dict[str, Any]:
     """Return `[low, high]` of each metric under each rule; rankings, which know none, once."""
     lesions = Lesions.of((test,))
-    weights = draw_lesions(lesions.n_lesions, n_replicates=N_REPLICATES, rng=generator("intervals"))
     natural, balanced = ((score(test, rule=rule),) for rule in RULES)
     every = resample(natural, lesions=lesions, weights=weights)
     summed = [name for name in every.values if not is_ranked(name)]
@@ -88,11 +89,11 @@ def _scores(lesions: Predictions | None) -> dict[str, Any] | None:
 
 
 def _asked(
-    test: Predictions | None, *, chosen_on: Predictions | None, codes: list[str]
+    test: Predictions | None, chosen_on: Predictions | None, codes: list[str], weights: Weights
 ) -> dict[str, Any] | None:
     if test is None or chosen_on is None:
         return None
-    found = ask(chosen_on=chosen_on, applied_to=test, codes=codes, rng=generator("intervals"))
+    found = ask(chosen_on=chosen_on, applied_to=test, codes=codes, weights=weights)
     return {
         "n_positives": found.n_positives,
         "n_negatives": found.n_negatives,

@@ -8,6 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from moulage.evaluation.lesions import by_lesion
 from moulage.evaluation.questions import ask
+from moulage.evaluation.resampling import Lesions, Weights, draw_lesions
 from moulage.predictions import Predictions
 
 Maker = Callable[..., Predictions]
@@ -21,14 +22,18 @@ def part(make: Maker, *, seed: int, n_images: int = 400) -> Predictions:
     return make(labels=labels, logits=logits, lesion_ids=lesion_ids)
 
 
+def drawn(run: Predictions, n_replicates: int) -> Weights:
+    n_lesions = Lesions.of((run,)).n_lesions
+    return draw_lesions(n_lesions, n_replicates=n_replicates, rng=np.random.default_rng(0))
+
+
 def test_thresholds_come_from_one_part_and_are_measured_on_another(make_predictions: Maker) -> None:
     chosen_on, applied_to = (part(make_predictions, seed=seed) for seed in (1, 2))
     found = ask(
         chosen_on=chosen_on,
         applied_to=applied_to,
         codes=("a", "b"),
-        rng=np.random.default_rng(0),
-        n_replicates=200,
+        weights=drawn(applied_to, 200),
     )
     scores = applied_to.probabilities()[:, :2].sum(axis=1)
     positives = applied_to.labels < 2
@@ -49,8 +54,7 @@ def test_lesions_answer_with_one_voice(make_predictions: Maker) -> None:
         chosen_on=chosen_on,
         applied_to=applied_to,
         codes=("a",),
-        rng=np.random.default_rng(0),
-        n_replicates=400,
+        weights=drawn(applied_to, 400),
     )
     assert found.n_positives + found.n_negatives == 200
     share = found.answers["sensitivity_at_specificity_90"].share
@@ -65,8 +69,7 @@ def test_a_perfect_answer_has_the_exact_bound_of_its_lesions(make_predictions: M
         chosen_on=run,
         applied_to=run,
         codes=("a",),
-        rng=np.random.default_rng(0),
-        n_replicates=20,
+        weights=drawn(run, 20),
     )
     share = found.answers["sensitivity_at_specificity_95"].share
     exact = stats.binomtest(30, 30).proportion_ci(method="exact")
@@ -77,7 +80,7 @@ def test_without_a_kind_of_image_nothing_is_defined(make_predictions: Maker) -> 
     everyone = make_predictions(labels=[0, 1, 1], logits=np.eye(3))
     none = make_predictions(labels=[1, 1, 2], logits=np.eye(3))
     no_threshold, no_positives = (
-        ask(chosen_on=a, applied_to=b, codes=("a",), rng=np.random.default_rng(0), n_replicates=9)
+        ask(chosen_on=a, applied_to=b, codes=("a",), weights=drawn(b, 9))
         for a, b in ((none, everyone), (everyone, none))
     )
     for found in (no_threshold, no_positives):
