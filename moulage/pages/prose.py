@@ -198,7 +198,19 @@ def _classifier(run: RunRecord) -> str:
         f"The classifier is {experiment.backbone}, started from {experiment.weights}, with a new "
         f"head that {_HEADS.get(experiment.head, f'is {experiment.head}')} (hidden layers: "
         f"{hidden_layers(experiment.hidden)}; regularisation: {experiment.regularisation}). "
-        f"Each image is {_input(run)}; {run.inputs.scaling}.{_beside(run)}"
+        f"Each image is {_input(run)}; {run.inputs.scaling}.{_views(run)}{_beside(run)}"
+    )
+
+
+def _views(run: RunRecord) -> str:
+    """Say that an answer averages several views, if it does."""
+    n_views = run.experiment.n_views
+    if n_views == 1:
+        return ""
+    mirrored = " and mirrored" if n_views > 4 else ""
+    return (
+        f" An answer is the mean over {n_views} views of the image, turned by quarters{mirrored}; "
+        "the curves show the image as it is."
     )
 
 

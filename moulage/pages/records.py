@@ -66,7 +66,7 @@ class ExperimentRecord:
     weights: what the backbone starts from and where that was found ("ImageNet, from the hub").
     head: "flatten", "pooled" or a word for another kind.
     hidden: nodes of each hidden layer, first to last. covariates: what the head reads beside the
-    image.
+    image. n_views: how many views of an image an answer averages.
     """
 
     name: str
@@ -80,6 +80,7 @@ class ExperimentRecord:
     phases: tuple[PhaseRecord, ...]
     augmentation: str = "none"
     covariates: tuple[str, ...] = ()
+    n_views: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

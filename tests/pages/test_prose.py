@@ -44,6 +44,18 @@ def test_a_block_is_named_as_a_boundary(run: RunRecord) -> None:
     assert said.endswith("at a learning rate of 0.001")
 
 
+@pytest.mark.parametrize(
+    ("n_views", "said"),
+    [(8, "8 views of the image, turned by quarters and mirrored;"), (2, "2 views"), (1, "")],
+)
+def test_views_that_are_averaged_are_told(run: RunRecord, n_views: int, said: str) -> None:
+    averaging = replace(run, experiment=replace(run.experiment, n_views=n_views))
+    told = prose.story(averaging, results_of(run.predictions, "test"))[1]
+    assert said in told
+    assert ("mean over" in told) == (n_views > 1)
+    assert ("mirrored" in told) == (n_views > 4)
+
+
 def test_a_split_from_a_file_has_no_seed(run: RunRecord) -> None:
     test = results_of(run.predictions, "test")
     assert "as a given file says: " in prose.story(replace(run, split_kind="file"), test)[0]
