@@ -5,12 +5,13 @@ resolved here stands in every run's file and in every cache key.
 """
 
 import ctypes
+import logging
 import platform
 import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MethodType
 from typing import Literal
@@ -20,6 +21,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from moulage.errors import ConfigError
+
+logger = logging.getLogger(__name__)
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -62,6 +65,23 @@ def resolve_machine(*, device: str = "auto", precision: str = "auto", threads: i
     torch.set_num_threads(n_threads)
     keep_freed_memory()
     return Machine(device=found, precision=_resolve_precision(precision, found), threads=n_threads)
+
+
+def resolve_answering(precision: str) -> Machine:
+    """Return the machine that a finished run's classifier answers on: at the run's precision.
+
+    A processor without units for bfloat16 takes many times as long for it as for float32; then
+    float32 answers, and this is said.
+    """
+    machine = resolve_machine(precision=precision)
+    if machine.precision == "float32" or _has_bfloat16_units(machine.device):
+        return machine
+    logger.warning(
+        "The run computed in bfloat16, for which this machine's %s has no units: float32 answers. "
+        "Decisions may differ in a few of a hundred images.",
+        machine.device,
+    )
+    return replace(machine, precision="float32")
 
 
 def keep_freed_memory() -> None:

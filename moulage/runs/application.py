@@ -26,7 +26,7 @@ from moulage.networks.classifier import Classifier
 from moulage.networks.committee import first_of
 from moulage.networks.folding import fold
 from moulage.networks.impressions import noting
-from moulage.networks.machine import Machine, resolve_machine
+from moulage.networks.machine import Machine, resolve_answering
 from moulage.networks.saved import Saved, load_classifier
 from moulage.predictions import Predictions
 from moulage.runs.familiarity import read_familiarity
@@ -177,8 +177,7 @@ def classify_catalogue(
 
 def _machine_of(run: RunFolder) -> Machine:
     """Compute as the run did, on whatever device is here."""
-    resolved = run.study()["resolved"]
-    return resolve_machine(precision=resolved["precision"])
+    return resolve_answering(run.study()["resolved"]["precision"])
 
 
 def _logits(

@@ -20,7 +20,7 @@ from moulage.errors import ConfigError, DataError, examples, nearest
 from moulage.explanation.casebook import Casebook, Explained
 from moulage.explanation.examination import Manner, examine
 from moulage.networks.classifier import InputContract
-from moulage.networks.machine import resolve_machine
+from moulage.networks.machine import resolve_answering
 from moulage.networks.saved import load_classifier
 from moulage.networks.witness import Witness, call_witness
 from moulage.runs.folder import CATALOGUE, SPLIT, RunFolder
@@ -58,9 +58,8 @@ class Inquiry:
 
 
 def open_witness(run: RunFolder) -> Witness:
-    """Put a run's classifier on this machine, at the precision that it was trained in."""
-    resolved = run.study()["resolved"]
-    machine = resolve_machine(precision=resolved["precision"])
+    """Put a run's classifier on this machine, at the run's precision where it has units for it."""
+    machine = resolve_answering(run.study()["resolved"]["precision"])
     return call_witness(load_classifier(run.path), machine)
 
 

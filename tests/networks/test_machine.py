@@ -7,7 +7,12 @@ from torch import Tensor, nn
 
 from moulage.errors import ConfigError
 from moulage.networks import machine as machines
-from moulage.networks.machine import Machine, resolve_machine, spare_slow_gradients
+from moulage.networks.machine import (
+    Machine,
+    resolve_answering,
+    resolve_machine,
+    spare_slow_gradients,
+)
 
 
 def test_everything_automatic_is_resolved() -> None:
@@ -58,6 +63,27 @@ def test_computing_runs_dense_layers_in_the_stated_precision(precision: str) -> 
     with machine.computing():
         computed = nn.Linear(4, 4)(torch.ones(1, 4)).dtype
     assert computed == getattr(torch, precision)
+
+
+@pytest.mark.parametrize(
+    ("has_units", "precision", "answers_in"),
+    [
+        (True, "bfloat16", "bfloat16"),
+        (False, "bfloat16", "float32"),
+        (True, "float32", "float32"),
+        (False, "float32", "float32"),
+    ],
+)
+def test_a_finished_run_answers_at_its_precision_where_there_are_units_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    has_units: bool,
+    precision: str,
+    answers_in: str,
+) -> None:
+    monkeypatch.setattr(machines, "_has_bfloat16_units", lambda device: has_units)
+    assert resolve_answering(precision).precision == answers_in
+    assert ("float32 answers" in caplog.text) == (precision != answers_in)
 
 
 def test_other_c_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
