@@ -2,7 +2,7 @@
 
 Reads a finished study, `studies/ham10000-ablation.toml` as a rule, and prints a row a run. The
 test part is not read. Differences are paired on lesions, with 95 % intervals; validation also
-chose each run's epoch. Run as `python -m benchmarks.ablation runs/ham10000-ablation`.
+chose each run's epoch. Run as `python -m benchmarks.ablation --study runs/ham10000-ablation`.
 """
 
 import argparse
@@ -30,9 +30,12 @@ HEAD = (
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("study", type=Path, help="a study's folder")
+    parser.add_argument("--study", type=Path, help="a finished study's folder")
     parser.add_argument("--against", default="recipe-seed0", help="the run to hold others against")
     chosen = parser.parse_args(arguments)
+    if chosen.study is None:
+        print("Train studies/ham10000-ablation.toml, then name its folder: --study RUNS/NAME.")
+        return
     paths = sorted(path.parent for path in chosen.study.glob(f"*/{HISTORY}"))
     paths.sort(key=lambda path: path.name != chosen.against)
     print("\n".join((*HEAD, *(row(path, chosen.study / chosen.against) for path in paths))))
