@@ -10,14 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from moulage.networks.machine import resolve_machine
-
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="/proc tells kinds apart"),
 ]
-
-IN_BFLOAT16 = resolve_machine().precision == "bfloat16"
 
 # A data set without decoding: every image repeats one lesion table, all pixels are one sparse
 # file, which costs neither disk nor time but is mapped and read as any other.
@@ -30,7 +26,6 @@ from moulage.catalogue import COLUMNS, Catalogue
 from moulage.data.diagnoses import HAM10000
 from moulage.data.pixels import Pixels
 from moulage.networks.activations import Activations
-from moulage.networks.machine import resolve_machine
 from moulage.runs import experiment
 from moulage.runs.config import parse_study
 from moulage.runs.material import Images, prepare
@@ -68,7 +63,7 @@ def cell_of(train_from, batch):
     phase = {"name": "phase", "train_from": train_from, "epochs": 1, "batch": batch}
     recipe = {"name": "exp1", "backbone": "MobileNetV2", "weights": "random", "phases": [phase]}
     (cell,) = cells_of(parse_study({
-        "name": "memory", "experiment": [recipe]}))
+        "name": "memory", "machine": {"precision": "bfloat16"}, "experiment": [recipe]}))
     return cell
 
 def silent(what, done, total):
@@ -77,16 +72,14 @@ def silent(what, done, total):
 FROZEN = """
 folder, n_images, computes = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "computes"
 if not computes:
-    kind = np.uint16 if resolve_machine().precision == "bfloat16" else np.float32
-    maps = sparse(folder / "maps.npy", (n_images, 4, 4, 1280), kind)
+    maps = sparse(folder / "maps.npy", (n_images, 4, 4, 1280), np.uint16)
     experiment.activations_at = lambda *given, **named: Activations(array=maps)
 cell = cell_of("head", 128)
 material = prepare(cell, images_of(n_images, folder))
 experiment.run_cell(cell, material, folder / "run", fresh=False, progress=silent)
 """
 # Three steps' worth of images, and all that follows them: validation, predictions, metrics.
-# In float32, which this promise does not speak of, the same needs 4.7 GiB, and a processor without
-# units for bfloat16 emulates it far too slowly for a test.
+# In float32, which this promise does not speak of, the same needs 4.7 GiB.
 FINE_TUNED = """
 folder = Path(sys.argv[1])
 cell = cell_of("all", 128)
@@ -134,7 +127,6 @@ def test_a_frozen_phase_needs_at_most_a_gibibyte_and_a_half(tmp_path: Path) -> N
     assert 100 < peak.private <= 1.5 * 1024
 
 
-@pytest.mark.skipif(not IN_BFLOAT16, reason="no units for bfloat16, which it is about")
 def test_fine_tuning_everything_at_batch_128_needs_at_most_three_gibibytes(tmp_path: Path) -> None:
     peak = peak_of(FINE_TUNED, tmp_path / "tuned")
     print(f"fine-tuning: {peak}")
@@ -146,5 +138,4 @@ def test_four_times_the_images_need_at_most_fifty_mebibytes_more(tmp_path: Path)
     many = peak_of(FROZEN, tmp_path / "many", "40060", "reads")
     print(f"10,015 images: {few}; 40,060 images: {many}")
     assert few.private <= 1.5 * 1024
-    # 65 MiB were measured in float32, whose blocks are twice as large: not yet understood.
-    assert many.private - few.private <= (50 if IN_BFLOAT16 else 100)
+    assert many.private - few.private <= 50
