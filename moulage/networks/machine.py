@@ -48,7 +48,7 @@ class Machine:
             yield
 
     def seed(self, number: int) -> None:
-        """Seed what dropout draws from; absent accelerators are not asked, which takes long."""
+        """Seed what dropout draws from; absent accelerators are not asked."""
         if self.device == "cpu":
             torch.default_generator.manual_seed(number)
         else:
