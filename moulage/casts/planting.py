@@ -199,7 +199,7 @@ def add_ruler(
     step = max(3, round(length / rng.integers(9, 15)))
     for tick, place in enumerate(range(0, length, step)):
         reach = thick if tick % 5 == 0 else max(1, round(0.55 * thick))
-        marks[:reach, place : place + max(1, step // 6)] = 0.9
+        marks[:reach, place : place + max(1, step // 3)] = 0.9
     height, width = pixels.shape[:2]
     cover = np.zeros((height, width), dtype=np.float32)
     cover[spot.covers((height, width))] = (marks.T if upright else marks).ravel()

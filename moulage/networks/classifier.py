@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from moulage.covariates import Covariate, covariate_from, width_of
 from moulage.errors import ConfigError
 from moulage.networks.heads import Head, HeadKind, build_head
-from moulage.networks.machine import spare_slow_gradients
 from moulage.networks.registry import Scaling, backbone_named
 from moulage.networks.stages import boundary_named, stages_of
+from moulage.networks.thrift import is_large, remade, spare
 from moulage.seeding import seed_of
 from moulage.views import IDENTITY, N_VIEWS
 
@@ -141,8 +141,12 @@ class Classifier(nn.Module):
         """
         if boundary == 0:
             maps = (maps - self.mean) / self.std
+        keeps_little = is_large(maps) and boundary == 0
         for stage in self.stages[boundary:]:
-            maps = stage(maps, covariates)
+            if keeps_little:
+                maps = remade(stage, stage.modules, maps, covariates)
+            else:
+                maps = stage(maps, covariates)
         scores: Tensor = self.head(maps, covariates)
         return scores.float()
 
@@ -225,7 +229,7 @@ def build_classifier(recipe: Recipe, *, seed: int) -> Classifier:
         n_covariates=width_of(recipe.covariates),
     )
     classifier = Classifier(recipe, network, head)
-    spare_slow_gradients(classifier.network)
+    spare(classifier.network)
     return classifier.to(memory_format=torch.channels_last)
 
 

@@ -13,21 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MethodType
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from moulage.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
 Precision = Literal["float32", "bfloat16"]
-
-# Images of which float32 copies are alive at once.
-_CHUNK = 16
 
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD, _M_MMAP_MAX = -3, -1, -4
 
@@ -116,32 +110,6 @@ def private_memory_mib() -> float:
         return int(fields["RssAnon"].split()[0]) / 1024
     usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return usage / 2**20 if sys.platform == "darwin" else usage / 1024
-
-
-def spare_slow_gradients(network: nn.Module) -> None:
-    """Compute strided depthwise convolutions in float32 whatever the precision around them.
-
-    oneDNN's bfloat16 gradient of these few layers is five times slower than its float32 one
-    and took half of a whole training step (docs/decisions/precision.md).
-    """
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d) and module.groups > 1 and module.stride[0] > 1:
-            module.__dict__["forward"] = MethodType(_forward_in_float32, module)
-
-
-def _forward_in_float32(conv: nn.Conv2d, maps: Tensor) -> Tensor:
-    if not torch.is_grad_enabled() or maps.device.type != "cpu":
-        return type(conv).forward(conv, maps)
-    computed: list[Tensor] = [
-        checkpoint(_compute_in_float32, conv, few, use_reentrant=False, preserve_rng_state=False)
-        for few in torch.split(maps, _CHUNK)
-    ]
-    return torch.cat(computed)
-
-
-def _compute_in_float32(conv: nn.Conv2d, maps: Tensor) -> Tensor:
-    with torch.autocast("cpu", enabled=False):
-        return type(conv).forward(conv, maps.float()).to(maps.dtype)
 
 
 def _resolve_device(device: str) -> str:

@@ -1,0 +1,124 @@
+"""Layers that torch computes wastefully while it trains, made to need less time and memory.
+
+In:  a network.   Out: the same network; its numbers keep their bits in float32.
+Knows nothing of batches, phases or machines.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import MethodType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.utils.checkpoint import checkpoint
+
+# Images of which float32 copies are alive at once.
+_CHUNK = 16
+_CEILING = 6.0
+# A batch of more is trained by making maps again: 128 images of 128 px in float32 are 24 MiB, and
+# MobileNetV2 would keep a hundred times as much for their gradient.
+_MOST_BYTES = 12 * 2**20
+
+
+def spare(network: nn.Module) -> None:
+    """Change the wasteful layers of a network in place: clipping, strided depthwise convolutions.
+
+    oneDNN's bfloat16 gradient of the latter is five times slower than its float32 one and took
+    half of a whole training step (docs/decisions/precision.md).
+    """
+    for parent in list(network.modules()):
+        for name, part in list(parent.named_children()):
+            if isinstance(part, nn.ReLU6):
+                setattr(parent, name, ClippedReLU())
+        if isinstance(parent, nn.Conv2d) and parent.groups > 1 and parent.stride[0] > 1:
+            parent.__dict__["forward"] = MethodType(_forward_in_float32, parent)
+
+
+class ClippedReLU(nn.Module):
+    """ReLU6 in place, without the copy of its input that torch's keeps for the gradient.
+
+    The output tells as well as the input which numbers were clipped, and the next convolution
+    keeps it anyway: a third of a training step's memory.
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return the same tensor, clipped to [0, 6]."""
+        clipped: Tensor = _Clip.apply(maps)
+        return clipped
+
+
+class _Clip(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor) -> Tensor:
+        nn.functional.relu6(maps, inplace=True)
+        ctx.mark_dirty(maps)
+        ctx.save_for_backward(maps)
+        return maps
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (clipped,) = ctx.saved_tensors
+        passed: Tensor = torch.ops.aten.hardtanh_backward(gradient, clipped, 0.0, _CEILING)
+        return passed
+
+
+def is_large(images: Tensor) -> bool:
+    """Whether the maps of a batch of images are better made again than kept for the gradient.
+
+    Only on a processor: it takes a quarter more time, and less than half of the memory.
+    """
+    if not torch.is_grad_enabled() or images.device.type != "cpu":
+        return False
+    size = 2 if torch.is_autocast_enabled("cpu") else images.element_size()
+    return images.numel() * size > _MOST_BYTES
+
+
+def remade(stage: Callable[..., Tensor], modules: Sequence[nn.Module], *inputs: Any) -> Tensor:
+    """Apply a stage, keep nothing of it but its inputs, and apply it again for the gradient.
+
+    modules: those of the stage. No bit of gradients or of running statistics differs.
+    """
+
+    def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        return nullcontext(), _statistics_kept(modules)
+
+    maps: Tensor = checkpoint(stage, *inputs, use_reentrant=False, context_fn=contexts)
+    return maps
+
+
+@contextmanager
+def _statistics_kept(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Let BatchNorms see a batch for the second time and learn nothing from it."""
+    norms = [
+        part
+        for module in modules
+        for part in module.modules()
+        if isinstance(part, nn.BatchNorm2d) and part.training
+    ]
+    kept = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm, (_, count) in zip(norms, kept, strict=True):
+        norm.momentum, norm.num_batches_tracked = 0.0, None if count is None else count.clone()
+    try:
+        yield
+    finally:
+        for norm, (momentum, count) in zip(norms, kept, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, count
+
+
+def _forward_in_float32(conv: nn.Conv2d, maps: Tensor) -> Tensor:
+    is_float32 = maps.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    if is_float32 or not torch.is_grad_enabled() or maps.device.type != "cpu":
+        return type(conv).forward(conv, maps)
+    computed: list[Tensor] = [
+        checkpoint(_compute_in_float32, conv, few, use_reentrant=False, preserve_rng_state=False)
+        for few in torch.split(maps, _CHUNK)
+    ]
+    return torch.cat(computed)
+
+
+def _compute_in_float32(conv: nn.Conv2d, maps: Tensor) -> Tensor:
+    with torch.autocast("cpu", enabled=False):
+        return type(conv).forward(conv, maps.float()).to(maps.dtype)

@@ -1,0 +1,185 @@
+import copy
+from collections.abc import Callable
+
+import pytest
+import timm
+import torch
+from torch import Tensor, nn
+
+from moulage.networks.machine import Machine
+from moulage.networks.stages import Stage, stages_of
+from moulage.networks.thrift import ClippedReLU, is_large, remade, spare
+
+
+def depthwise(seed: int = 0) -> nn.Sequential:
+    """A strided depthwise convolution, as MobileNets have, and one that is left as it is."""
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(8, 8, 3, stride=2, padding=1, groups=8, bias=False),
+        nn.Conv2d(8, 4, 1, bias=False),
+    )
+
+
+def gradients(network: nn.Module, maps: Tensor, precision: str) -> tuple[Tensor, list[Tensor]]:
+    """Return the outputs and every gradient of the mean square of the outputs."""
+    machine = Machine(device="cpu", precision=precision, threads=1)  # type: ignore[arg-type]
+    network.zero_grad()
+    with machine.computing():
+        outputs = network(maps)
+    outputs.float().square().mean().backward()
+    return outputs.detach(), [p.grad.clone() for p in network.parameters() if p.grad is not None]
+
+
+def test_sparing_changes_no_bit_in_float32() -> None:
+    plain, spared = depthwise(), depthwise()
+    spare(spared)
+    maps = torch.rand(2, 8, 16, 16, generator=torch.Generator().manual_seed(42))
+    expected, expected_gradients = gradients(plain, maps, "float32")
+    outputs, found = gradients(spared, maps, "float32")
+    assert torch.equal(outputs, expected)
+    assert all(torch.equal(a, b) for a, b in zip(found, expected_gradients, strict=True))
+
+
+def test_images_in_several_chunks_have_the_gradients_of_all_at_once() -> None:
+    plain, spared = depthwise(), depthwise()
+    spare(spared)
+    maps = torch.rand(37, 8, 16, 16, generator=torch.Generator().manual_seed(42))
+    expected, expected_gradients = gradients(plain, maps, "float32")
+    outputs, found = gradients(spared, maps, "float32")
+    assert torch.equal(outputs, expected)
+    for gradient, reference in zip(found, expected_gradients, strict=True):
+        torch.testing.assert_close(gradient, reference, rtol=1e-4, atol=1e-6)
+
+
+def test_spared_gradients_agree_with_float32_up_to_bfloat16() -> None:
+    plain, spared = depthwise(), depthwise()
+    spare(spared)
+    maps = torch.rand(2, 8, 16, 16, generator=torch.Generator().manual_seed(42))
+    _, expected = gradients(plain, maps, "float32")
+    _, found = gradients(spared, maps, "bfloat16")
+    for gradient, reference in zip(found, expected, strict=True):
+        error = (gradient - reference).norm() / reference.norm()
+        assert float(error) < 2**-7  # bfloat16 keeps 8 bits
+
+
+def test_spared_layers_hand_on_the_precision_around_them() -> None:
+    spared = depthwise()
+    spare(spared)
+    maps = torch.rand(2, 8, 16, 16, dtype=torch.bfloat16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert spared[0](maps).dtype == torch.bfloat16
+
+
+def test_a_copy_of_spared_layers_is_independent() -> None:
+    original = depthwise()
+    spare(original)
+    copied = copy.deepcopy(original)
+    maps = torch.rand(1, 8, 8, 8, generator=torch.Generator().manual_seed(42))
+    with torch.no_grad():
+        copied[0].weight.zero_()
+    assert not copied(maps).any()
+    assert original(maps).any()
+    gradients(copied, maps, "bfloat16")
+    assert original[0].weight.grad is None
+
+
+def numbers(*shape: int) -> Tensor:
+    """Numbers on both sides of both ends of ReLU6, and some that are the ends."""
+    drawn = 5 * torch.randn(*shape, generator=torch.Generator().manual_seed(42))
+    drawn.flatten()[:3] = torch.tensor([0.0, 6.0, -0.0])
+    return drawn
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_clipping_gives_the_bits_of_relu6_and_of_its_gradient(kind: torch.dtype) -> None:
+    def told(clip: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        leaf = numbers(4, 8, 6, 6).to(kind).requires_grad_()
+        clipped = clip(leaf * 1)
+        (clipped * numbers(4, 8, 6, 6).to(kind)).sum().backward()
+        assert leaf.grad is not None
+        return clipped.detach(), leaf.grad
+
+    for found, expected in zip(told(ClippedReLU()), told(nn.ReLU6()), strict=True):
+        assert torch.equal(found, expected)
+
+
+def test_clipping_keeps_no_copy_for_the_gradient() -> None:
+    def places(clip: nn.Module) -> set[int]:
+        kept: set[int] = set()
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda tensor: kept.add(tensor.data_ptr()) or tensor, lambda tensor: tensor
+        ):
+            clipped = clip(numbers(4, 8).requires_grad_() * 1)
+        return kept - {clipped.data_ptr()}
+
+    assert len(places(nn.ReLU6(inplace=True))) == 1
+    assert places(ClippedReLU()) == set()
+
+
+def test_every_clipping_layer_of_a_network_is_spared() -> None:
+    network = timm.create_model("mobilenetv2_050", num_classes=0)
+    expected = network.eval()(torch.ones(1, 3, 32, 32))
+    n_clipping = sum(isinstance(part, nn.ReLU6) for part in network.modules())
+    spare(network)
+    kinds = [type(part) for part in network.modules()]
+    assert kinds.count(ClippedReLU) == n_clipping > 30
+    assert nn.ReLU6 not in kinds
+    assert torch.equal(network(torch.ones(1, 3, 32, 32)), expected)
+
+
+@pytest.mark.parametrize(
+    ("n_images", "precision", "expected"),
+    [
+        (64, "float32", False),
+        (65, "float32", True),
+        (128, "bfloat16", False),
+        (129, "bfloat16", True),
+    ],
+)
+def test_maps_of_large_batches_alone_are_made_again(
+    n_images: int, precision: str, expected: bool
+) -> None:
+    images = torch.empty(n_images, 3, 128, 128)
+    with Machine(device="cpu", precision=precision, threads=1).computing():  # type: ignore[arg-type]
+        assert is_large(images) is expected
+    with torch.no_grad():
+        assert is_large(images) is False
+
+
+def stepped(is_remade: bool, policy: str) -> tuple[list[Tensor], dict[str, Tensor]]:
+    """One step's gradients and the state after it, of a network that drops and normalises."""
+    torch.manual_seed(7)
+    network = timm.create_model("mobilenetv2_050", num_classes=0, drop_path_rate=0.5)
+    spare(network)
+    network.train()
+    if policy == "fixed":
+        network.get_submodule("blocks.1").eval()
+
+    def apply(stage: Stage, maps: Tensor) -> Tensor:
+        return remade(stage, stage.modules, maps) if is_remade else stage(maps)
+
+    maps = numbers(4, 3, 64, 64)
+    for stage in stages_of(network):
+        maps = apply(stage, maps)
+    maps.square().mean().backward()
+    found = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+    return found, network.state_dict()
+
+
+@pytest.mark.parametrize("policy", ["update", "fixed"])
+def test_making_maps_again_changes_no_bit_of_gradients_or_statistics(policy: str) -> None:
+    expected, state = stepped(False, policy)
+    found, state_found = stepped(True, policy)
+    assert len(found) == len(expected) > 100
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+    assert all(torch.equal(state_found[name], state[name]) for name in state)
+    assert int(state_found["bn1.num_batches_tracked"]) == 1
+
+
+def test_norms_follow_the_data_again_after_the_gradient() -> None:
+    norm = nn.BatchNorm2d(3, momentum=0.3)
+    remade(norm, (norm,), numbers(4, 3, 8, 8).requires_grad_()).sum().backward()
+    assert norm.momentum == 0.3
+    assert int(norm.num_batches_tracked) == 1
+    norm(numbers(4, 3, 8, 8))
+    assert int(norm.num_batches_tracked) == 2
