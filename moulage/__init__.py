@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 # Read by GNU's OpenMP when torch loads: how often a thread looks before it sleeps. Its own 300,000
 # stall it on a machine that does other work (docs/decisions/threads.md).
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+# Read by Arrow when it loads: columns of text lie in memory that torch can use afterwards. Arrow's
+# own pool keeps it (docs/decisions/memory.md).
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 if TYPE_CHECKING:
     from moulage.actions import (
