@@ -227,7 +227,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """Print what was measured."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=1500)
-    parser.add_argument("--epochs", type=int, default=8, help="of fine-tuning")
+    parser.add_argument("--epochs", type=int, default=5, help="of fine-tuning")
     parser.add_argument("--most", type=int, default=100, help="images explained of each kind")
     chosen = parser.parse_args(words)
     numbers = {"n_images": chosen.images, "epochs": chosen.epochs}

@@ -32,7 +32,8 @@ def beside_random(copies: np.ndarray) -> np.ndarray:
 def test_an_explanation_comes_with_all_its_scores(image: np.ndarray) -> None:
     lesion = np.zeros((SIDE, SIDE), dtype=bool)
     lesion[:12, :12] = True
-    manner = Manner(diagnosis=0, cut="grid")  # in noise there is nothing else to follow
+    image[lesion, 1:] //= 3  # red, so that a cut can follow it
+    manner = Manner(diagnosis=0, fill="black")
     found = examine(beside_random, image, n_classes=2, manner=manner, lesion=lesion)
     scores = found.scores
     assert scores.score > 0.9
