@@ -45,6 +45,8 @@ class ClippedReLU(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return the same tensor, clipped to [0, 6]."""
+        if not (torch.is_grad_enabled() and maps.requires_grad):
+            return nn.functional.relu6(maps, inplace=True)
         clipped: Tensor = _Clip.apply(maps)
         return clipped
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from moulage.casts.planting import Spot, add_ruler
 from moulage.errors import ConfigError, ShapeError
 from moulage.explanation import superpixels
 from moulage.explanation.superpixels import METHODS, grid, segment
@@ -76,6 +77,17 @@ def test_superpixels_keep_to_the_edge_of_a_lesion(method: str) -> None:
     segments = segment(image, method=method)
     inside = np.bincount(segments.ravel(), weights=lesion.ravel()) / np.bincount(segments.ravel())
     assert np.minimum(inside, 1 - inside).max() < 0.12
+
+
+def test_a_ruler_is_cut_into_few_pieces() -> None:
+    spot = Spot(x=20, y=108, width=80, height=6)
+
+    def most_held(seed: int) -> float:
+        ruled = add_ruler(picture(128, 128, seed), spot=spot, rng=np.random.default_rng(seed))
+        counts = np.bincount(segment(ruled)[spot.covers((128, 128))])
+        return float(counts.max() / counts.sum())
+
+    assert np.mean([most_held(seed) for seed in range(12)]) > 0.6
 
 
 def test_a_thin_strip_is_cut_too() -> None:

@@ -84,6 +84,13 @@ def test_rows_are_read_in_the_order_asked(classifier: Classifier, pixels: Pixels
     assert torch.equal(block[1], found.read(rows(0))[0])
 
 
+@pytest.mark.parametrize("row", [-1, 5])
+def test_a_row_that_is_not_there_is_never_read(row: int) -> None:
+    five = Activations(array=np.zeros((5, 2, 2, 3), np.float32))
+    with pytest.raises(AssertionError, match="is asked for"):
+        five.read(rows(0, row))
+
+
 def test_batches_change_nothing_but_the_last_bits(
     classifier: Classifier, pixels: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:

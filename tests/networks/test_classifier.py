@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from moulage.errors import ConfigError
+from moulage.networks import thrift
 from moulage.networks.classifier import (
     BatchNormPolicy,
     Classifier,
@@ -255,3 +256,29 @@ def _touch(classifier: Classifier, stage: int) -> None:
     module = classifier.stages[stage].modules[0]
     with torch.no_grad():
         next(module.parameters()).add_(1e-3)
+
+
+def test_a_batch_too_large_to_keep_is_trained_with_the_same_bits(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kept() -> int:
+        """Train on a copy for a step; return the bytes kept for its gradient."""
+        trained, places = copy.deepcopy(classifier), {}
+        trained.train_above(0, "update")
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda t: places.setdefault(t.untyped_storage().data_ptr(), t), lambda t: t
+        ):
+            loss = trained(images_of()).square().mean()
+        loss.backward()
+        steps.append([parameter.grad for parameter in trained.parameters()])
+        states.append(trained.state_dict())
+        return sum(tensor.untyped_storage().nbytes() for tensor in places.values())
+
+    steps: list[list[Tensor | None]] = []
+    states: list[dict[str, Tensor]] = []
+    as_usual = kept()
+    monkeypatch.setattr(thrift, "_MOST_BYTES", 0)
+    assert kept() < as_usual / 2
+    for one, other in zip(*steps, strict=True):
+        assert (one is None and other is None) or torch.equal(one, other)  # type: ignore[arg-type]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])

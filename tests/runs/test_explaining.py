@@ -1,16 +1,19 @@
 """Explaining a finished run: a sample of its own casts, and files of other sizes."""
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
 from moulage import actions
 from moulage.catalogue import read_catalogue
 from moulage.errors import ConfigError, DataError
-from moulage.runs.explaining import Chosen, draw_rows
+from moulage.networks import machine
+from moulage.runs.explaining import Chosen, draw_rows, open_witness
 from moulage.runs.folder import RunFolder, open_run
 from moulage.split import positions, read_split
 
@@ -89,6 +92,28 @@ def test_large_and_grey_files_are_explained_at_the_classifiers_size(
     assert len(casebook.left_out) == 1
     assert "torn.jpg" in casebook.left_out[0]
     assert "there is nothing to explain" in casebook.cases[0].examination.doubts[0]
+
+
+def test_a_run_in_bfloat16_answers_in_float32_where_there_are_no_units_for_it(
+    run: RunFolder,
+    casts: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    there = RunFolder(path=tmp_path / "carried")
+    shutil.copytree(run.path, there.path)
+    study = (there.path / "study.toml").read_text()
+    as_trained = 'precision = "float32"\nthreads'
+    assert as_trained in study
+    changed = study.replace(as_trained, 'precision = "bfloat16"\nthreads')
+    (there.path / "study.toml").write_text(changed)
+    image = next(casts.rglob("*.jpg"))
+    monkeypatch.setattr(machine, "_has_bfloat16_units", lambda device: False)
+    answers = actions.predict(there.path, [image])
+    pd.testing.assert_frame_equal(answers.table, actions.predict(run.path, [image]).table)
+    assert "float32 answers" in caplog.text
+    assert open_witness(there).machine.precision == "float32"
 
 
 def test_words_that_name_nothing_are_refused(run: RunFolder, tmp_path: Path) -> None:
