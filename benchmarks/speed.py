@@ -2,10 +2,9 @@
 
 Keras is slow, so it is given a fraction: `--steps` full batches of each kind after a warm-up.
 Its whole is the decoding of every file, measured, and epochs · (images an epoch at the pace of
-`fit` + validation images at that of `evaluate`), scaled. Ours runs whole, save the last third:
-one epoch with all that comes before it, and nine at the pace of a run of two. Processes are apart
-and stay; their starts count on neither side. Weights are random. Run as
-`python -m benchmarks.speed [--data DIR] [--images N]`; without a data set it draws casts.
+`fit` + validation images at that of `evaluate`), scaled. Ours runs whole. Processes are apart and
+stay; their starts count on neither side. Weights are random. Run as `python -m benchmarks.speed
+[--data DIR] [--images N]`; without a data set it draws casts.
 """
 
 import argparse
@@ -76,18 +75,10 @@ class Match:
         return ours, self.keras.took("train", **words)
 
     def last_third(self, pair: int) -> Pair:
-        """Return (ours, Keras'), the whole phase, activations below it included.
-
-        The run of two epochs finds activations, and counts what follows an epoch as epochs, too.
-        """
+        """Return (ours, Keras'), the whole phase, activations below it included."""
         block = LAST_THIRD[self.backbone]
-        one, two = (
-            self.ours.took(
-                "run", cache=f"third{pair}", name=f"third{pair}", train_from=block, epochs=epochs
-            )
-            for epochs in (1, 2)
-        )
-        return one + two * ((EPOCHS - 1) / 2), self.keras_whole(block)
+        ours = self.ours.took("run", cache=f"third{pair}", name=f"third{pair}", train_from=block)
+        return ours, self.keras_whole(block)
 
     def predictions(self, pair: int) -> Pair:
         """Return (ours, Keras'), from files."""
