@@ -22,7 +22,7 @@ from benchmarks.peers.turns import Ratio, Side, Took, print_table
 from moulage.training.batches import Place
 from moulage.training.imbalance import Treatment
 
-EPOCHS, BATCH, N_SEEDS, N_NEW = 10, 128, 3, 512
+EPOCHS, BATCH, N_SEEDS, N_NEW = 10, 128, 3, 2048
 Pair = tuple[Took, Took]
 LAST_THIRD = {"MobileNetV2": "blocks.5", "DenseNet201": "denseblock4"}
 TREATMENTS: tuple[dict[str, Any], ...] = (
@@ -145,7 +145,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def measure(match: Match, n_pairs: int, names: Sequence[str]) -> list[Ratio]:
     """Return the rows of one backbone's table; rows that need a finished run come after it."""
     rows = []
-    counts = {"whole": 0, "batches": match.n_steps * BATCH, "files": N_NEW}
+    n_new = min(N_NEW, match.given.n_images)
+    counts = {"whole": 0, "batches": match.n_steps * BATCH, "files": n_new}
     for name in names:
         quantity, take, kind, aim = ROWS[name]
         ours, theirs = zip(*(take(match, pair) for pair in range(n_pairs)), strict=True)

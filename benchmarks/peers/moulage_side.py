@@ -84,8 +84,9 @@ class Study:
         return watch.took
 
     def predict(self, *, run: str, folder: str) -> dict[str, float]:
-        """Classify a folder's files with a finished run."""
+        """Classify a folder's files with a finished run, after a batch of them as a warm-up."""
         (path,) = (self.place / "runs" / run).iterdir()
+        classify_files(RunFolder(path=path), sorted(Path(folder).iterdir())[:128], progress=_silent)
         with Stopwatch() as watch:
             classify_files(RunFolder(path=path), [Path(folder)], progress=_silent)
         return watch.took
