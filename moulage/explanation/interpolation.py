@@ -7,10 +7,12 @@ log-odds where that foretells left-out answers better, and the surrogate is fitt
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
+from threadpoolctl import ThreadpoolController
 
 from moulage.explanation.designs import Population, population
 from moulage.explanation.fields import fit_field, learn_rates, usual_rates
@@ -50,6 +52,18 @@ def surrogate_from_few(
     The errors are those of the random field, with rates taken as known. All diagnoses tell how
     far a superpixel is felt; the weights are those of one.
     """
+    with _libraries().limit(limits=1, user_api="blas"):  # matrices of 128 × 128: threads only wait
+        return _interpolated(masks, probabilities, diagnosis)
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def _interpolated(
+    masks: NDArray[np.bool_], probabilities: NDArray[np.float64], diagnosis: int
+) -> tuple[Surrogate, NDArray[np.float64]]:
     whole = population(masks.shape[1])
     values = probabilities[:, diagnosis]
     scale = _better_scale(masks, values)
