@@ -45,7 +45,7 @@ _PHASES = (
     '{{name="fine-tuned",train_from="all",epochs={epochs},batch=16,optimizer="adamw",'
     'learning_rate=1e-3,schedule="one_cycle",warmup=0.2}}]'
 )
-# At the demo's 96 pixels a tick is half a pixel wide.
+# At the demo's 96 pixels a tick is hardly wider than one.
 _SIZE_PX = 128
 _N_SETS, _SET = 100, 30
 

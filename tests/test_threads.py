@@ -1,4 +1,4 @@
-"""Threads that wait: what importing the package asks of OpenMP."""
+"""What importing the package asks of OpenMP and of Arrow."""
 
 import os
 import subprocess
@@ -16,3 +16,12 @@ def test_waiting_threads_sleep_early_unless_told_otherwise(given: str | None, he
         [sys.executable, "-c", asked], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == [held, "False"]
+
+
+def test_arrow_takes_memory_that_torch_can_use_afterwards() -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "ARROW_DEFAULT_MEMORY_POOL"}
+    asked = "import moulage, pyarrow; print(pyarrow.default_memory_pool().backend_name)"
+    done = subprocess.run(
+        [sys.executable, "-c", asked], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["system"]

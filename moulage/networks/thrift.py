@@ -1,7 +1,7 @@
 """Layers that torch computes wastefully while it trains, made to need less time and memory.
 
-In:  a network.   Out: the same network; its numbers keep their bits in float32.
-Knows nothing of batches, phases or machines.
+In:  a network, or a stage of one and a batch.   Out: the same, and in float32 the same bits.
+Knows nothing of phases or of how a machine was chosen.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,8 +17,7 @@ from torch.utils.checkpoint import checkpoint
 # Images of which float32 copies are alive at once.
 _CHUNK = 16
 _CEILING = 6.0
-# A batch of more is trained by making maps again: 128 images of 128 px in float32 are 24 MiB, and
-# MobileNetV2 would keep a hundred times as much for their gradient.
+# A batch of more is trained by making maps again: 64 images of 128 px in float32 are as many.
 _MOST_BYTES = 12 * 2**20
 
 
@@ -40,7 +39,7 @@ class ClippedReLU(nn.Module):
     """ReLU6 in place, without the copy of its input that torch's keeps for the gradient.
 
     The output tells as well as the input which numbers were clipped, and the next convolution
-    keeps it anyway: a third of a training step's memory.
+    keeps it anyway.
     """
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -70,7 +69,7 @@ class _Clip(torch.autograd.Function):
 def is_large(images: Tensor) -> bool:
     """Whether the maps of a batch of images are better made again than kept for the gradient.
 
-    Only on a processor: it takes a quarter more time, and less than half of the memory.
+    Only on a processor: it costs a forward pass more and spares memory (docs/decisions/memory.md).
     """
     if not torch.is_grad_enabled() or images.device.type != "cpu":
         return False
