@@ -129,7 +129,7 @@ class Classifier(nn.Module):
 
     def below(self, images: Tensor, boundary: int, covariates: Tensor | None = None) -> Tensor:
         """Return maps (N, D, h, w) at a boundary above the pixels."""
-        maps = (images - self.mean) / self.std
+        maps = (images - self.mean).div_(self.std)
         for stage in self.stages[:boundary]:
             maps = stage(maps, covariates)
         return maps
@@ -140,7 +140,7 @@ class Classifier(nn.Module):
         covariates: (N, C) float32, for a classifier that reads some; see `moulage.covariates`.
         """
         if boundary == 0:
-            maps = (maps - self.mean) / self.std
+            maps = (maps - self.mean).div_(self.std)
         keeps_little = is_large(maps) and boundary == 0
         for stage in self.stages[boundary:]:
             if keeps_little:

@@ -1,24 +1,62 @@
-"""Folding: a BatchNorm right behind a convolution becomes part of its weights, for inference.
+"""Folding: what stands right behind a convolution becomes part of it, for inference.
 
 In:  a classifier, a machine.   Out: a copy that gives the same answers in less time.
 Knows nothing of images. Training never sees a folded classifier, nor does a digest.
 Why: in evaluation mode a BatchNorm is a product and a sum a channel, which the convolution can
-do for nothing; and weights that are in the machine's precision are not rounded at each batch
-(docs/decisions/engines.md).
+do for nothing, as it can clip its numbers before it writes them; and weights that are in the
+machine's precision are not rounded at each batch (docs/decisions/engines.md).
 """
 
 import copy
 from itertools import pairwise
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
 
 from moulage.networks.classifier import Classifier
 from moulage.networks.machine import Machine
 from moulage.networks.stages import stages_of
+from moulage.networks.thrift import CEILING, ClippedReLU
 
 _ROUNDED = (nn.Conv2d, nn.Linear)
+# What oneDNN computes on the way out of a convolution: its name and its numbers.
+_ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float]]] = {
+    nn.Identity: ("none", []),
+    nn.ReLU: ("relu", []),
+    ClippedReLU: ("hardtanh", [0.0, CEILING]),
+    nn.Hardswish: ("hardswish", []),
+}
+# Not public: it is what torch.compile calls.
+HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(
+    torch.ops.mkldnn, "_convolution_pointwise"
+)
+
+
+class DirectConv(nn.Module):
+    """A convolution and the activation behind it, asked of oneDNN at once and without gradient."""
+
+    def __init__(self, conv: nn.Conv2d, activation: nn.Module) -> None:
+        super().__init__()
+        self.conv = conv
+        self.name, self.numbers = _ACTIVATIONS[type(activation)]
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return the activated maps, in the weights' precision."""
+        conv = self.conv
+        activated: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            maps.to(conv.weight.dtype),
+            conv.weight,
+            conv.bias,
+            conv.padding,
+            conv.stride,
+            conv.dilation,
+            conv.groups,
+            self.name,
+            self.numbers,
+            "",
+        )
+        return activated
 
 
 def fold(classifier: Classifier, machine: Machine) -> Classifier:
@@ -32,7 +70,7 @@ def fold(classifier: Classifier, machine: Machine) -> Classifier:
     copied = copy.deepcopy(classifier).eval().requires_grad_(False)
     for part in list(copied.modules()):
         if isinstance(part, Classifier):
-            _fold_stages(part)
+            _fold_stages(part, on_onednn=machine.device == "cpu" and HAS_ONEDNN)
     if machine.precision == "bfloat16":
         for part in copied.modules():
             if isinstance(part, _ROUNDED):
@@ -40,19 +78,32 @@ def fold(classifier: Classifier, machine: Machine) -> Classifier:
     return copied
 
 
-def _fold_stages(classifier: Classifier) -> None:
+def _fold_stages(classifier: Classifier, *, on_onednn: bool) -> None:
     classifier.is_folded = True
     if len(classifier.stages) == 1:
         return
     for parent in list(classifier.network.modules()):
-        _fold_children(parent)
+        _fold_norms(parent)
+        if on_onednn:
+            _fold_activations(parent)
     classifier.stages = stages_of(classifier.network)
 
 
-def _fold_children(parent: nn.Module) -> None:
+def _fold_norms(parent: nn.Module) -> None:
     """Fold each norm into the convolution that stands before it; timm's keep their activation."""
-    children = list(parent.named_children())
-    for (name, conv), (norm_name, norm) in pairwise(children):
+    for (name, conv), (norm_name, norm) in pairwise(list(parent.named_children())):
         if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
             setattr(parent, name, fuse_conv_bn_eval(conv, norm))
             setattr(parent, norm_name, getattr(norm, "act", nn.Identity()))
+
+
+def _fold_activations(parent: nn.Module) -> None:
+    """Ask oneDNN for each convolution, with the activation behind it; subclasses pad themselves."""
+    children = [*parent.named_children(), ("", nn.Identity())]
+    for (name, conv), (next_name, behind) in pairwise(children):
+        if type(conv) is not nn.Conv2d:
+            continue
+        is_folded = type(behind) in _ACTIVATIONS
+        setattr(parent, name, DirectConv(conv, behind if is_folded else nn.Identity()))
+        if is_folded and next_name:
+            setattr(parent, next_name, nn.Identity())

@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 # Images of which float32 copies are alive at once.
 _CHUNK = 16
-_CEILING = 6.0
+CEILING = 6.0
 # A batch of more is trained by making maps again: 64 images of 128 px in float32 are as many.
 _MOST_BYTES = 12 * 2**20
 
@@ -62,7 +62,7 @@ class _Clip(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (clipped,) = ctx.saved_tensors
-        passed: Tensor = torch.ops.aten.hardtanh_backward(gradient, clipped, 0.0, _CEILING)
+        passed: Tensor = torch.ops.aten.hardtanh_backward(gradient, clipped, 0.0, CEILING)
         return passed
 
 

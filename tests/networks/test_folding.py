@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from moulage.networks import folding
 from moulage.networks.classifier import Classifier, Recipe, build_classifier
 from moulage.networks.committee import committee_of
 from moulage.networks.folding import fold
@@ -56,6 +57,32 @@ def test_maps_and_answers_are_the_same_at_every_boundary(
             theirs, ours = (one.below(images, boundary) for one in (classifier, folded))
             assert distance(ours, theirs) < 1e-4
         assert distance(folded.answer(images), classifier.answer(images)) < 1e-4
+
+
+@pytest.mark.skipif(not folding.HAS_ONEDNN, reason="torch was built without oneDNN")
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("machine", [FLOAT, HALF], ids=["float32", "bfloat16"])
+def test_onednn_asked_directly_answers_as_torch_does(
+    name: str,
+    machine: Machine,
+    recipe_of: Callable[..., Recipe],
+    pixels: Pixels,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    classifier, images = used(name, recipe_of), pixels_to_images(pixels, "cpu")
+    direct = fold(classifier, machine)
+    monkeypatch.setattr(folding, "HAS_ONEDNN", False)
+    usual = fold(classifier, machine)
+    kinds = [type(part) for part in classifier.modules()]
+    assert sum(isinstance(part, folding.DirectConv) for part in direct.modules()) == kinds.count(
+        nn.Conv2d
+    )
+    assert not any(isinstance(part, folding.DirectConv) for part in usual.modules())
+    with torch.inference_mode(), machine.computing():
+        ours, theirs = (one.below(images, len(one.stages)) for one in (direct, usual))
+    assert ours.dtype == theirs.dtype
+    assert ours.is_contiguous(memory_format=torch.channels_last)
+    assert distance(ours, theirs) < (1e-4 if machine is FLOAT else 2**-6)
 
 
 def test_the_classifier_itself_keeps_every_bit(classifier: Classifier) -> None:
