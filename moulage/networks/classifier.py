@@ -129,7 +129,7 @@ class Classifier(nn.Module):
 
     def below(self, images: Tensor, boundary: int, covariates: Tensor | None = None) -> Tensor:
         """Return maps (N, D, h, w) at a boundary above the pixels."""
-        maps = (images - self.mean).div_(self.std)
+        maps = self._scaled(images)
         for stage in self.stages[:boundary]:
             maps = stage(maps, covariates)
         return maps
@@ -140,7 +140,7 @@ class Classifier(nn.Module):
         covariates: (N, C) float32, for a classifier that reads some; see `moulage.covariates`.
         """
         if boundary == 0:
-            maps = (maps - self.mean).div_(self.std)
+            maps = self._scaled(maps)
         keeps_little = is_large(maps) and boundary == 0
         for stage in self.stages[boundary:]:
             if keeps_little:
@@ -149,6 +149,12 @@ class Classifier(nn.Module):
                 maps = stage(maps, covariates)
         scores: Tensor = self.head(maps, covariates)
         return scores.float()
+
+    def _scaled(self, images: Tensor) -> Tensor:
+        """Scale images as the backbone's weights expect; when folded, in one pass over them."""
+        if self.is_folded:
+            return torch.addcmul(-self.mean / self.std, images, 1 / self.std)
+        return (images - self.mean) / self.std
 
     def logits(self, maps: Tensor, boundary: int = 0, covariates: Tensor | None = None) -> Tensor:
         """Return logits (N, K) float32 at the natural prior."""

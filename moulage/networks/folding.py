@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
 
 from moulage.networks.classifier import Classifier
+from moulage.networks.dense import fold_block, fold_transition
 from moulage.networks.machine import Machine
 from moulage.networks.stages import stages_of
 from moulage.networks.thrift import CEILING, ClippedReLU
@@ -28,33 +29,33 @@ _ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float]]] = {
     nn.Hardswish: ("hardswish", []),
 }
 # Not public: it is what torch.compile calls.
-HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(
-    torch.ops.mkldnn, "_convolution_pointwise"
-)
+_onednn = torch.ops.mkldnn
+HAS_ONEDNN = torch._C._has_mkldnn and hasattr(_onednn, "_convolution_pointwise")
 
 
 class DirectConv(nn.Module):
-    """A convolution and the activation behind it, asked of oneDNN at once and without gradient."""
+    """A convolution and the activation behind it, asked of oneDNN at once and without gradient.
+
+    Weights are laid out once for maps of one shape; torch's own does so at each batch.
+    """
 
     def __init__(self, conv: nn.Conv2d, activation: nn.Module) -> None:
         super().__init__()
         self.conv = conv
         self.name, self.numbers = _ACTIVATIONS[type(activation)]
+        self._laid_out: tuple[torch.Size, Tensor] | None = None
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return the activated maps, in the weights' precision."""
         conv = self.conv
-        activated: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            maps.to(conv.weight.dtype),
-            conv.weight,
-            conv.bias,
-            conv.padding,
-            conv.stride,
-            conv.dilation,
-            conv.groups,
-            self.name,
-            self.numbers,
-            "",
+        how = (conv.padding, conv.stride, conv.dilation, conv.groups)
+        shape, weight = self._laid_out or (None, None)
+        if shape != maps.shape:
+            weight = _onednn._reorder_convolution_weight(conv.weight, *how, maps.shape)
+            self._laid_out = (maps.shape, weight)
+        maps = maps.to(conv.weight.dtype)
+        activated: Tensor = _onednn._convolution_pointwise(
+            maps, weight, conv.bias, *how, self.name, self.numbers, ""
         )
         return activated
 
@@ -70,26 +71,41 @@ def fold(classifier: Classifier, machine: Machine) -> Classifier:
     copied = copy.deepcopy(classifier).eval().requires_grad_(False)
     for part in list(copied.modules()):
         if isinstance(part, Classifier):
-            _fold_stages(part, on_onednn=machine.device == "cpu" and HAS_ONEDNN)
-    if machine.precision == "bfloat16":
-        for part in copied.modules():
-            if isinstance(part, _ROUNDED):
-                part.to(torch.bfloat16)
+            _fold_stages(part, machine)
+    for part in copied.modules():
+        if isinstance(part, _ROUNDED):
+            part.to(_dtype(machine))
     return copied
 
 
-def _fold_stages(classifier: Classifier, *, on_onednn: bool) -> None:
+def _dtype(machine: Machine) -> torch.dtype:
+    return torch.bfloat16 if machine.precision == "bfloat16" else torch.float32
+
+
+def _fold_stages(classifier: Classifier, machine: Machine) -> None:
     classifier.is_folded = True
     if len(classifier.stages) == 1:
         return
-    for parent in list(classifier.network.modules()):
-        _fold_norms(parent)
-        if on_onednn:
+    network = classifier.network
+    for parent in list(network.modules()):
+        fold_norms(parent)
+    if type(network).__name__ == "DenseNet":
+        _fold_dense_parts(network.get_submodule("features"), _dtype(machine))
+    if machine.device == "cpu" and HAS_ONEDNN:
+        for parent in list(network.modules()):
             _fold_activations(parent)
-    classifier.stages = stages_of(classifier.network)
+    classifier.stages = stages_of(network)
 
 
-def _fold_norms(parent: nn.Module) -> None:
+def _fold_dense_parts(features: nn.Module, dtype: torch.dtype) -> None:
+    for name, part in list(features.named_children()):
+        if name.startswith("denseblock"):
+            setattr(features, name, fold_block(part, dtype))
+        if name.startswith("transition"):
+            setattr(features, name, fold_transition(part, dtype))
+
+
+def fold_norms(parent: nn.Module) -> None:
     """Fold each norm into the convolution that stands before it; timm's keep their activation."""
     for (name, conv), (norm_name, norm) in pairwise(list(parent.named_children())):
         if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
