@@ -44,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def row(path: Path, against: Path) -> str:
     """Return a run's row in Markdown."""
     history = pd.read_csv(path / HISTORY)
-    best = int(history["validation_loss"].argmin())
+    monitored = "validation_calibrated_loss"
+    best = int(history[monitored if monitored in history else "validation_loss"].argmin())
     scores, differences = [], []
     for metric, rule in ASKED:
         ours, theirs = (_contender(one, rule) for one in (path, against))

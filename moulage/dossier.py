@@ -254,6 +254,7 @@ def _experiment(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> Experi
         augmentation=_augmentation(recipe["augmentation"]),
         covariates=tuple(recipe.get("covariates", ())),
         n_views=recipe.get("views") or 1,
+        monitor=recipe.get("monitor") or "loss",
     )
 
 

@@ -32,6 +32,10 @@ DEFINITIONS = (
     ),
     ("log loss", "the mean of −ln(probability given to the truth), in nats."),
 )
+_MONITORED = {
+    "loss": "validation loss",
+    "calibrated_loss": "validation loss (at each epoch’s best temperature)",
+}
 _SPLITS = {
     "grouped": "by lesion and stratified by diagnosis, so that all photographs of one lesion lie "
     "in one part",
@@ -245,7 +249,7 @@ def _training(run: RunRecord) -> str:
         f"Training took {words.counted(len(experiment.phases), 'phase')} and "
         f"{words.duration(seconds)}: {phases}. Unequal frequencies of the diagnoses were "
         f"treated by: {experiment.imbalance}. Augmentation: {experiment.augmentation}. The weights "
-        "with the lowest validation loss of all phases were kept."
+        f"with the lowest {_MONITORED[experiment.monitor]} of all phases were kept."
     )
 
 

@@ -67,6 +67,7 @@ class ExperimentRecord:
     head: "flatten", "pooled" or a word for another kind.
     hidden: nodes of each hidden layer, first to last. covariates: what the head reads beside the
     image. n_views: how many views of an image an answer averages.
+    monitor: the loss on validation that told the best weights.
     """
 
     name: str
@@ -81,6 +82,7 @@ class ExperimentRecord:
     augmentation: str = "none"
     covariates: tuple[str, ...] = ()
     n_views: int = 1
+    monitor: str = "loss"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -200,6 +200,11 @@ class ExperimentConfig(_Model):
     views: Literal[8] | None = Field(
         None, description="8: answers average all flips and quarter turns of an image"
     )
+    monitor: Literal["loss", "calibrated_loss"] | None = Field(
+        None,
+        description="validation's loss that tells the best weights: as it is (the usual), or at "
+        "its best temperature, which does not punish certainty that is put right afterwards",
+    )
     seeds: tuple[int, ...] = Field((0,), min_length=1, description="a run each")
 
     @field_validator("imbalance", mode="before")

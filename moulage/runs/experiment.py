@@ -193,6 +193,7 @@ def job_of(
         source_at=sources.at,
         on_phase_end=PhaseEnd(material, classifier, machine, path, progress),
         progress=progress,
+        monitor=experiment.monitor or "loss",
     )
 
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Literal
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from torch import Tensor
 
 from moulage.errors import RunError
 from moulage.evaluation import confusion
+from moulage.evaluation.calibration import fit_temperature
 from moulage.evaluation.decisions import decide
 from moulage.networks.classifier import Classifier
 from moulage.networks.folding import fold
@@ -48,6 +50,7 @@ from moulage.training.phases import Phase
 
 logger = logging.getLogger(__name__)
 
+Monitor = Literal["loss", "calibrated_loss"]
 CHECKPOINT = "checkpoint.safetensors"
 _CHECKPOINT_EVERY_S = 60.0
 _EVALUATION_BATCH = 128  # as the training step's, so that memory of the one serves the other
@@ -60,7 +63,8 @@ class Job:
     labels (N,) int64, a row an image of the source; train_rows, validation_rows: rows of it;
     counts (K,) int64: training rows of each class. source_at: makes a boundary's source from the
     classifier's present weights. on_phase_end: called with (index, phase, state) while the
-    classifier holds the best weights. progress: called with (what, done, total).
+    classifier holds the best weights. progress: called with (what, done, total). monitor: which
+    loss on validation, the lowest, tells the best weights.
     """
 
     classifier: Classifier
@@ -76,6 +80,7 @@ class Job:
     source_at: Callable[[int], Source]
     on_phase_end: Callable[[int, Phase, State, Source], None]
     progress: Callable[[str, int, int], None]
+    monitor: Monitor = "loss"
 
     @property
     def prior(self) -> NDArray[np.float64]:
@@ -296,9 +301,10 @@ def _finish_epoch(step: Step, state: State, seconds: float) -> None:
     """Measure the averaged weights on validation, keep them if best, write the row."""
     with _averaged(step, state):
         row = _measure(step)
-        is_best = row["validation_loss"] < state.best_loss
+        monitored = row[f"validation_{step.job.monitor}"]
+        is_best = monitored < state.best_loss
         if is_best:
-            state.best_loss, state.best_phase = row["validation_loss"], state.phase
+            state.best_loss, state.best_phase = monitored, state.phase
             state.best = _copy(step.live)
     loss, n_right, n_images = state.sums
     state.history.append(
@@ -339,9 +345,10 @@ def _measure(step: Step) -> dict[str, float]:
     rows = job.validation_rows
     logits = logits_of(job.classifier, step.source, step.boundary, rows, machine=job.machine)
     labels = job.labels[rows]
-    losses = torch.nn.functional.cross_entropy(
-        torch.from_numpy(logits).double(), torch.from_numpy(labels)
-    )
+    row = {"validation_loss": _log_loss(logits, labels)}
+    if job.monitor == "calibrated_loss":
+        temperature = fit_temperature(labels=labels, logits=logits)
+        row["validation_calibrated_loss"] = _log_loss(logits / temperature, labels)
     natural, balanced = (
         confusion.confusion_matrix(
             labels=labels,
@@ -351,10 +358,15 @@ def _measure(step: Step) -> dict[str, float]:
         for rule in ("natural", "balanced")
     )
     return {
-        "validation_loss": float(losses),
+        **row,
         "validation_accuracy": float(confusion.accuracy(natural)),
         "validation_balanced_accuracy": float(confusion.balanced_accuracy(balanced)),
     }
+
+
+def _log_loss(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
+    scores = torch.from_numpy(logits).double()
+    return float(torch.nn.functional.cross_entropy(scores, torch.from_numpy(labels)))
 
 
 def _targets(job: Job, phase: Phase, rows: NDArray[np.int64]) -> Tensor:

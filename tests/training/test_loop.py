@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from sklearn import metrics
 from torch import Tensor
 
 from moulage.errors import RunError
@@ -16,7 +18,7 @@ from moulage.training import loop
 from moulage.training.augmentation import Augmentation
 from moulage.training.checkpoint import State, read_state, write_state
 from moulage.training.imbalance import Treatment, TreatmentKind
-from moulage.training.loop import CHECKPOINT, Job, run_phases
+from moulage.training.loop import CHECKPOINT, Job, logits_of, run_phases
 from moulage.training.phases import Phase
 
 HEAD = Phase(name="frozen", train_from="head", epochs=2, batch=5, learning_rate=1e-2)
@@ -165,10 +167,19 @@ def test_batchnorm_policy_decides_whether_the_backbones_statistics_follow(
     assert head["4.running_mean"].abs().max() > 0, "the head's statistics always follow"
 
 
-def test_the_best_weights_of_an_epoch_are_kept_not_the_last(studio: Any) -> None:
+def log_loss(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
+    """Return the mean log loss of unscaled scores, by scikit-learn."""
+    shares = torch.softmax(torch.from_numpy(logits).double(), dim=1).numpy()
+    return float(metrics.log_loss(labels, shares, labels=range(shares.shape[1])))
+
+
+@pytest.mark.parametrize(("monitor", "epochs"), [("loss", 8), ("calibrated_loss", 7)])
+def test_the_best_weights_of_an_epoch_are_kept_not_the_last(
+    studio: Any, monitor: Any, epochs: int
+) -> None:
     digests: list[str] = []
-    phase = replace(HEAD, epochs=8, learning_rate=0.3)
-    job = studio.job()
+    phase = replace(HEAD, epochs=epochs, learning_rate=0.3)
+    job = studio.job(monitor=monitor)
     keep = loop._keep
 
     def spy(step: Any, state: State) -> None:
@@ -178,10 +189,24 @@ def test_the_best_weights_of_an_epoch_are_kept_not_the_last(studio: Any) -> None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "_keep", spy)
         state = run_phases(job, (phase,))
-    losses = [row["validation_loss"] for row in state.history]
+    losses = [row[f"validation_{monitor}"] for row in state.history]
     assert int(np.argmin(losses)) < len(losses) - 1, "the case needs a best before the last"
     assert job.classifier.digest() == digests[int(np.argmin(losses))]
     assert state.best_loss == min(losses)
+
+
+def test_the_calibrated_loss_is_that_at_the_best_temperature(studio: Any) -> None:
+    job = studio.job(monitor="calibrated_loss")
+    state = run_phases(job, (replace(HEAD, epochs=1, learning_rate=0.3),))
+    source, rows = job.source_at(len(job.classifier.stages)), job.validation_rows
+    logits = logits_of(
+        job.classifier, source, len(job.classifier.stages), rows, machine=job.machine
+    )
+    (row,) = state.history
+    grid = [log_loss(logits / t, job.labels[rows]) for t in np.geomspace(0.05, 20, 4001)]
+    assert row["validation_calibrated_loss"] == pytest.approx(min(grid), abs=1e-5)
+    assert row["validation_calibrated_loss"] < row["validation_loss"] - 0.01
+    assert row["validation_loss"] == pytest.approx(log_loss(logits, job.labels[rows]))
 
 
 def test_a_phase_that_gains_nothing_leaves_the_weights_it_began_with(studio: Any) -> None:
