@@ -72,8 +72,9 @@ def digest_of(key: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: new file, fsync, rename.
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield where to write a file that then takes the place of `path`: fsync, rename.
 
     Raises RunError where the disk is full or the folder cannot be written; `path` is then as
     it was before.
@@ -81,15 +82,21 @@ def write_bytes(path: Path, content: bytes) -> None:
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
+        yield partial
+        with partial.open("rb+") as file:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
         raise _refusal(path, error) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all; raises as `replacing` does."""
+    with replacing(path) as partial:
+        partial.write_bytes(content)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 
 from moulage.errors import RunError
 from moulage.networks.classifier import Classifier, recipe_from
 from moulage.networks.committee import rebuild
-from moulage.store import write_bytes, write_json
+from moulage.networks.tensors import write_tensors
+from moulage.store import write_json
 
 WEIGHTS, CONTRACT = "classifier.safetensors", "classifier.json"
 
@@ -37,8 +38,7 @@ class Saved:
 def save_classifier(saved: Saved, folder: Path) -> None:
     """Write the two files, each whole or not at all; the contract last."""
     classifier = saved.classifier
-    state = {name: tensor.cpu().contiguous() for name, tensor in classifier.state_dict().items()}
-    write_bytes(folder / WEIGHTS, save(state))
+    write_tensors(folder / WEIGHTS, classifier.state_dict())
     content = {
         "format": 1,
         "digest": classifier.digest(),

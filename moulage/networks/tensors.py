@@ -1,20 +1,22 @@
-"""Files of named tensors: read safely, held against the network they are meant for.
+"""Files of named tensors: written whole, read safely, held against the network they are meant for.
 
 In:  a .safetensors file, a network.   Out: its header; the tensors that fill the network.
 Knows nothing of where the file came from. Only safetensors are read: a pickle can run code.
 Why strict: a network with one tensor left at random gives numbers that look like any other's.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import safetensors
 import timm
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from moulage.errors import DataError, examples
+from moulage.store import replacing
 
 ONLY_SAFETENSORS = (
     "Only safetensors are read, since a pickle can run code: where you trust it, convert it with "
@@ -29,6 +31,20 @@ class Header:
 
     words: dict[str, str]
     shapes: dict[str, tuple[int, ...]]
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], **words: str) -> None:
+    """Write tensors without a copy in memory; raises as `replacing` does.
+
+    words: what the header says of them; of one entry at most, since the library writes several
+    in an order of its own.
+    """
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with replacing(path) as partial:
+        try:
+            save_file(plain, partial, metadata=words or None)
+        except safetensors.SafetensorError as error:
+            raise OSError(str(error)) from error
 
 
 def read_header(path: Path) -> Header:

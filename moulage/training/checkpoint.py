@@ -12,10 +12,9 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save
 from torch import Tensor
 
-from moulage.store import write_bytes
+from moulage.networks.tensors import write_tensors
 
 Tensors = dict[str, Tensor]
 _PLAIN = (
@@ -76,12 +75,12 @@ def write_state(state: State, path: Path) -> None:
         "optimizer": state.optimizer,
     }
     tensors = {
-        f"{group}/{name}": tensor.detach().cpu().contiguous()
+        f"{group}/{name}": tensor
         for group, named in groups.items()
         for name, tensor in named.items()
     }
     plain = {name: getattr(state, name) for name in _PLAIN}
-    write_bytes(path, save(tensors, metadata={"state": json.dumps(plain)}))
+    write_tensors(path, tensors, state=json.dumps(plain))
 
 
 def read_state(path: Path) -> State:

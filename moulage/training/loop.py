@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Tensor
 
 from moulage.errors import RunError
@@ -31,8 +31,8 @@ from moulage.networks.classifier import Classifier
 from moulage.networks.folding import fold
 from moulage.networks.inputs import pixels_to_images
 from moulage.networks.machine import Machine, private_memory_mib, return_freed_memory
+from moulage.networks.tensors import write_tensors
 from moulage.seeding import seed_of
-from moulage.store import write_bytes
 from moulage.training.augmentation import Augmentation, mix
 from moulage.training.batches import Place, Sample, Source, count_batches, cut_epoch, rows_of
 from moulage.training.checkpoint import (
@@ -436,8 +436,7 @@ def _keep(step: Step, state: State) -> None:
 
 def _keep_start(job: Job, state: State) -> None:
     """Write the weights that the next phase starts from, then the state that names it."""
-    content = {name: t.contiguous() for name, t in job.classifier.state_dict().items()}
-    write_bytes(_start_file(job, state.phase), save(content))
+    write_tensors(_start_file(job, state.phase), job.classifier.state_dict())
     write_state(state, job.folder / CHECKPOINT)
     _start_file(job, state.phase - 1).unlink(missing_ok=True)
 

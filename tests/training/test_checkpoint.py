@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from moulage.errors import RunError
 from moulage.training.checkpoint import (
@@ -85,6 +86,18 @@ def test_a_write_that_fails_leaves_the_old_file(
         write_state(State(epoch=9), path)
     assert path.read_bytes() == before
     assert [found.name for found in tmp_path.iterdir()] == ["state"]
+
+
+def test_a_disk_without_room_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("moulage.networks.tensors.save_file", fail)
+    with pytest.raises(RunError, match="No space left on device"):
+        write_state(full_state(), tmp_path / "state")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_new_phase_forgets_the_tensors_and_keeps_the_record() -> None:

@@ -122,7 +122,7 @@ def test_a_run_killed_between_two_phases_ends_in_the_same_bytes(
 ) -> None:
     whole = studio_in(tmp_path / "whole")
     run_phases(whole.job(), (HEAD, ALL))
-    writers = {"start": loop.write_bytes, "state": write_state}
+    writers = {"start": loop.write_tensors, "state": write_state}
     for victim, at in (("start", 1), ("state", 3), ("state", 6)):
         killed, n_calls = studio_in(tmp_path / f"{victim}{at}"), []
 
@@ -135,7 +135,7 @@ def test_a_run_killed_between_two_phases_ends_in_the_same_bytes(
             writers[victim](*given)
 
         with monkeypatch.context() as patch:
-            patch.setattr(loop, "write_bytes" if victim == "start" else "write_state", stumble)
+            patch.setattr(loop, "write_tensors" if victim == "start" else "write_state", stumble)
             with pytest.raises(KilledError, match=r"^$"):
                 run_phases(killed.job(), (HEAD, ALL))
         run_phases(killed.job(), (HEAD, ALL))
