@@ -109,6 +109,15 @@ class AugmentationConfig(_Model):
     contrast: float = Field(0.0, ge=0, lt=1, description="factors in [1 - x, 1 + x]")
     saturation: float = Field(0.0, ge=0, le=1, description="factors in [1 - x, 1 + x]")
     hue: float = Field(0.0, ge=0, le=0.5, description="share of the colour circle, either way")
+    blur: float = Field(
+        0.0, ge=0, le=0.1, description="width of a Gaussian, up to this share of the side"
+    )
+    noise: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="a sensor's: standard deviation, up to this share of full brightness",
+    )
     mixup: float = Field(0.0, ge=0, description="alpha of the Beta distribution; 0 is off")
     cutmix: float = Field(0.0, ge=0, description="alpha of the Beta distribution; 0 is off")
 

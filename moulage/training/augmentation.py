@@ -7,6 +7,7 @@ the epoch alone; the arithmetic runs on the whole batch, mirrors borders, and is
 accelerator (docs/decisions/augmentation.md).
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -28,7 +29,9 @@ class Augmentation:
     degrees either way. scale: bounds of the crop's side as a share of the image's side; above 1
     the border is mirrored. shift: up to this share of the side, either way. brightness,
     contrast, saturation: factors in [1 - x, 1 + x]. hue: up to this share of the colour circle,
-    either way, in [0, 0.5]. mixup, cutmix: the alpha of their Beta distributions; 0 is off.
+    either way, in [0, 0.5]. blur: width of a Gaussian, up to this share of the side; noise:
+    standard deviation of a sensor's, up to this share of full brightness. mixup, cutmix: the
+    alpha of their Beta distributions; 0 is off.
     """
 
     flips: bool = False
@@ -40,6 +43,8 @@ class Augmentation:
     contrast: float = 0.0
     saturation: float = 0.0
     hue: float = 0.0
+    blur: float = 0.0
+    noise: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
 
@@ -54,11 +59,16 @@ class Augmentation:
         return self.rotation > 0 or self.shift > 0 or self.scale != (1.0, 1.0)
 
     def apply(self, images: Tensor, draws: NDArray[np.float64]) -> Tensor:
-        """Resample and recolour images with their draws (n, N_DRAWS), uniform in [0, 1)."""
+        """Resample, recolour and spoil images with their draws (n, N_DRAWS), uniform in [0, 1)."""
         numbers = torch.from_numpy(draws).to(images.device, torch.float32)
         if self.bends:
             images = self._resample(images, numbers)
-        return self._recolour(images, numbers)
+        images = self._recolour(images, numbers)
+        if self.blur:
+            images = soften(images, numbers[:, 10] * self.blur, most=self.blur)
+        if self.noise:
+            images = roughen(images, numbers[:, 11] * self.noise, _seeds(draws[:, 11]))
+        return images
 
     def _resample(self, images: Tensor, draws: Tensor) -> Tensor:
         angle = (2 * draws[:, 2] - 1) * self.rotation * torch.pi / 180
@@ -114,6 +124,40 @@ def turn_hue(images: Tensor, shares: Tensor) -> Tensor:
     cross = torch.tensor([[0, -1, 1], [1, 0, -1], [-1, 1, 0]], device=images.device) * root
     matrix = cos * eye + (1 - cos) * third + sin * cross
     return torch.einsum("nij,njhw->nihw", matrix, images).clamp_(0, 1)
+
+
+def soften(images: Tensor, widths: Tensor, *, most: float) -> Tensor:
+    """Blur each image by a Gaussian of its own width, a share of the side up to `most`.
+
+    Borders are mirrored; the Gaussian ends at three times the greatest width.
+    """
+    n_images, n_channels, height, width = images.shape
+    reach = min(math.ceil(3 * most * width), min(height, width) - 1)
+    offsets = torch.arange(-reach, reach + 1, device=images.device)
+    spreads = (widths * width).clamp_min(1e-3)[:, None]
+    weights = torch.softmax(-0.5 * (offsets / spreads) ** 2, dim=1).repeat_interleave(n_channels, 0)
+    maps = images.reshape(1, n_images * n_channels, height, width)
+    maps = F.pad(maps, (reach, reach, reach, reach), mode="reflect")
+    maps = F.conv2d(maps, weights[:, None, None, :], groups=len(weights))
+    maps = F.conv2d(maps, weights[:, None, :, None], groups=len(weights))
+    return maps.view(images.shape).contiguous(memory_format=torch.channels_last)
+
+
+def roughen(images: Tensor, deviations: Tensor, seeds: list[int]) -> Tensor:
+    """Add to each image Gaussian noise of its deviation, independent in each pixel and channel."""
+    noise = torch.stack(
+        [
+            torch.randn(images.shape[1:], generator=torch.Generator().manual_seed(seed))
+            for seed in seeds
+        ]
+    ).to(images.device)
+    return torch.addcmul(images, noise, deviations[:, None, None, None]).clamp_(0, 1)
+
+
+def _seeds(draws: NDArray[np.float64]) -> list[int]:
+    """Return a seed for each draw, of all its 53 bits."""
+    seeds: list[int] = (draws * 2**53).astype(np.int64).tolist()
+    return seeds
 
 
 def mix(

@@ -12,7 +12,9 @@ from moulage.training.augmentation import (
     Augmentation,
     brighten,
     mix,
+    roughen,
     saturate,
+    soften,
     stretch,
     turn_hue,
 )
@@ -113,8 +115,40 @@ def test_a_scale_below_one_shows_the_middle_larger() -> None:
     assert farther.mean() == pytest.approx(squares.mean().item(), abs=0.05), "the border mirrors"
 
 
+def test_blur_equals_torchvisions_image_by_image() -> None:
+    images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(42))
+    widths = torch.tensor([0.0, 0.01, 0.03, 0.05])
+    softened = soften(images, widths, most=0.05)
+    assert softened.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(softened[0], images[0])
+    for image, ours, width in zip(images[1:], softened[1:], widths[1:], strict=True):
+        theirs = reference.gaussian_blur(image, [11, 11], [32 * width.item()] * 2)
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_blur_reaches_no_further_than_a_small_image() -> None:
+    images = torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(42))
+    softened = soften(images, torch.tensor([0.1]), most=10.0)
+    assert softened.isfinite().all()
+    assert softened.std() < images.std()
+
+
+def test_noise_has_its_deviation_and_is_a_function_of_the_draw() -> None:
+    grey, deviations = torch.full((3, 3, 64, 64), 0.5), torch.tensor([0.0, 0.02, 0.05])
+    rough = roughen(grey, deviations, [1, 2, 2])
+    assert torch.equal(rough[0], grey[0])
+    for image, deviation in zip(rough[1:], deviations[1:], strict=True):
+        n = image.numel()
+        assert abs(image.mean().item() - 0.5) < 5 * deviation / n**0.5
+        assert abs(image.std().item() / deviation - 1) < 5 / (2 * n) ** 0.5
+    torch.testing.assert_close((rough[1] - 0.5) / 0.02, (rough[2] - 0.5) / 0.05, rtol=0, atol=1e-4)
+    assert not torch.equal(rough[1], roughen(grey, deviations, [1, 3, 2])[1])
+
+
 def test_an_image_is_changed_by_its_own_draws_alone(images: Tensor) -> None:
-    augmentation = Augmentation(rotation=20, scale=(0.8, 1.1), brightness=0.2, hue=0.1)
+    augmentation = Augmentation(
+        rotation=20, scale=(0.8, 1.1), brightness=0.2, hue=0.1, blur=0.1, noise=0.1
+    )
     draws = np.random.default_rng(42).random((5, N_DRAWS))
     whole = augmentation.apply(images, draws)
     alone = augmentation.apply(images[3:4], draws[3:4])
