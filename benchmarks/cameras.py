@@ -30,7 +30,7 @@ from moulage.training.augmentation import soften
 from moulage.training.loop import answers_of
 from moulage.views import IDENTITY
 
-_NOISE, _BLUR_PX = 10, 1.5  # the first of 255
+_NOISE_OF_255, _BLUR_PX = 10, 1.5
 Pixels = NDArray[np.uint8]
 Scores = tuple[float, float, float]
 
@@ -112,7 +112,7 @@ def _tinted(images: Tensor, red: float, blue: float) -> Tensor:
 
 def _noisy(images: Tensor) -> Tensor:
     noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
-    return (images + _NOISE * noise).clamp_(0, 255).round_().byte()
+    return (images + _NOISE_OF_255 * noise).clamp_(0, 255).round_().byte()
 
 
 CAMERAS: dict[str, Callable[[Tensor], Tensor]] = {

@@ -2,8 +2,8 @@
 
 In:  blocks and transitions whose convolutions are folded.   Out: modules that answer the same.
 Knows nothing of classifiers.
-Why: DenseNet joins all earlier maps anew before each layer, then normalises and clips them: more
-than a third of a pass. A norm and ReLU before a 1 × 1 convolution are a clipping and other weights:
+Why: DenseNet joins all earlier maps anew before each layer, then normalises and clips them,
+which takes much of a pass. A norm and ReLU before a 1 × 1 convolution are a clipping and other weights:
 with f = -shift / gain, relu(gain · x + shift) = gain · (max(x, f) - f), and with min for a negative
 gain; gain goes into the convolution's weights and -gain · f into its bias.
 """
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 class Clip(nn.Module):
     """Clip each channel of maps (N, C, h, w): to no less than `least`, or no more than `most`.
 
-    most: None where no channel needs it, as in most networks: it takes as long again.
+    most: None where no channel needs it, as in most networks: it is one pass more over the maps.
     """
 
     least: Tensor
