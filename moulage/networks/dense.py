@@ -2,8 +2,8 @@
 
 In:  blocks and transitions whose convolutions are folded.   Out: modules that answer the same.
 Knows nothing of classifiers.
-Why: DenseNet joins all earlier maps anew before each layer, then normalises and clips them,
-which takes much of a pass. A norm and ReLU before a 1 × 1 convolution are a clipping and other weights:
+Why: DenseNet joins all earlier maps anew before each layer, then normalises and clips them, which
+takes much of a pass. A norm and ReLU before a 1 × 1 convolution are a clipping and other weights:
 with f = -shift / gain, relu(gain · x + shift) = gain · (max(x, f) - f), and with min for a negative
 gain; gain goes into the convolution's weights and -gain · f into its bias.
 """
