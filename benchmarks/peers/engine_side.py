@@ -43,7 +43,7 @@ class Engines:
 
     def begin(self, *, backbone: str, n_images: int) -> dict[str, float]:
         """Build the backbone."""
-        self.machine = resolve_machine(threads=N_THREADS)
+        self.machine = resolve_machine(device="cpu", threads=N_THREADS)
         known = backbone_named(backbone)
         contract = InputContract(
             size_px=SIZE_PX, resize="squash", scaling=known.scaling, diagnoses=("a", "b")
@@ -133,7 +133,7 @@ def _pure(classifier: Classifier) -> Callable[[Tensor], Any]:
 
 def _compiled(classifier: Classifier) -> Callable[[Tensor], Any]:
     """Compile with weights known beforehand, which folds norms and lays weights out."""
-    machine = resolve_machine(threads=N_THREADS)
+    machine = resolve_machine(device="cpu", threads=N_THREADS)
     torch._inductor.config.freezing = True
     compiled = torch.compile(Below(classifier))
 

@@ -254,7 +254,8 @@ def build_network(name: str, *, seed: int) -> nn.Module:
 def shape_at_head(network: nn.Module, size_px: int) -> tuple[int, int, int]:
     """Return (D, h, w) of the last maps for square images of this size."""
     was_training = network.training
-    maps = torch.zeros(1, 3, size_px, size_px)
+    device = next(network.parameters()).device
+    maps = torch.zeros(1, 3, size_px, size_px, device=device)
     network.eval()
     try:
         with torch.inference_mode():

@@ -36,6 +36,7 @@ def test_features_of_a_backbone_are_the_means_of_its_last_maps(
     casts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("moulage.networks.machine._has_bfloat16_units", lambda device: False)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     catalogue = read_dataset(casts).take(np.arange(5))
     classifier = open_source("test_efficientnet", catalogue, weights="random", size_px=32)
     found = compute_features(classifier, catalogue, boundary="head", progress=silently)
