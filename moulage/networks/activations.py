@@ -7,6 +7,7 @@ a time. bfloat16, which numpy lacks, is stored as its bits (uint16).
 """
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,14 +19,14 @@ from moulage import store
 from moulage.networks.classifier import Classifier
 from moulage.networks.folding import fold
 from moulage.networks.impressions import impressions_of, noting
-from moulage.networks.inputs import pixels_to_images
+from moulage.networks.inputs import pixels_to_bytes
 from moulage.networks.machine import Machine
 from moulage.views import IDENTITY, apply_view
 
 Progress = Callable[[int, int], None]
 KIND = "activations"
 _BATCH = 64
-_ENGINE = 2  # raise it when the same weights and pixels would become other maps
+_ENGINE = 3  # raise it when the same weights and pixels would become other maps
 _MAPS, _IMPRESSIONS = "maps.npy", "impressions.npy"
 
 
@@ -153,14 +154,23 @@ def _compute(
         shape = _forward(engine, boundary, pixels[:1], machine, view).shape[1:]
         width = notes.pop().shape[1] if notes else 0
         impressions = np.empty((n_images, width), np.float32)
-        with store.ArrayWriter(folder / _MAPS, shape=(n_images, *shape), dtype=dtype) as writer:
+        with (
+            store.ArrayWriter(folder / _MAPS, shape=(n_images, *shape), dtype=dtype) as writer,
+            ThreadPoolExecutor(max_workers=1) as hand,
+        ):
+            written: Future[None] | None = None
             for start in range(0, n_images, _BATCH):
                 batch = pixels[rows[start : start + _BATCH]]
-                writer.append(_forward(engine, boundary, batch, machine, view))
+                maps = _forward(engine, boundary, batch, machine, view)
+                if written is not None:
+                    written.result()
+                written = hand.submit(writer.append, maps)
                 if notes:
                     impressions[start : start + len(batch)] = notes.pop()
                 if progress is not None:
                     progress(min(start + _BATCH, n_images), n_images)
+            if written is not None:
+                written.result()
         if width:
             np.save(folder / _IMPRESSIONS, impressions)
 
@@ -172,7 +182,7 @@ def _forward(
     machine: Machine,
     view: int,
 ) -> NDArray[np.float32] | NDArray[np.uint16]:
-    images = pixels_to_images(apply_view(pixels, view), machine.device)
+    images = pixels_to_bytes(apply_view(pixels, view), machine.device)
     with torch.inference_mode(), machine.computing():
         maps = engine.below(images, boundary).permute(0, 2, 3, 1).contiguous().cpu()
     if machine.precision == "bfloat16":

@@ -151,9 +151,9 @@ class Classifier(nn.Module):
         return scores.float()
 
     def _scaled(self, images: Tensor) -> Tensor:
-        """Scale images as the backbone's weights expect; when folded, in one pass over them."""
+        """Scale images as the backbone's weights expect; a folded classifier takes bytes, too."""
         if self.is_folded:
-            return torch.addcmul(-self.mean / self.std, images, 1 / self.std)
+            return scaled_by_lines(images, mean=self.mean.flatten(), std=self.std.flatten())
         return (images - self.mean) / self.std
 
     def logits(self, maps: Tensor, boundary: int = 0, covariates: Tensor | None = None) -> Tensor:
@@ -269,6 +269,21 @@ def shape_at_head(network: nn.Module, size_px: int) -> tuple[int, int, int]:
     network.train(was_training)
     _, n_channels, height, width = maps.shape
     return n_channels, height, width
+
+
+def scaled_by_lines(images: Tensor, *, mean: Tensor, std: Tensor) -> Tensor:
+    """Return (images - mean) / std of images (n, C, H, W) in [0, 1], or of bytes in [0, 255].
+
+    Whole lines of pixels are computed at once: the few channels of one fill no register.
+    """
+    n_images, n_channels, height, width = images.shape
+    is_bytes = images.dtype == torch.uint8
+    lines = images.permute(0, 2, 3, 1).reshape(n_images * height, width * n_channels).float()
+    scale, shift = 1 / (255 * std if is_bytes else std), -mean / std
+    scaled = torch.addcmul(
+        shift.repeat(width), lines, scale.repeat(width), out=lines if is_bytes else None
+    )
+    return scaled.view(n_images, height, width, n_channels).permute(0, 3, 1, 2)
 
 
 def count_parameters(module: nn.Module) -> int:

@@ -51,10 +51,10 @@ class DirectConv(nn.Module):
         how = (conv.padding, conv.stride, conv.dilation, conv.groups)
         shape, weight = self._laid_out or (None, None)
         if shape != maps.shape:
-            weight = _onednn._reorder_convolution_weight(conv.weight, *how, maps.shape)
+            weight = _onednn._reorder_convolution_weight.default(conv.weight, *how, maps.shape)
             self._laid_out = (maps.shape, weight)
         maps = maps.to(conv.weight.dtype)
-        activated: Tensor = _onednn._convolution_pointwise(
+        activated: Tensor = _onednn._convolution_pointwise.default(
             maps, weight, conv.bias, *how, self.name, self.numbers, ""
         )
         return activated
@@ -78,6 +78,16 @@ def fold(classifier: Classifier, machine: Machine) -> Classifier:
     return copied
 
 
+def asks_onednn(machine: Machine) -> bool:
+    """Whether convolutions are asked of oneDNN itself.
+
+    Older processors compute in bfloat16, but it lays no such weights out for them.
+    """
+    if machine.device != "cpu" or not HAS_ONEDNN:
+        return False
+    return machine.precision == "float32" or bool(_onednn._is_mkldnn_bf16_supported())
+
+
 def _dtype(machine: Machine) -> torch.dtype:
     return torch.bfloat16 if machine.precision == "bfloat16" else torch.float32
 
@@ -91,7 +101,7 @@ def _fold_stages(classifier: Classifier, machine: Machine) -> None:
         fold_norms(parent)
     if type(network).__name__ == "DenseNet":
         _fold_dense_parts(network.get_submodule("features"), _dtype(machine))
-    if machine.device == "cpu" and HAS_ONEDNN:
+    if asks_onednn(machine):
         for parent in list(network.modules()):
             _fold_activations(parent)
     classifier.stages = stages_of(network)

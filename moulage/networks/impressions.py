@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from moulage.networks.classifier import Classifier
 from moulage.networks.committee import first_of
 from moulage.networks.folding import fold
-from moulage.networks.inputs import pixels_to_images
+from moulage.networks.inputs import pixels_to_bytes
 from moulage.networks.machine import Machine
 
 Progress = Callable[[int, int], None]
@@ -46,7 +46,7 @@ def impressions_of(
         for start in range(0, max(len(rows), 1), _BATCH):
             batch = pixels[rows[start : start + _BATCH]]
             with torch.inference_mode(), machine.computing():
-                engine.below(pixels_to_images(batch, machine.device), top)
+                engine.below(pixels_to_bytes(batch, machine.device), top)
             noted = notes.pop()
             if start == 0:  # one array: small blocks kept from each batch break up its memory
                 impressions = np.empty((len(rows), noted.shape[1]), np.float32)

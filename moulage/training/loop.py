@@ -29,7 +29,7 @@ from moulage.evaluation.calibration import fit_temperature
 from moulage.evaluation.decisions import decide
 from moulage.networks.classifier import Classifier
 from moulage.networks.folding import fold
-from moulage.networks.inputs import pixels_to_images
+from moulage.networks.inputs import pixels_to_bytes
 from moulage.networks.machine import Machine, private_memory_mib, return_freed_memory
 from moulage.networks.tensors import write_tensors
 from moulage.seeding import seed_of
@@ -231,7 +231,7 @@ def answers_of(
     logits = _room_for(len(pixels), classifier)
     for start in range(0, len(pixels), _EVALUATION_BATCH):
         batch = slice(start, start + _EVALUATION_BATCH)
-        images = pixels_to_images(pixels[batch], machine.device)
+        images = pixels_to_bytes(pixels[batch], machine.device)
         told = rows_of(covariates, batch, machine.device)
         with torch.inference_mode(), machine.computing():
             answered = engine.answer(images, told)

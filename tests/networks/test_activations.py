@@ -12,7 +12,7 @@ from moulage.networks.activations import KIND, Activations, activations_at, impr
 from moulage.networks.classifier import Classifier
 from moulage.networks.folding import fold
 from moulage.networks.impressions import impressions_of, places_of
-from moulage.networks.inputs import pixels_to_images
+from moulage.networks.inputs import pixels_to_bytes, pixels_to_images
 from moulage.networks.machine import Machine
 from moulage.views import N_VIEWS, apply_view
 
@@ -69,7 +69,7 @@ def test_activations_equal_a_direct_forward_pass(classifier: Classifier, pixels:
         with torch.inference_mode():
             images = pixels_to_images(pixels, "cpu")
             expected = classifier.below(images, boundary)
-            folded = fold(classifier, FLOAT).below(images, boundary)
+            folded = fold(classifier, FLOAT).below(pixels_to_bytes(pixels, "cpu"), boundary)
         assert len(found) == len(pixels)
         maps = found.read(rows(0, 1, 2, 3, 4))  # folded: other sums of the same numbers
         assert torch.equal(maps, folded)
@@ -193,8 +193,8 @@ def test_bfloat16_is_kept_as_its_bits(classifier: Classifier, pixels: Pixels) ->
     found = at(classifier, pixels, machine=HALF)
     assert found.array.dtype == np.uint16
     with torch.inference_mode(), HALF.computing():
-        images = pixels_to_images(pixels, "cpu")
-        expected = fold(classifier, HALF).below(images, 6).to(torch.bfloat16)
+        given = pixels_to_bytes(pixels, "cpu")
+        expected = fold(classifier, HALF).below(given, 6).to(torch.bfloat16)
     block = found.read(rows(0, 1, 2, 3, 4))
     assert block.dtype == torch.bfloat16
     assert torch.equal(block, expected)

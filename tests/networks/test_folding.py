@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from moulage.networks import folding
-from moulage.networks.classifier import Classifier, Recipe, build_classifier
+from moulage.networks.classifier import Classifier, Recipe, build_classifier, scaled_by_lines
 from moulage.networks.committee import committee_of
 from moulage.networks.folding import fold
-from moulage.networks.inputs import pixels_to_images
+from moulage.networks.inputs import pixels_to_bytes, pixels_to_images
 from moulage.networks.machine import Machine
 
 FLOAT = Machine(device="cpu", precision="float32", threads=1)
@@ -69,6 +69,8 @@ def test_onednn_asked_directly_answers_as_torch_does(
     pixels: Pixels,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if not folding.asks_onednn(machine):
+        pytest.skip("this processor has no units for bfloat16")
     classifier, images = used(name, recipe_of), pixels_to_images(pixels, "cpu")
     direct = fold(classifier, machine)
     monkeypatch.setattr(folding, "HAS_ONEDNN", False)
@@ -83,6 +85,37 @@ def test_onednn_asked_directly_answers_as_torch_does(
     assert ours.dtype == theirs.dtype
     assert ours.is_contiguous(memory_format=torch.channels_last)
     assert distance(ours, theirs) < (1e-4 if machine is FLOAT else 2**-6)
+
+
+def test_bfloat16_is_computed_where_onednn_knows_none(
+    recipe_of: Callable[..., Recipe], pixels: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier, images = used("mobilenetv2_100", recipe_of), pixels_to_images(pixels, "cpu")
+    monkeypatch.setattr(folding._onednn, "_is_mkldnn_bf16_supported", lambda: False)
+    folded = fold(classifier, HALF)
+    assert not any(isinstance(part, folding.DirectConv) for part in folded.modules())
+    with torch.inference_mode():
+        exact = classifier.answer(images)
+        with HALF.computing():
+            rounded, answered = (one.answer(images) for one in (classifier, folded))
+    assert distance(answered, exact) < 2 * distance(rounded, exact)
+    assert any(isinstance(p, folding.DirectConv) for p in fold(classifier, FLOAT).modules())
+
+
+def test_bytes_are_scaled_as_images_are(recipe_of: Callable[..., Recipe], pixels: Pixels) -> None:
+    classifier = used("mobilenetv2_100", recipe_of)
+    images, given = pixels_to_images(pixels, "cpu"), pixels_to_bytes(pixels, "cpu")
+    expected = (images - classifier.mean) / classifier.std
+    mean, std = classifier.mean.flatten(), classifier.std.flatten()
+    for one in (images, given, given[:, :, :40, :20], images.contiguous()):
+        kept = one.clone()
+        scaled = scaled_by_lines(one, mean=mean, std=std)
+        height, width = one.shape[2:]
+        torch.testing.assert_close(scaled, expected[:, :, :height, :width], rtol=1e-5, atol=1e-6)
+        assert torch.equal(one, kept)
+    folded = fold(classifier, FLOAT)
+    with torch.inference_mode():
+        assert distance(folded.answer(given), classifier.answer(images)) < 1e-4
 
 
 def test_the_classifier_itself_keeps_every_bit(classifier: Classifier) -> None:
