@@ -8,7 +8,7 @@ Why: a network that does not beat the record (age, sex, site) has learned nothin
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -68,7 +68,7 @@ def feature_regression(
 ) -> NDArray[np.float32]:
     """Return a logistic regression on `features (N, D)`, standardised by the training part.
 
-    The strength of the penalty is the one of least log loss on validation.
+    Penalties are tried from the strongest on, until the log loss on validation rises.
     """
     if features.ndim != 2 or not len(features) == len(labels) == len(parts):
         raise ShapeError(
@@ -84,8 +84,9 @@ def feature_regression(
         standard, labels=labels, train=train, n_classes=n_classes, strengths=strengths
     ):
         loss = log_losses(labels=labels[validation], logits=logits[validation]).mean()
-        if loss < least:
-            best, least = logits, loss
+        if loss > least:  # weaker penalties only overfit more, and take the most iterations
+            break
+        best, least = logits, loss
     return best.astype(np.float32)
 
 
@@ -104,23 +105,21 @@ def _path(
     train: NDArray[np.int64],
     n_classes: int,
     strengths: Sequence[float],
-) -> Sequence[NDArray[np.float64]]:
-    """Return the logits of each strength; each fit starts where the last one ended."""
+) -> Iterator[NDArray[np.float64]]:
+    """Yield the logits of each strength; each fit starts where the last one ended."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     is_small = standard.shape[1] * n_classes <= _SMALL
     solver = "newton-cholesky" if is_small else "lbfgs"
     model = LogisticRegression(max_iter=_MAX_ITERATIONS, solver=solver, warm_start=True)
-    path = []
     for strength in sorted(strengths):
         model.set_params(C=strength)
         with warnings.catch_warnings():
             # A fit cut short is one penalised a little more: validation judges it all the same.
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(standard[train], labels[train])
-        path.append(_logits(model.decision_function(standard), model.classes_, n_classes))
-    return path
+        yield _logits(model.decision_function(standard), model.classes_, n_classes)
 
 
 def _logits(
