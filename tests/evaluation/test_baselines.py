@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from moulage.errors import DataError, ShapeError
 from moulage.evaluation.baselines import (
@@ -129,3 +130,26 @@ def test_what_cannot_be_fitted_is_refused() -> None:
         )
     with pytest.raises(ShapeError, match=r"N = 320; got \(4, 2\)"):
         feature_regression(features=np.ones((4, 2)), labels=labels, parts=PARTS, n_classes=2)
+
+
+def test_weaker_penalties_are_left_once_validation_likes_one_less(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, len(PARTS))
+    features = rng.normal(size=(len(PARTS), 80))
+    features[:, 0] += labels
+    tried: list[float] = []
+    fit = LogisticRegression.fit
+
+    def noted(model: LogisticRegression, *given: object) -> object:
+        tried.append(model.C)
+        return fit(model, *given)
+
+    monkeypatch.setattr(LogisticRegression, "fit", noted)
+    chosen = feature_regression(features=features, labels=labels, parts=PARTS, n_classes=2)
+    assert tried == [1e-4, 1e-3, 1e-2, 1e-1]
+    alone = feature_regression(
+        features=features, labels=labels, parts=PARTS, n_classes=2, strengths=(1e-2,)
+    )
+    np.testing.assert_allclose(softmax(chosen), softmax(alone), atol=1e-3)
