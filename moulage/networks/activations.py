@@ -7,7 +7,7 @@ a time. bfloat16, which numpy lacks, is stored as its bits (uint16).
 """
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -158,21 +158,23 @@ def _compute(
             store.ArrayWriter(folder / _MAPS, shape=(n_images, *shape), dtype=dtype) as writer,
             ThreadPoolExecutor(max_workers=1) as hand,
         ):
-            written: Future[None] | None = None
+            written = hand.submit(_nothing_yet)
             for start in range(0, n_images, _BATCH):
                 batch = pixels[rows[start : start + _BATCH]]
                 maps = _forward(engine, boundary, batch, machine, view)
-                if written is not None:
-                    written.result()
+                written.result()
                 written = hand.submit(writer.append, maps)
                 if notes:
                     impressions[start : start + len(batch)] = notes.pop()
                 if progress is not None:
                     progress(min(start + _BATCH, n_images), n_images)
-            if written is not None:
-                written.result()
+            written.result()
         if width:
             np.save(folder / _IMPRESSIONS, impressions)
+
+
+def _nothing_yet() -> None:
+    pass
 
 
 def _forward(

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from moulage import store
+from moulage.errors import RunError
 from moulage.networks import activations as rooms
 from moulage.networks.activations import KIND, Activations, activations_at, impressions_at
 from moulage.networks.classifier import Classifier
@@ -243,3 +244,21 @@ def test_a_build_that_dies_midway_leaves_nothing_to_read(
     assert not list((tmp_path / "cache" / KIND).iterdir())
     assert len(at(classifier, pixels)) == 5
     assert [entry.kind for entry in store.entries()] == [KIND]
+
+
+def test_what_the_disk_refuses_is_raised_and_nothing_is_kept(
+    classifier: Classifier, pixels: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+
+    def append(writer: store.ArrayWriter, maps: NDArray[np.float32]) -> None:
+        written.append(len(maps))
+        if len(written) == 2:
+            raise RunError("the disk is full")
+
+    monkeypatch.setattr(rooms, "_BATCH", 2)
+    monkeypatch.setattr(store.ArrayWriter, "append", append)
+    with pytest.raises(RunError, match="full"):
+        at(classifier, pixels, pixels_key="refused")
+    assert written == [2, 2]
+    assert not list((store.cache_folder() / KIND).iterdir())
