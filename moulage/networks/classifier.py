@@ -1,6 +1,7 @@
 """The classifier: backbone and head as one chain, with its input contract.
 
 In:  images (N, 3, H, W) float32 in [0, 1], or maps at a boundary.   Out: logits (N, K) float32.
+A folded classifier takes images as bytes, too.
 Knows nothing of files of images, splits or training.
 Why a contract: weights used with another size, scaling or order of diagnoses give wrong numbers
 that look right, so the contract is stored with the weights and checked wherever they are loaded.
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from moulage.covariates import Covariate, covariate_from, width_of
 from moulage.errors import ConfigError
 from moulage.networks.heads import Head, HeadKind, build_head
+from moulage.networks.inputs import scaled_by_lines
 from moulage.networks.registry import Scaling, backbone_named
 from moulage.networks.stages import boundary_named, stages_of
 from moulage.networks.thrift import is_large, remade, spare
@@ -269,21 +271,6 @@ def shape_at_head(network: nn.Module, size_px: int) -> tuple[int, int, int]:
     network.train(was_training)
     _, n_channels, height, width = maps.shape
     return n_channels, height, width
-
-
-def scaled_by_lines(images: Tensor, *, mean: Tensor, std: Tensor) -> Tensor:
-    """Return (images - mean) / std of images (n, C, H, W) in [0, 1], or of bytes in [0, 255].
-
-    Whole lines of pixels are computed at once: the few channels of one fill no register.
-    """
-    n_images, n_channels, height, width = images.shape
-    is_bytes = images.dtype == torch.uint8
-    lines = images.permute(0, 2, 3, 1).reshape(n_images * height, width * n_channels).float()
-    scale, shift = 1 / (255 * std if is_bytes else std), -mean / std
-    scaled = torch.addcmul(
-        shift.repeat(width), lines, scale.repeat(width), out=lines if is_bytes else None
-    )
-    return scaled.view(n_images, height, width, n_channels).permute(0, 3, 1, 2)
 
 
 def count_parameters(module: nn.Module) -> int:

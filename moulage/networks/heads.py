@@ -65,7 +65,7 @@ class Dropout(nn.Module):
 
     torch draws one number a feature, on one thread: more than half of a frozen phase's step. A
     lot has 8 bits: the rate is the nearest of 1/256 to 255/256, and the mean is kept for that.
-    numpy draws them in half of torch's time, from a seed that torch draws.
+    numpy draws them faster than torch, from a seed that torch draws.
     """
 
     def __init__(self, rate: float) -> None:

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from moulage.networks import folding
-from moulage.networks.classifier import Classifier, Recipe, build_classifier, scaled_by_lines
+from moulage.networks.classifier import Classifier, Recipe, build_classifier
 from moulage.networks.committee import committee_of
 from moulage.networks.folding import fold
-from moulage.networks.inputs import pixels_to_bytes, pixels_to_images
+from moulage.networks.inputs import pixels_to_bytes, pixels_to_images, scaled_by_lines
 from moulage.networks.machine import Machine
 
 FLOAT = Machine(device="cpu", precision="float32", threads=1)
@@ -87,6 +87,7 @@ def test_onednn_asked_directly_answers_as_torch_does(
     assert distance(ours, theirs) < (1e-4 if machine is FLOAT else 2**-6)
 
 
+@pytest.mark.skipif(not folding.HAS_ONEDNN, reason="torch was built without oneDNN")
 def test_bfloat16_is_computed_where_onednn_knows_none(
     recipe_of: Callable[..., Recipe], pixels: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
