@@ -1,7 +1,8 @@
 """A CUDA device: the same answers as the processor's, a run gone on with, a run applied."""
 
-import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -63,13 +64,15 @@ average = 0.9
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with casts, a study trained on them there, and its caches."""
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Yield a folder with casts and a study, where caches lie, too."""
     home = tmp_path_factory.mktemp("gpu")
-    os.environ |= {"MOULAGE_CACHE": str(home / "cache"), "MOULAGE_DATA": str(home / "data")}
     make_casts(home / "casts", n_images=500, seed=1, size=(100, 75))
     (home / "study.toml").write_text(STUDY)
-    return home
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("MOULAGE_CACHE", str(home / "cache"))
+        patched.setenv("MOULAGE_DATA", str(home / "data"))
+        yield home
 
 
 def trained(home: Path, out: str, **machine: str) -> Path:
@@ -117,20 +120,22 @@ def test_a_study_learns_there_what_it_learns_here(home: Path, run: Path) -> None
 def test_a_run_interrupted_there_goes_on(
     home: Path, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    left = [60]
+    places: list[tuple[int, int]] = []
 
-    def counted(*given: object) -> None:
-        left[0] -= 1
-        if not left[0]:
+    def noted(*given: Any) -> None:
+        *_, place = given
+        places.append((place.phase, place.epoch))
+        if len(places) == 60:
             raise KeyboardInterrupt
-        step(*given)  # type: ignore[arg-type]
+        step(*given)
 
     step = loop.train_step
-    with monkeypatch.context() as patched:
-        patched.setattr(loop, "train_step", counted)
-        with pytest.raises(KeyboardInterrupt):
-            trained(home, "torn", device="cuda")
+    monkeypatch.setattr(loop, "train_step", noted)
+    with pytest.raises(KeyboardInterrupt):
+        trained(home, "torn", device="cuda")
     again = trained(home, "torn", device="cuda")
+    torn_at, goes_on_at = places[59], places[60]
+    assert torn_at == goes_on_at > (0, 0)
     history = pd.read_csv(again / "history.csv")
     assert len(history) == len(pd.read_csv(run / "history.csv"))
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[4]
