@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -134,7 +134,8 @@ class Sources:
         """
         archive, inside, member = name.partition(MEMBER)
         if not inside:
-            status = (self._root / name).stat()
+            # Asked of every image; a Path of each takes twice as long.
+            status = os.stat(f"{self._root}{os.sep}{name}")  # noqa: PTH116
             return status.st_size, status.st_mtime_ns, status.st_mode
         with _as_os_errors(name):
             info = self._zip(archive).getinfo(member)
@@ -213,8 +214,9 @@ def _walk(root: Path) -> Iterator[str]:
             continue
         seen.add(real)
         below[:] = sorted(name for name in below if not name.startswith("."))
-        relative = PurePosixPath(Path(folder).relative_to(root).as_posix())
-        yield from (str(relative / name) for name in files if not name.startswith("."))
+        relative = Path(folder).relative_to(root).as_posix()
+        start = "" if relative == "." else f"{relative}/"
+        yield from (start + name for name in files if not name.startswith("."))
 
 
 def _list_zip(root: Path, archive: str) -> list[str]:

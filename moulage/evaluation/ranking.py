@@ -66,35 +66,43 @@ def weighted_ranking(
     ranking: Ranking, *, weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return AUROC and average precision `(R,)` under each column of `weights (N, R)`."""
-    positive, negative = _sides(ranking, weights)
-    level = negative[ranking.n_level]
+    positive, above, level, total = _sides(ranking, weights)
     hits = _running_sum(positive)[1:][ranking.last_equal]
     alarms = hits + level
     precision = np.divide(hits, alarms, out=np.zeros_like(hits), where=alarms > 0)
     found = ratio(np.einsum("pr,pr->r", positive, precision), positive.sum(axis=0))
-    return _areas(ranking, positive, negative), found
+    return _areas(positive, above, level, total), found
 
 
 def weighted_areas(ranking: Ranking, *, weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return AUROC `(R,)` alone, at half the price."""
-    return _areas(ranking, *_sides(ranking, weights))
+    return _areas(*_sides(ranking, weights))
 
 
-def _sides(
-    ranking: Ranking, weights: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the positives' weights (P, R) and the running sum of the negatives' (Q + 1, R)."""
-    return weights[ranking.positive_rows], _running_sum(weights[ranking.negative_rows])
+def _sides(ranking: Ranking, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    """Return each positive's weight, those above it and those above or level (P, R), and all (R,).
+
+    Running sums are taken where a positive stands: between two of them lie many negatives.
+    """
+    negative = weights[ranking.negative_rows]
+    stops = np.unique(np.concatenate([[0], ranking.n_above, ranking.n_level]))
+    inner = stops[stops < len(negative)]
+    steps = np.add.reduceat(negative, inner, axis=0) if len(inner) else negative
+    sums = _running_sum(steps)
+    above, level = (
+        sums[np.searchsorted(stops, places)] for places in (ranking.n_above, ranking.n_level)
+    )
+    return weights[ranking.positive_rows], above, level, sums[-1]
 
 
 def _areas(
-    ranking: Ranking, positive: NDArray[np.float64], negative: NDArray[np.float64]
+    positive: NDArray[np.float64],
+    above: NDArray[np.float64],
+    level: NDArray[np.float64],
+    total: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    beaten_by = np.einsum("pr,pr->r", positive, negative[ranking.n_above])
-    if not np.array_equal(ranking.n_above, ranking.n_level):
-        level = np.einsum("pr,pr->r", positive, negative[ranking.n_level])
-        beaten_by = (beaten_by + level) / 2
-    return 1 - ratio(beaten_by, positive.sum(axis=0) * negative[-1])
+    beaten_by = np.einsum("pr,pr->r", positive, (above + level) / 2)
+    return 1 - ratio(beaten_by, positive.sum(axis=0) * total)
 
 
 def _running_sum(weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -82,7 +82,8 @@ def draw_lesions(n_lesions: int, *, n_replicates: int, rng: np.random.Generator)
         raise ConfigError(f"`n_replicates` must be at least 2; got {n_replicates}. Write 2000.")
     counts = np.empty((n_lesions, n_replicates), dtype=np.uint16)
     for replicate in range(n_replicates):
-        counts[:, replicate] = rng.multinomial(n_lesions, np.full(n_lesions, 1 / n_lesions))
+        drawn = rng.integers(n_lesions, size=n_lesions)
+        counts[:, replicate] = np.bincount(drawn, minlength=n_lesions)
     return counts
 
 

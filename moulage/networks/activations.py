@@ -6,9 +6,10 @@ Impressions, which the pass meets on its way, are kept beside the maps. Memory h
 a time. bfloat16, which numpy lacks, is stored as its bits (uint16).
 """
 
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -40,6 +41,12 @@ class Activations:
 
     array: NDArray[np.float32] | NDArray[np.uint16]
     places: NDArray[np.int64] | None = None
+    _rows: Tensor = field(init=False, repr=False)  # the array, as torch sees it
+
+    def __post_init__(self) -> None:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            object.__setattr__(self, "_rows", torch.from_numpy(self.array))
 
     def __len__(self) -> int:
         return len(self.array)
@@ -53,11 +60,9 @@ class Activations:
             rows = self.places[rows]
         assert rows.min(initial=0) >= 0, "a row that was left out is asked for"
         assert rows.max(initial=0) < len(self), "a row that does not exist is asked for"
-        is_half = self.array.dtype == np.uint16
-        kind = torch.uint16 if is_half else torch.float32
-        block = torch.empty((len(rows), *self.array.shape[1:]), dtype=kind)
-        np.take(self.array, rows, axis=0, out=block.numpy(), mode="clip")  # "raise" copies twice
-        maps = block.view(torch.bfloat16) if is_half else block
+        maps = self._rows.index_select(0, torch.from_numpy(rows))
+        if maps.dtype == torch.uint16:
+            maps = maps.view(torch.bfloat16)
         return maps.permute(0, 3, 1, 2)
 
     def pooled(self) -> NDArray[np.float32]:

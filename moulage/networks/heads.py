@@ -84,7 +84,9 @@ class Dropout(nn.Module):
         n_dropped = min(max(round(self.rate * 256), 1), 255)
         # Noughts and ones of the features' own kind: products with truth values are slow.
         kept = torch.empty(features.shape, dtype=features.dtype)
-        return (features * torch.ge(drawn, n_dropped - 128, out=kept)).div_(1 - n_dropped / 256)
+        torch.ge(drawn, n_dropped - 128, out=kept)
+        # One pass where a product and a quotient are two.
+        return torch.addcmul(features.new_zeros(()), features, kept, value=256 / (256 - n_dropped))
 
 
 def build_head(

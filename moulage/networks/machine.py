@@ -104,10 +104,10 @@ def private_memory_mib() -> float:
     Pages of mapped files, which the system can take back at any time, are left out where it
     tells them apart (Linux).
     """
-    status = Path("/proc/self/status")
-    if status.is_file():
-        fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        return int(fields["RssAnon"].split()[0]) / 1024
+    counts = Path("/proc/self/statm")
+    if counts.is_file():
+        resident, of_files = map(int, counts.read_text().split()[1:3])
+        return (resident - of_files) * resource.getpagesize() / 2**20
     usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return usage / 2**20 if sys.platform == "darwin" else usage / 1024
 

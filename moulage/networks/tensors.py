@@ -5,7 +5,8 @@ Knows nothing of where the file came from. Only safetensors are read: a pickle c
 Why strict: a network with one tensor left at random gives numbers that look like any other's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,12 +40,22 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], **words: str) -> No
     words: what the header says of them; of one entry at most, since the library writes several
     in an order of its own.
     """
+    lay_out_tensors(path, tensors, **words)()
+
+
+def lay_out_tensors(path: Path, tensors: Mapping[str, Tensor], **words: str) -> Callable[[], None]:
+    """Write tensors beside `path`; to call what is returned makes them last and moves them there.
+
+    The tensors may change in between: that the disk has every byte takes as long as laying out.
+    """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with replacing(path) as partial:
+    with ExitStack() as stack:
+        partial = stack.enter_context(replacing(path))
         try:
             save_file(plain, partial, metadata=words or None)
         except safetensors.SafetensorError as error:
             raise OSError(str(error)) from error
+        return stack.pop_all().close
 
 
 def read_header(path: Path) -> Header:

@@ -6,15 +6,18 @@ Why not torch.save: a pickle can run code.
 """
 
 import json
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from moulage.networks.tensors import write_tensors
+from moulage.networks.tensors import lay_out_tensors
 
 Tensors = dict[str, Tensor]
 _PLAIN = (
@@ -66,8 +69,50 @@ class State:
             self.memory_mib.append(0.0)
 
 
+class Keeper:
+    """Keeps one state after the other in a file, while the training goes on.
+
+    A state is laid out before `keep` returns. Waiting for the disk and moving the file are a
+    thread's, so that a kill finds this state or the one before it, whole.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._hand = ThreadPoolExecutor(max_workers=1)
+        self._moved: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._hand.shutdown()
+        if error is None:
+            self.finish()
+
+    def keep(self, state: State) -> None:
+        """Keep a state; raises RunError where the disk is full, perhaps for the one before."""
+        self.finish()
+        self._moved = self._hand.submit(lay_out_state(state, self._path))
+
+    def finish(self) -> None:
+        """Return when the last state has its place; raises RunError where it got none."""
+        moved, self._moved = self._moved, None
+        if moved is not None:
+            moved.result()
+
+
 def write_state(state: State, path: Path) -> None:
     """Write the state; raises RunError where the disk is full, with the old file intact."""
+    lay_out_state(state, path)()
+
+
+def lay_out_state(state: State, path: Path) -> Callable[[], None]:
+    """Write the state beside `path`; to call what is returned moves it there."""
     groups = {
         "live": state.live,
         "best": state.best,
@@ -80,7 +125,7 @@ def write_state(state: State, path: Path) -> None:
         for name, tensor in named.items()
     }
     plain = {name: getattr(state, name) for name in _PLAIN}
-    write_tensors(path, tensors, state=json.dumps(plain))
+    return lay_out_tensors(path, tensors, state=json.dumps(plain))
 
 
 def read_state(path: Path) -> State:

@@ -36,13 +36,13 @@ from moulage.seeding import seed_of
 from moulage.training.augmentation import Augmentation, mix
 from moulage.training.batches import Place, Sample, Source, count_batches, cut_epoch, rows_of
 from moulage.training.checkpoint import (
+    Keeper,
     State,
     Tensors,
     laid_out_as,
     optimizer_tensors,
     read_state,
     restore_optimizer,
-    write_state,
 )
 from moulage.training.imbalance import Treatment
 from moulage.training.optimizers import build_optimizer, scheduled_rate
@@ -53,7 +53,7 @@ logger = logging.getLogger(__name__)
 Monitor = Literal["loss", "calibrated_loss"]
 CHECKPOINT = "checkpoint.safetensors"
 _CHECKPOINT_EVERY_S = 60.0
-_EVALUATION_BATCH = 128  # as the training step's, so that memory of the one serves the other
+_EVALUATION_BATCH = 512  # as the training step's, so that memory of the one serves the other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -113,26 +113,29 @@ class Step:
 def run_phases(job: Job, phases: tuple[Phase, ...]) -> State:
     """Train every phase that is not yet done, each from the best weights so far."""
     state = _resume(job)
-    for index in range(state.phase, len(phases)):
-        run_phase(job, phases[index], state)
-        state.begin_phase(index + 1)
-        _keep_start(job, state)
+    with Keeper(job.folder / CHECKPOINT) as keeper:
+        for index in range(state.phase, len(phases)):
+            run_phase(job, phases[index], state, keeper)
+            state.begin_phase(index + 1)
+            _keep_start(job, state, keeper)
     return state
 
 
-def run_phase(job: Job, phase: Phase, state: State) -> None:
+def run_phase(job: Job, phase: Phase, state: State, keeper: Keeper) -> None:
     """Train what lies above one boundary and leave the best weights in the classifier."""
     started = time.monotonic() - state.seconds[state.phase]
     step = prepare(job, phase, state)
     while state.epoch < phase.epochs and not (phase.patience and state.stale >= phase.patience):
         with _interrupt_at_steps() as interrupted:
-            run_epoch(step, state, started, interrupted)
+            run_epoch(step, state, keeper, started, interrupted)
     _load(step.live, state.best or step.start)
     job.on_phase_end(state.phase, phase, state, step.source)
     return_freed_memory()
 
 
-def run_epoch(step: Step, state: State, started: float, interrupted: Callable[[], bool]) -> None:
+def run_epoch(
+    step: Step, state: State, keeper: Keeper, started: float, interrupted: Callable[[], bool]
+) -> None:
     """Take an epoch's remaining steps, measure on validation, keep the state."""
     job, phase = step.job, step.phase
     place = Place(seed=job.seed, phase=state.phase, epoch=state.epoch)
@@ -142,18 +145,18 @@ def run_epoch(step: Step, state: State, started: float, interrupted: Callable[[]
     while state.step < len(batches):
         train_step(step, state, batches[state.step], place)
         state.step += 1
-        _note_memory(state)
         state.seconds[state.phase] = time.monotonic() - started
         job.progress(f"{phase.name} {state.epoch + 1}/{phase.epochs}", state.step, len(batches))
         if interrupted() or time.monotonic() - kept > _CHECKPOINT_EVERY_S:
-            _keep(step, state)
+            _keep(step, state, keeper)
             kept = time.monotonic()
         if interrupted():
             raise KeyboardInterrupt
+    _note_memory(state)
     _finish_epoch(step, state, time.monotonic() - epoch_started)
     state.seconds[state.phase] = time.monotonic() - started
     return_freed_memory()  # a checkpoint is laid out whole before it is written
-    _keep(step, state)
+    _keep(step, state, keeper)
     if interrupted():
         raise KeyboardInterrupt
 
@@ -428,16 +431,17 @@ def _averaged(step: Step, state: State) -> Iterator[None]:
         _load(step.live, kept)
 
 
-def _keep(step: Step, state: State) -> None:
+def _keep(step: Step, state: State, keeper: Keeper) -> None:
     state.live = step.live
     state.optimizer = optimizer_tensors(step.optimizer)
-    write_state(state, step.job.folder / CHECKPOINT)
+    keeper.keep(state)
 
 
-def _keep_start(job: Job, state: State) -> None:
+def _keep_start(job: Job, state: State, keeper: Keeper) -> None:
     """Write the weights that the next phase starts from, then the state that names it."""
     write_tensors(_start_file(job, state.phase), job.classifier.state_dict())
-    write_state(state, job.folder / CHECKPOINT)
+    keeper.keep(state)
+    keeper.finish()
     _start_file(job, state.phase - 1).unlink(missing_ok=True)
 
 

@@ -1,4 +1,5 @@
 import math
+from concurrent.futures import wait
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from safetensors import SafetensorError
 
 from moulage.errors import RunError
 from moulage.training.checkpoint import (
+    Keeper,
     State,
     laid_out_as,
     optimizer_tensors,
@@ -86,6 +88,66 @@ def test_a_write_that_fails_leaves_the_old_file(
         write_state(State(epoch=9), path)
     assert path.read_bytes() == before
     assert [found.name for found in tmp_path.iterdir()] == ["state"]
+
+
+def test_a_state_is_kept_as_it_was_and_the_training_goes_on(tmp_path: Path) -> None:
+    state, asked = full_state(), full_state()
+    with Keeper(tmp_path / "state") as keeper:
+        for epoch in range(5):
+            state.epoch = epoch
+            keeper.keep(state)
+            for tensor in (*state.live.values(), *state.optimizer.values()):
+                tensor.add_(1)
+    found = read_state(tmp_path / "state")
+    assert found.epoch == 4
+    for name, tensor in asked.live.items():
+        assert torch.equal(found.live[name], sum([1] * 4, start=tensor))
+    assert [found.name for found in tmp_path.iterdir()] == ["state"]
+
+
+@pytest.mark.parametrize("then", ["keep", "finish", "leave"])
+def test_a_disk_that_fails_later_is_told_at_the_next_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    path = tmp_path / "state"
+    write_state(State(epoch=7), path)
+
+    def fail(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    def live() -> None:
+        with Keeper(path) as keeper:
+            with monkeypatch.context() as patch:
+                patch.setattr("os.fsync", fail)
+                keeper.keep(full_state())
+                if then == "finish":
+                    keeper.finish()
+                wait([keeper._moved] if keeper._moved else [])
+            if then == "keep":
+                keeper.keep(State(epoch=9))
+
+    with pytest.raises(RunError, match="got 'No space left on device'"):
+        live()
+    assert read_state(path).epoch == 7
+    assert [found.name for found in tmp_path.iterdir()] == ["state"]
+
+
+def test_what_stops_a_training_is_not_hidden_by_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+
+    def live() -> None:
+        with Keeper(tmp_path / "state") as keeper:
+            keeper.keep(full_state())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        live()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_disk_without_room_is_one_sentence(

@@ -16,7 +16,7 @@ from moulage.errors import RunError
 from moulage.networks.classifier import Classifier
 from moulage.training import loop
 from moulage.training.augmentation import Augmentation
-from moulage.training.checkpoint import State, read_state, write_state
+from moulage.training.checkpoint import Keeper, State, read_state
 from moulage.training.imbalance import Treatment, TreatmentKind
 from moulage.training.loop import CHECKPOINT, Job, logits_of, run_phases
 from moulage.training.phases import Phase
@@ -122,7 +122,7 @@ def test_a_run_killed_between_two_phases_ends_in_the_same_bytes(
 ) -> None:
     whole = studio_in(tmp_path / "whole")
     run_phases(whole.job(), (HEAD, ALL))
-    writers = {"start": loop.write_tensors, "state": write_state}
+    writers = {"start": loop.write_tensors, "state": Keeper.keep}
     for victim, at in (("start", 1), ("state", 3), ("state", 6)):
         killed, n_calls = studio_in(tmp_path / f"{victim}{at}"), []
 
@@ -135,7 +135,8 @@ def test_a_run_killed_between_two_phases_ends_in_the_same_bytes(
             writers[victim](*given)
 
         with monkeypatch.context() as patch:
-            patch.setattr(loop, "write_tensors" if victim == "start" else "write_state", stumble)
+            place, name = (loop, "write_tensors") if victim == "start" else (Keeper, "keep")
+            patch.setattr(place, name, stumble)
             with pytest.raises(KilledError, match=r"^$"):
                 run_phases(killed.job(), (HEAD, ALL))
         run_phases(killed.job(), (HEAD, ALL))
@@ -182,9 +183,9 @@ def test_the_best_weights_of_an_epoch_are_kept_not_the_last(
     job = studio.job(monitor=monitor)
     keep = loop._keep
 
-    def spy(step: Any, state: State) -> None:
+    def spy(step: Any, state: State, keeper: Keeper) -> None:
         digests.append(step.job.classifier.digest())
-        keep(step, state)
+        keep(step, state, keeper)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "_keep", spy)
