@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.peers.material import Given, enlarge, give
-from benchmarks.peers.turns import Ratio, Side, Took, print_table
+from benchmarks.peers.turns import N_THREADS, Ratio, Side, Took, print_table
 from moulage.training.batches import Place
 from moulage.training.imbalance import Treatment
 
@@ -86,8 +86,12 @@ class Match:
         return ours, self.keras.took("predict", folder=str(self.new))
 
     def treatments(self, pair: int) -> Pair:
-        """Return (ours, Keras'), every treatment with every seed; our caches are cold."""
+        """Return (ours, Keras'), every treatment with every seed; our caches are cold.
+
+        Two of our runs go at once, on a thread each.
+        """
         asked: dict[str, Any] = {"treatments": TREATMENTS, "seeds": list(range(N_SEEDS))}
+        asked["n_jobs"] = N_THREADS
         ours = self.ours.took("run", cache=f"many{pair}", name=f"many{pair}", **asked)
         return ours, self.keras_whole("head", TREATMENTS * N_SEEDS)
 

@@ -66,19 +66,23 @@ def train(
     only: Sequence[str] = (),
     changes: Sequence[str] = (),
     fresh: bool = False,
+    jobs: int = 1,
     progress: Progress = _silently,
 ) -> "Outcome":
     """Run a study file, or go on with it; write each run's page and the study's.
 
     data: in place of the file's `dataset.path`. only: names of experiments. changes:
-    `key=value`. fresh: start over where a run with another recipe stands. progress is called
-    with (what, done, total). Raises MoulageError.
+    `key=value`. fresh: start over where a run with another recipe stands. jobs: how many runs at
+    once, each in a process with its share of the threads. progress is called with (what, done,
+    total). Raises MoulageError.
     """
     from moulage.runs.config import read_study
     from moulage.runs.schedule import run_study
 
     config = read_study(Path(study), changes=changes, data=Path(data) if data else None)
-    outcome = run_study(config, out=Path(out), only=tuple(only), fresh=fresh, progress=progress)
+    outcome = run_study(
+        config, out=Path(out), only=tuple(only), fresh=fresh, progress=progress, n_jobs=jobs
+    )
     for run in outcome.finished:
         if not (run.path / REPORT).is_file():
             report(run.path)

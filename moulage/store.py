@@ -93,6 +93,24 @@ def replacing(path: Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
+@contextmanager
+def alone_at(path: Path) -> Iterator[None]:
+    """Keep other processes that ask for the same out, so that reading and writing are one act.
+
+    Windows has no such locks here; nothing is kept out there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(path.with_name(f".{path.name}.{_LOCK}"), os.O_RDONLY | os.O_CREAT)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file whole or not at all; raises as `replacing` does."""
     with replacing(path) as partial:

@@ -1,5 +1,7 @@
 """Our side: whole runs of the same study, from files or from warm caches, and steps of a phase.
 
+The backbone's weights are random, in one file: a study's seeds share them, as they do ImageNet's.
+
 A run ends with its predictions, metrics and classifier written, which is more than the peers do.
 """
 
@@ -12,11 +14,15 @@ import pandas as pd
 import torch
 
 from benchmarks.peers.turns import N_THREADS, Stopwatch, serve
+from moulage.networks.classifier import build_network
+from moulage.networks.registry import backbone_named
+from moulage.networks.tensors import write_tensors
 from moulage.runs import experiment
 from moulage.runs.application import classify_files
 from moulage.runs.config import StudyConfig, parse_study
 from moulage.runs.folder import HISTORY, RunFolder
 from moulage.runs.material import prepare, read_images
+from moulage.runs.schedule import Materials, run_cells, sharing_threads
 from moulage.runs.study import cells_of
 from moulage.training.batches import Place, cut_epoch
 from moulage.training.loop import State, train_step
@@ -36,28 +42,41 @@ class Study:
         self.folder, self.backbone, self.place = Path(folder), backbone, Path(place)
         os.environ["MOULAGE_DATA"] = str(self.place / "data")
         torch.set_num_threads(N_THREADS)
+        self.weights = self.place / "weights.safetensors"
+        self.place.mkdir(parents=True, exist_ok=True)
+        write_tensors(self.weights, build_network(backbone_named(backbone).name, seed=0).state_dict())
         return {}
 
     def run(
-        self, *, cache: str, name: str, train_from: str = "head", epochs: int = 10, **recipe: Any
+        self,
+        *,
+        cache: str,
+        name: str,
+        train_from: str = "head",
+        epochs: int = 10,
+        n_jobs: int = 1,
+        **recipe: Any,
     ) -> dict[str, float]:
         """Run a study of one phase; seconds of all of it, and of one epoch.
 
         recipe: keys of the experiment that are not the usual ones; `seeds` and `treatments`
-        make it many runs.
+        make it many runs, of which `n_jobs` go at once, as `moulage train --jobs` has it.
         """
         os.environ["MOULAGE_CACHE"] = str(self.place / cache)
         rate = 1e-3 if train_from == "head" else 1e-5
         study = self._study(name, _phase(train_from, epochs, rate), recipe)
-        paths = []
         with Stopwatch() as watch:
-            images = read_images(study, _silent)
-            for cell in cells_of(study):
-                material = prepare(cell, images)
-                path = self.place / "runs" / name / cell.name
-                experiment.run_cell(cell, material, path, fresh=True, progress=_silent)
-                paths.append(path)
-        history = pd.read_csv(paths[0] / HISTORY)
+            cells = cells_of(sharing_threads(study, n_jobs))
+            materials = Materials(read_images(study, _silent))
+            runs, _ = run_cells(
+                cells,
+                materials,
+                self.place / "runs" / name,
+                n_jobs=n_jobs,
+                fresh=True,
+                progress=_silent,
+            )
+        history = pd.read_csv(runs[0].path / HISTORY)
         return {**watch.took, "epoch": float(history["seconds"].mean())}
 
     def train(self, *, cache: str, train_from: str, n_steps: int) -> dict[str, float]:
@@ -94,8 +113,8 @@ class Study:
     def _study(self, name: str, phase: dict[str, Any], recipe: dict[str, Any]) -> StudyConfig:
         treatments = recipe.pop("treatments", ["none"])
         experiments = [
-            {"name": f"e{n}", "backbone": self.backbone, "weights": "random", "dropout": 0.5}
-            | {"imbalance": treatment, "phases": [phase], **recipe}
+            {"name": f"e{n}", "backbone": self.backbone, "dropout": 0.5}
+            | {"weights": str(self.weights), "imbalance": treatment, "phases": [phase], **recipe}
             for n, treatment in enumerate(treatments)
         ]
         return parse_study(

@@ -30,7 +30,7 @@ HEAD = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Took:
-    """What something took: seconds by the clock, and of all this process' threads.
+    """What something took: seconds by the clock, and of all threads of its processes.
 
     Sums and multiples are those of both.
     """
@@ -53,14 +53,19 @@ class Stopwatch:
     took: dict[str, float]
 
     def __enter__(self) -> Self:
-        self._started, self._busy = time.perf_counter(), time.process_time()
+        self._started, self._busy = time.perf_counter(), _busy()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.took = {
             "seconds": time.perf_counter() - self._started,
-            "processor": time.process_time() - self._busy,
+            "processor": _busy() - self._busy,
         }
+
+
+def _busy() -> float:
+    """Return processor seconds of all threads, and of the processes that have ended."""
+    return sum(os.times()[:4])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

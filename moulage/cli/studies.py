@@ -26,6 +26,9 @@ def train(
         list[str] | None, typer.Option("--set", help="Change a key, as split.seeds=[0,1].")
     ] = None,
     fresh: Annotated[bool, typer.Option(help="Start over where another recipe stands.")] = False,
+    jobs: Annotated[
+        int, typer.Option(help="Runs at once, each with its share of the threads.")
+    ] = 1,
 ) -> None:
     """Run a study, or go on with it where it stopped."""
     with _saying_how_to_go_on(), shown_progress() as progress:
@@ -36,6 +39,7 @@ def train(
             only=only or (),
             changes=set_ or (),
             fresh=fresh,
+            jobs=jobs,
             progress=progress,
         )
     Console().print(_table(list(outcome.finished)))

@@ -61,6 +61,11 @@ def resolve_machine(*, device: str = "auto", precision: str = "auto", threads: i
     return Machine(device=found, precision=_resolve_precision(precision, found), threads=n_threads)
 
 
+def share_of_threads(threads: int, n_jobs: int) -> int:
+    """Return the threads of one of several jobs at once; 0 threads are as many as torch finds."""
+    return max((threads or torch.get_num_threads()) // n_jobs, 1)
+
+
 def resolve_answering(precision: str) -> Machine:
     """Return the machine that a finished run's classifier answers on: at the run's precision.
 

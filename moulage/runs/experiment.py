@@ -113,6 +113,20 @@ def build(cell: Cell, material: Material) -> tuple[Classifier, WeightsFile | Non
     return classifier, weights
 
 
+def fill_caches(cell: Cell, material: Material, *, threads: int, progress: Progress) -> None:
+    """Compute the activations that a cell's phases read before anything below them is trained."""
+    classifier, _ = build(cell, material)
+    asked = cell.study.machine.model_dump() | {"threads": threads}
+    machine = resolve_machine(**asked)
+    classifier.to(machine.device)
+    job = job_of(cell, material, classifier, machine, Path(), progress)
+    lowest = len(classifier.stages)
+    for phase in cell.experiment.phases:
+        lowest = min(lowest, classifier.boundary(phase.train_from))
+        if lowest > 0:
+            job.source_at(lowest)
+
+
 def keep_cell_baselines(
     cell: Cell, material: Material, folder: Path, *, progress: Progress
 ) -> None:

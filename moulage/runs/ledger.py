@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from moulage.store import data_folder, write_json
+from moulage.store import alone_at, data_folder, write_json
 
 
 def look(split_digest: str, *, run: str, recipe: str) -> list[dict[str, Any]]:
@@ -19,10 +19,11 @@ def look(split_digest: str, *, run: str, recipe: str) -> list[dict[str, Any]]:
     recipe: a digest of what was trained; the same recipe looking again is no new look.
     """
     path = _path(split_digest)
-    looks = read_ledger(split_digest)
-    if not any(entry["recipe"] == recipe for entry in looks):
-        looks.append({"run": run, "recipe": recipe, "date": time.strftime("%Y-%m-%d")})
-        write_json(path, looks)
+    with alone_at(path):
+        looks = read_ledger(split_digest)
+        if not any(entry["recipe"] == recipe for entry in looks):
+            looks.append({"run": run, "recipe": recipe, "date": time.strftime("%Y-%m-%d")})
+            write_json(path, looks)
     return looks
 
 

@@ -1,21 +1,25 @@
-"""Every cell of a study in turn: what can run runs, what cannot is named with its reason.
+"""Every cell of a study, in turn or side by side: what can run runs, the rest gets its reason.
 
 In:  a study and the folder for its runs.   Out: finished run folders, and the cells not run.
 Knows nothing of pages.
 """
 
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from moulage.errors import MissingWeightsError, RunError
+from moulage.errors import ConfigError, MissingWeightsError, RunError
+from moulage.networks.machine import share_of_threads
 from moulage.runs.config import StudyConfig
 from moulage.runs.ensemble import keep_ensembles
-from moulage.runs.experiment import keep_cell_baselines, run_cell
+from moulage.runs.experiment import fill_caches, keep_cell_baselines, run_cell
 from moulage.runs.folder import Layout, RunFolder, keep_layout
 from moulage.runs.material import Images, Material, Progress, prepare, read_images
 from moulage.runs.pooled import keep_pooled
 from moulage.runs.study import Cell, cells_of
+from moulage.runs.workers import side_by_side
 
 logger = logging.getLogger(__name__)
 
@@ -34,32 +38,29 @@ class Outcome:
 
 
 def run_study(
-    study: StudyConfig, *, out: Path, only: tuple[str, ...], fresh: bool, progress: Progress
+    study: StudyConfig,
+    *,
+    out: Path,
+    only: tuple[str, ...],
+    fresh: bool,
+    progress: Progress,
+    n_jobs: int = 1,
 ) -> Outcome:
     """Run each cell that is not finished yet; experiments without weights are left out.
 
-    Raises RunError where no cell at all could run.
+    n_jobs: see `run_cells`. Raises RunError where no cell at all could run.
     """
-    cells = cells_of(study, only=only)
-    images = read_images(study, progress)
+    cells = cells_of(sharing_threads(study, n_jobs), only=only)
     folder = out / study.name
-    finished: list[RunFolder] = []
-    not_run: dict[str, str] = {}
-    materials = _Materials(images)
-    for cell in cells:
-        if cell.experiment.name in not_run:
-            continue
-        logger.info("%s: %s", study.name, cell.name)
-        try:
-            material = materials.of(cell)
-            path = folder / cell.name
-            finished.append(run_cell(cell, material, path, fresh=fresh, progress=progress))
-            keep_cell_baselines(cell, material, folder, progress=progress)
-        except MissingWeightsError as error:
-            not_run[cell.experiment.name] = str(error)
-            logger.warning("%s is not run: %s", cell.experiment.name, error)
+    materials = Materials(read_images(study, progress))
+    finished, not_run = run_cells(
+        cells, materials, folder, n_jobs=n_jobs, fresh=fresh, progress=progress
+    )
     if not finished:
         raise RunError("; ".join(not_run.values()))
+    ran = [cell for cell in cells if cell.experiment.name not in not_run]
+    for cell in {cell.split_name: cell for cell in reversed(ran)}.values():
+        keep_cell_baselines(cell, materials.of(cell), folder, progress=progress)
     keep_layout(
         Layout(
             description=study.description,
@@ -79,7 +80,84 @@ def run_study(
     )
 
 
-class _Materials:
+def sharing_threads(study: StudyConfig, n_jobs: int) -> StudyConfig:
+    """Return the study with the threads that each of several cells at once has.
+
+    A run's file says how many: one thread and two give other bits.
+    """
+    if n_jobs < 1:
+        raise ConfigError(f"`jobs` must be at least 1; got {n_jobs}. Write 1 for one at a time.")
+    if n_jobs == 1:
+        return study
+    threads = share_of_threads(study.machine.threads, n_jobs)
+    machine = study.machine.model_copy(update={"threads": threads})
+    return study.model_copy(update={"machine": machine})
+
+
+def run_cells(
+    cells: Sequence[Cell],
+    materials: "Materials",
+    folder: Path,
+    *,
+    n_jobs: int,
+    fresh: bool,
+    progress: Progress,
+) -> tuple[list[RunFolder], dict[str, str]]:
+    """Return the runs that are finished now, and why experiments without weights are not.
+
+    n_jobs: how many at once, each in a process of its own. What they read of activations is
+    computed beforehand, with all threads.
+    """
+    finished: list[RunFolder] = []
+    calls: list[tuple[str, Callable[[], RunFolder]]] = []
+    filled: set[tuple[str, str, int | None]] = set()
+
+    def run(cell: Cell) -> None:
+        logger.info("%s: %s", cell.study.name, cell.name)
+        path = folder / cell.name
+        finished.append(run_cell(cell, materials.of(cell), path, fresh=fresh, progress=progress))
+
+    def prepare_call(cell: Cell) -> None:
+        material, path = materials.of(cell), folder / cell.name
+        seed = cell.seed if cell.experiment.weights == "random" else None
+        reads = (cell.split_name, cell.experiment.name, seed)
+        if reads not in filled and not RunFolder(path=path).is_finished:
+            threads = cell.study.machine.threads * n_jobs
+            fill_caches(cell, material, threads=threads, progress=progress)
+            filled.add(reads)
+        call = partial(run_cell, cell, material, path, fresh=fresh, progress=_silently)
+        calls.append((cell.name, call))
+
+    not_run = _each(cells, run if n_jobs == 1 else prepare_call)
+    if calls:
+        finished = side_by_side(
+            calls,
+            n_jobs=n_jobs,
+            threads=cells[0].study.machine.threads,
+            told=lambda done, total: progress("runs", done, total),
+        )
+    return finished, not_run
+
+
+def _each(cells: Sequence[Cell], do: Callable[[Cell], None]) -> dict[str, str]:
+    """Do something with each cell; return which experiments lacked weights, and why."""
+    not_run: dict[str, str] = {}
+    for cell in cells:
+        if cell.experiment.name in not_run:
+            continue
+        try:
+            do(cell)
+        except MissingWeightsError as error:
+            not_run[cell.experiment.name] = str(error)
+            logger.warning("%s is not run: %s", cell.experiment.name, error)
+    return not_run
+
+
+def _silently(what: str, done: int, total: int) -> None:
+    """Report a worker's progress to nobody: runs are counted."""
+
+
+class Materials:
     """Keeps the material of the split at hand; cells of one split stand together."""
 
     def __init__(self, images: Images) -> None:
