@@ -53,7 +53,8 @@ logger = logging.getLogger(__name__)
 Monitor = Literal["loss", "calibrated_loss"]
 CHECKPOINT = "checkpoint.safetensors"
 _CHECKPOINT_EVERY_S = 60.0
-_EVALUATION_BATCH = 512  # as the training step's, so that memory of the one serves the other
+_EVALUATION_BATCH = 128  # as the training step's, so that memory of the one serves the other
+_HEAD_BATCH = 512  # maps that are there already: the head's weights are rounded for each batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -155,7 +156,6 @@ def run_epoch(
     _note_memory(state)
     _finish_epoch(step, state, time.monotonic() - epoch_started)
     state.seconds[state.phase] = time.monotonic() - started
-    return_freed_memory()  # a checkpoint is laid out whole before it is written
     _keep(step, state, keeper)
     if interrupted():
         raise KeyboardInterrupt
@@ -205,10 +205,12 @@ def logits_of(
 ) -> NDArray[np.float32]:
     """Return logits (n, K) float32 at the natural prior, in evaluation mode, unaugmented."""
     classifier.eval()
-    engine = fold(classifier, machine) if boundary < len(classifier.stages) else classifier
+    is_head = boundary == len(classifier.stages)
+    engine = classifier if is_head else fold(classifier, machine)
+    size = _HEAD_BATCH if is_head else _EVALUATION_BATCH
     logits = _room_for(len(rows), classifier)
-    for start in range(0, len(rows), _EVALUATION_BATCH):
-        batch = rows[start : start + _EVALUATION_BATCH]
+    for start in range(0, len(rows), size):
+        batch = rows[start : start + size]
         maps, covariates = source.plain(batch), source.beside(batch)
         with torch.inference_mode(), machine.computing():
             answered = engine.logits(maps, boundary, covariates)
