@@ -44,7 +44,8 @@ class Study:
         torch.set_num_threads(N_THREADS)
         self.weights = self.place / "weights.safetensors"
         self.place.mkdir(parents=True, exist_ok=True)
-        write_tensors(self.weights, build_network(backbone_named(backbone).name, seed=0).state_dict())
+        network = build_network(backbone_named(backbone).name, seed=0)
+        write_tensors(self.weights, network.state_dict())
         return {}
 
     def run(

@@ -157,9 +157,11 @@ def classify_catalogue(
         progress=lambda done, total: progress("decoding images", done, total),
     )
     told = told_of_table(saved.classifier.recipe.covariates, mapped.frame)
+    engine = fold(saved.classifier.to(machine.device), machine)
     blocks = []
     for rows in _batches(len(mapped)):
-        blocks.append(_logits(saved, pixels.array[rows], machine, told.of(rows)))
+        block = pixels.array[rows]
+        blocks.append(answers_of(engine, block, machine=machine, covariates=told.of(rows)))
         progress("classifying", int(rows[-1]) + 1, len(mapped))
     predictions = Predictions(
         image_ids=mapped.image_ids,
@@ -178,16 +180,6 @@ def classify_catalogue(
 def _machine_of(run: RunFolder) -> Machine:
     """Compute as the run did, on whatever device is here."""
     return resolve_answering(run.study()["resolved"]["precision"])
-
-
-def _logits(
-    saved: Saved,
-    pixels: NDArray[np.uint8],
-    machine: Machine,
-    covariates: NDArray[np.float32] | None,
-) -> NDArray[np.float32]:
-    classifier = saved.classifier.to(machine.device)
-    return answers_of(classifier, pixels, machine=machine, covariates=covariates)
 
 
 def _table(

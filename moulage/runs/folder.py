@@ -121,7 +121,7 @@ def claim(path: Path, resolved: dict[str, Any], *, fresh: bool) -> dict[str, Any
     """
     if fresh and path.exists():
         shutil.rmtree(path)
-    for torn in path.glob(".*.part"):  # what a killed run was writing
+    for torn in (*path.glob(".*.part"), *path.glob(".tmp*")):  # what a killed run was writing
         torn.unlink(missing_ok=True)
     if not (path / STUDY).is_file():
         return None

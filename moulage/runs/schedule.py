@@ -5,9 +5,10 @@ Knows nothing of pages.
 """
 
 import logging
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from moulage.errors import ConfigError, MissingWeightsError, RunError
@@ -108,35 +109,37 @@ def run_cells(
     n_jobs: how many at once, each in a process of its own. What they read of activations is
     computed beforehand, with all threads.
     """
-    finished: list[RunFolder] = []
-    calls: list[tuple[str, Callable[[], RunFolder]]] = []
+    runs: dict[str, RunFolder] = {}
+    later: list[tuple[str, Callable[[], RunFolder]]] = []
     filled: set[tuple[str, str, int | None]] = set()
 
-    def run(cell: Cell) -> None:
-        logger.info("%s: %s", cell.study.name, cell.name)
-        path = folder / cell.name
-        finished.append(run_cell(cell, materials.of(cell), path, fresh=fresh, progress=progress))
-
-    def prepare_call(cell: Cell) -> None:
+    def start(cell: Cell) -> None:
         material, path = materials.of(cell), folder / cell.name
+        call = partial(run_cell, cell, material, path, fresh=fresh)
+        is_there = RunFolder(path=path).is_finished and not fresh
+        if n_jobs == 1 or is_there:
+            logger.info("%s: %s", cell.study.name, cell.name)
+            runs[cell.name] = call(progress=progress)
+            return
         seed = cell.seed if cell.experiment.weights == "random" else None
         reads = (cell.split_name, cell.experiment.name, seed)
-        if reads not in filled and not RunFolder(path=path).is_finished:
+        if reads not in filled:
             threads = cell.study.machine.threads * n_jobs
             fill_caches(cell, material, threads=threads, progress=progress)
             filled.add(reads)
-        call = partial(run_cell, cell, material, path, fresh=fresh, progress=_silently)
-        calls.append((cell.name, call))
+        asked = pickle.dumps(cell.study)
+        later.append((cell.name, partial(_run_apart, asked, cell, path, fresh=fresh)))
 
-    not_run = _each(cells, run if n_jobs == 1 else prepare_call)
-    if calls:
-        finished = side_by_side(
-            calls,
+    not_run = _each(cells, start)
+    if later:
+        ended = side_by_side(
+            later,
             n_jobs=n_jobs,
             threads=cells[0].study.machine.threads,
             told=lambda done, total: progress("runs", done, total),
         )
-    return finished, not_run
+        runs |= {run.path.name: run for run in ended}
+    return [runs[cell.name] for cell in cells if cell.name in runs], not_run
 
 
 def _each(cells: Sequence[Cell], do: Callable[[Cell], None]) -> dict[str, str]:
@@ -153,8 +156,19 @@ def _each(cells: Sequence[Cell], do: Callable[[Cell], None]) -> dict[str, str]:
     return not_run
 
 
+def _run_apart(study: bytes, cell: Cell, path: Path, *, fresh: bool) -> RunFolder:
+    """Run a cell in a worker; its progress is told to nobody, since runs are counted."""
+    return run_cell(cell, _opened(study).of(cell), path, fresh=fresh, progress=_silently)
+
+
+@lru_cache(maxsize=1)
+def _opened(study: bytes) -> "Materials":
+    """Read a pickled study's images, once a worker."""
+    return Materials(read_images(pickle.loads(study), _silently))
+
+
 def _silently(what: str, done: int, total: int) -> None:
-    """Report a worker's progress to nobody: runs are counted."""
+    pass
 
 
 class Materials:

@@ -39,6 +39,60 @@ def bytes_below(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
+def test_runs_side_by_side_are_those_of_one_thread_each(
+    study_of: Any, casts: Path, tmp_path: Path
+) -> None:
+    recipes = [{**TINY, "name": name, "seeds": [0, 1]} for name in ("a", "b")]
+    recipes[1] |= {"imbalance": "augment", "augmentation": {"turns": True}}
+    threads = {n: {"threads": n, "precision": "float32"} for n in (1, 2)}
+    in_turn = run(study_of(casts, experiment=recipes, machine=threads[1]), tmp_path / "turn")
+    told: list[tuple[str, int, int]] = []
+    at_once = run_study(
+        study_of(casts, experiment=recipes, machine=threads[2]),
+        out=tmp_path / "once",
+        only=(),
+        fresh=False,
+        progress=lambda *step: told.append(step),
+        n_jobs=2,
+    )
+    names = ["a-seed0", "a-seed1", "b-seed0", "b-seed1"]
+    for outcome in (in_turn, at_once):
+        assert [found.path.name for found in outcome.finished] == names
+    for one, other in zip(in_turn.finished, at_once.finished, strict=True):
+        assert other.study()["resolved"]["threads"] == 1
+        assert other.study()["machine"]["threads"] == 1
+        for name in ("predictions.parquet", "classifier.safetensors", "trust.json"):
+            assert (one.path / name).read_bytes() == (other.path / name).read_bytes()
+    assert [step for step in told if step[0] == "runs"] == [("runs", n, 4) for n in (1, 2, 3, 4)]
+    split = read_split(at_once.finished[0].path / "split.csv")
+    assert read_baselines(at_once.folder / "baselines-split0", split.digest)
+
+
+def test_experiments_without_weights_are_left_out_side_by_side_too(
+    study_of: Any, casts: Path, tmp_path: Path
+) -> None:
+    recipes = [{**TINY, "name": "lacks", "weights": "imagenet"}, {**TINY, "name": "has"}]
+    study = study_of(casts, experiment=recipes)
+    asked: dict[str, Any] = {"out": tmp_path, "only": (), "fresh": False, "n_jobs": 2}
+    outcome = run_study(study, progress=lambda *step: None, **asked)
+    assert [found.path.name for found in outcome.finished] == ["has-seed0"]
+    assert [name for name, _ in outcome.not_run] == ["lacks"]
+    again = run_study(study, progress=lambda *step: None, **asked)
+    assert again.finished == outcome.finished
+
+
+def test_no_runs_at_once_are_refused(study_of: Any, casts: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="`jobs` must be at least 1; got 0"):
+        run_study(
+            study_of(casts),
+            out=tmp_path,
+            only=(),
+            fresh=False,
+            progress=lambda *step: None,
+            n_jobs=0,
+        )
+
+
 def test_a_study_leaves_run_folders_baselines_and_predictions_of_every_image(
     study_of: Any, casts: Path, tmp_path: Path
 ) -> None:

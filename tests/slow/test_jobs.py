@@ -1,0 +1,106 @@
+"""Runs side by side, interrupted or their parent killed: nobody goes on, the same bytes at last."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from moulage.casts.generator import make_casts
+
+pytestmark = pytest.mark.slow
+STUDY = """
+name = "twins"
+[images]
+size = 32
+[machine]
+threads = {threads}
+[[experiment]]
+name = "tiny"
+backbone = "test_efficientnet"
+weights = "random"
+hidden = [8]
+seeds = [0, 1]
+[[experiment.phases]]
+name = "all"
+train_from = "all"
+epochs = 6
+batch = 16
+"""
+
+
+def start(home: Path, threads: int, *words: str) -> subprocess.Popen[str]:
+    (home / "study.toml").write_text(STUDY.format(threads=threads))
+    folders = {"MOULAGE_CACHE": str(home / "cache"), "MOULAGE_DATA": str(home / "data")}
+    command = "from moulage.cli.app import main; main()"
+    data = ["train", "study.toml", "--data", str(home.parent / "casts"), "--out", "runs", *words]
+    return subprocess.Popen(
+        [sys.executable, "-c", command, *data],
+        cwd=home,
+        env={**os.environ, **folders},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        text=True,
+    )
+
+
+def finish(home: Path, threads: int, *words: str) -> dict[str, bytes]:
+    with start(home, threads, *words) as process:
+        assert process.stderr is not None
+        said = process.stderr.read()
+        assert process.wait() == 0, said
+    runs = sorted((home / "runs" / "twins").glob("tiny-*"))
+    return {path.name: (path / "predictions.parquet").read_bytes() for path in runs}
+
+
+def children_of(number: int) -> list[int]:
+    return [int(n) for n in Path(f"/proc/{number}/task/{number}/children").read_text().split()]
+
+
+def is_alive(number: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads children from /proc")
+@pytest.mark.parametrize(
+    ("stop", "code"),
+    [
+        (lambda number: os.killpg(number, signal.SIGINT), 130),
+        (lambda number: os.kill(number, signal.SIGINT), 130),
+        (lambda number: os.kill(number, signal.SIGKILL), -9),
+    ],
+    ids=["the terminal's Ctrl-C", "Ctrl-C for the parent", "the parent killed"],
+)
+def test_nobody_goes_on_and_the_same_command_ends_in_the_same_bytes(
+    tmp_path: Path, stop: Callable[[int], None], code: int
+) -> None:
+    make_casts(tmp_path / "casts", n_images=120, seed=3, size=(64, 48))
+    for name in ("calm", "troubled"):
+        (tmp_path / name).mkdir()
+    with start(tmp_path / "troubled", 2, "--jobs", "2") as process:
+        assert process.stderr is not None
+        lines = iter(process.stderr.readline, "")
+        assert any("all 2/6" in line for line in lines)
+        workers = children_of(process.pid)
+        assert len(workers) >= 2
+        stop(process.pid)
+        assert process.wait() == code
+        deadline = time.monotonic() + 30
+        while any(map(is_alive, workers)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not any(map(is_alive, workers))
+        left = process.stderr.read()
+    assert "Traceback" not in left or code == -9
+    kept = list((tmp_path / "troubled").rglob("checkpoint.safetensors"))
+    assert kept, "each had taken two epochs"
+    troubled = finish(tmp_path / "troubled", 2, "--jobs", "2")
+    assert troubled.keys() == {"tiny-seed0", "tiny-seed1"}
+    assert troubled == finish(tmp_path / "calm", 1)
