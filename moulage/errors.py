@@ -39,6 +39,10 @@ class ImageError(DataError):
         super().__init__(message)
         self.cause = cause
 
+    def __reduce__(self) -> tuple[type["ImageError"], tuple[str, str]]:
+        """Come whole out of another process."""
+        return type(self), (self.cause, str(self))
+
 
 class ShapeError(MoulageError, ValueError):
     """An array has another shape, type or range than the one stated."""

@@ -15,7 +15,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -97,18 +97,16 @@ def replacing(path: Path) -> Iterator[Path]:
 def alone_at(path: Path) -> Iterator[None]:
     """Keep other processes that ask for the same out, so that reading and writing are one act.
 
-    Windows has no such locks here; nothing is kept out there.
+    Where the system or the folder allows no lock, nobody is kept out.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if fcntl is None:
+    with ExitStack() as stack:
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = path.with_name(f".{path.name}.{_LOCK}").open("a")
+            stack.enter_context(lock)
+            if fcntl is not None:
+                fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-        return
-    handle = os.open(path.with_name(f".{path.name}.{_LOCK}"), os.O_RDONLY | os.O_CREAT)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -66,24 +66,32 @@ def weighted_ranking(
     ranking: Ranking, *, weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return AUROC and average precision `(R,)` under each column of `weights (N, R)`."""
-    positive, above, level, total = _sides(ranking, weights)
+    sides = _sides(ranking, weights)
+    positive = sides.positive
     hits = _running_sum(positive)[1:][ranking.last_equal]
-    alarms = hits + level
+    alarms = hits + sides.level
     precision = np.divide(hits, alarms, out=np.zeros_like(hits), where=alarms > 0)
     found = ratio(np.einsum("pr,pr->r", positive, precision), positive.sum(axis=0))
-    return _areas(positive, above, level, total), found
+    return _areas(sides), found
 
 
 def weighted_areas(ranking: Ranking, *, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return AUROC `(R,)` alone, at half the price."""
-    return _areas(*_sides(ranking, weights))
+    """Return AUROC `(R,)` alone."""
+    return _areas(_sides(ranking, weights))
 
 
-def _sides(ranking: Ranking, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-    """Return each positive's weight, those above it and those above or level (P, R), and all (R,).
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Sides:
+    """Each positive's weight, negatives above it, above or level with it (P, R), and all (R,)."""
 
-    Running sums are taken where a positive stands: between two of them lie many negatives.
-    """
+    positive: NDArray[np.float64]
+    above: NDArray[np.float64]
+    level: NDArray[np.float64]
+    total: NDArray[np.float64]
+
+
+def _sides(ranking: Ranking, weights: NDArray[np.float64]) -> _Sides:
+    """Take running sums where a positive stands: between two of them lie many negatives."""
     negative = weights[ranking.negative_rows]
     stops = np.unique(np.concatenate([[0], ranking.n_above, ranking.n_level]))
     inner = stops[stops < len(negative)]
@@ -92,17 +100,13 @@ def _sides(ranking: Ranking, weights: NDArray[np.float64]) -> tuple[NDArray[np.f
     above, level = (
         sums[np.searchsorted(stops, places)] for places in (ranking.n_above, ranking.n_level)
     )
-    return weights[ranking.positive_rows], above, level, sums[-1]
+    positive = weights[ranking.positive_rows]
+    return _Sides(positive=positive, above=above, level=level, total=sums[-1])
 
 
-def _areas(
-    positive: NDArray[np.float64],
-    above: NDArray[np.float64],
-    level: NDArray[np.float64],
-    total: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    beaten_by = np.einsum("pr,pr->r", positive, (above + level) / 2)
-    return 1 - ratio(beaten_by, positive.sum(axis=0) * total)
+def _areas(sides: _Sides) -> NDArray[np.float64]:
+    beaten_by = np.einsum("pr,pr->r", sides.positive, (sides.above + sides.level) / 2)
+    return 1 - ratio(beaten_by, sides.positive.sum(axis=0) * sides.total)
 
 
 def _running_sum(weights: NDArray[np.float64]) -> NDArray[np.float64]:

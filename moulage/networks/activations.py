@@ -46,7 +46,9 @@ class Activations:
     def __post_init__(self) -> None:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-            object.__setattr__(self, "_rows", torch.from_numpy(self.array))
+            rows = torch.from_numpy(self.array)
+        is_half = rows.dtype == torch.uint16
+        object.__setattr__(self, "_rows", rows.view(torch.bfloat16) if is_half else rows)
 
     def __len__(self) -> int:
         return len(self.array)
@@ -60,9 +62,7 @@ class Activations:
             rows = self.places[rows]
         assert rows.min(initial=0) >= 0, "a row that was left out is asked for"
         assert rows.max(initial=0) < len(self), "a row that does not exist is asked for"
-        maps = self._rows.index_select(0, torch.from_numpy(rows))
-        if maps.dtype == torch.uint16:
-            maps = maps.view(torch.bfloat16)
+        maps = self._rows.index_select(0, torch.from_numpy(np.ascontiguousarray(rows)))
         return maps.permute(0, 3, 1, 2)
 
     def pooled(self) -> NDArray[np.float32]:

@@ -22,7 +22,7 @@ from moulage.evaluation.priors import move_prior
 from moulage.evaluation.trust import check_asked
 from moulage.networks.activations import Activations, activations_at
 from moulage.networks.classifier import Classifier, InputContract, Recipe, build_classifier
-from moulage.networks.machine import Machine, resolve_machine
+from moulage.networks.machine import Machine, resolve_machine, return_freed_memory
 from moulage.networks.registry import backbone_named
 from moulage.networks.weights import WeightsFile, find_weights, load_weights
 from moulage.predictions import read_predictions
@@ -116,15 +116,15 @@ def build(cell: Cell, material: Material) -> tuple[Classifier, WeightsFile | Non
 def fill_caches(cell: Cell, material: Material, *, threads: int, progress: Progress) -> None:
     """Compute the activations that a cell's phases read before anything below them is trained."""
     classifier, _ = build(cell, material)
-    asked = cell.study.machine.model_dump() | {"threads": threads}
-    machine = resolve_machine(**asked)
+    machine = resolve_machine(**cell.study.machine.model_dump() | {"threads": threads})
     classifier.to(machine.device)
-    job = job_of(cell, material, classifier, machine, Path(), progress)
+    sources = _sources_of(cell, material, classifier, machine, progress)
     lowest = len(classifier.stages)
     for phase in cell.experiment.phases:
         lowest = min(lowest, classifier.boundary(phase.train_from))
         if lowest > 0:
-            job.source_at(lowest)
+            sources.at(lowest)
+    return_freed_memory()
 
 
 def keep_cell_baselines(
@@ -188,26 +188,36 @@ def job_of(
     progress: Progress,
 ) -> Job:
     """Open a cell into what its training needs; `path` is where that may write."""
-    experiment = cell.experiment
-    treatment = Treatment(**experiment.imbalance.plain())
-    augmentation = Augmentation(**experiment.augmentation.model_dump())
-    classifier.set_prior_shift(_prior_shift(treatment, material.counts))
-    sources = _Sources(material, classifier, machine, treatment, augmentation, progress)
+    sources = _sources_of(cell, material, classifier, machine, progress)
+    classifier.set_prior_shift(_prior_shift(sources.treatment, material.counts))
     return Job(
         classifier=classifier,
         labels=material.catalogue.labels,
         train_rows=material.of("train"),
         validation_rows=material.of("validation"),
         counts=material.counts,
-        treatment=treatment,
-        augmentation=augmentation,
+        treatment=sources.treatment,
+        augmentation=sources.augmentation,
         seed=cell.seed,
         machine=machine,
         folder=path,
         source_at=sources.at,
         on_phase_end=PhaseEnd(material, classifier, machine, path, progress),
         progress=progress,
-        monitor=experiment.monitor or "loss",
+        monitor=cell.experiment.monitor or "loss",
+    )
+
+
+def _sources_of(
+    cell: Cell, material: Material, classifier: Classifier, machine: Machine, progress: Progress
+) -> "_Sources":
+    return _Sources(
+        material=material,
+        classifier=classifier,
+        machine=machine,
+        treatment=Treatment(**cell.experiment.imbalance.plain()),
+        augmentation=Augmentation(**cell.experiment.augmentation.model_dump()),
+        progress=progress,
     )
 
 

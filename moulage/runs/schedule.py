@@ -107,28 +107,31 @@ def run_cells(
     """Return the runs that are finished now, and why experiments without weights are not.
 
     n_jobs: how many at once, each in a process of its own. What they read of activations is
-    computed beforehand, with all threads.
+    computed beforehand, with the threads of all.
     """
     runs: dict[str, RunFolder] = {}
     later: list[tuple[str, Callable[[], RunFolder]]] = []
     filled: set[tuple[str, str, int | None]] = set()
 
-    def start(cell: Cell) -> None:
+    def run_now(cell: Cell) -> None:
+        logger.info("%s: %s", cell.study.name, cell.name)
         material, path = materials.of(cell), folder / cell.name
-        call = partial(run_cell, cell, material, path, fresh=fresh)
-        is_there = RunFolder(path=path).is_finished and not fresh
-        if n_jobs == 1 or is_there:
-            logger.info("%s: %s", cell.study.name, cell.name)
-            runs[cell.name] = call(progress=progress)
-            return
+        runs[cell.name] = run_cell(cell, material, path, fresh=fresh, progress=progress)
+
+    def run_later(cell: Cell) -> None:
         seed = cell.seed if cell.experiment.weights == "random" else None
         reads = (cell.split_name, cell.experiment.name, seed)
         if reads not in filled:
             threads = cell.study.machine.threads * n_jobs
-            fill_caches(cell, material, threads=threads, progress=progress)
+            fill_caches(cell, materials.of(cell), threads=threads, progress=progress)
             filled.add(reads)
-        asked = pickle.dumps(cell.study)
-        later.append((cell.name, partial(_run_apart, asked, cell, path, fresh=fresh)))
+        pickled = pickle.dumps(cell.study)
+        call = partial(_run_apart, pickled, cell, folder / cell.name, fresh=fresh)
+        later.append((cell.name, call))
+
+    def start(cell: Cell) -> None:
+        is_there = RunFolder(path=folder / cell.name).is_finished and not fresh
+        (run_now if n_jobs == 1 or is_there else run_later)(cell)
 
     not_run = _each(cells, start)
     if later:
@@ -156,15 +159,15 @@ def _each(cells: Sequence[Cell], do: Callable[[Cell], None]) -> dict[str, str]:
     return not_run
 
 
-def _run_apart(study: bytes, cell: Cell, path: Path, *, fresh: bool) -> RunFolder:
+def _run_apart(pickled: bytes, cell: Cell, path: Path, *, fresh: bool) -> RunFolder:
     """Run a cell in a worker; its progress is told to nobody, since runs are counted."""
-    return run_cell(cell, _opened(study).of(cell), path, fresh=fresh, progress=_silently)
+    return run_cell(cell, _opened(pickled).of(cell), path, fresh=fresh, progress=_silently)
 
 
 @lru_cache(maxsize=1)
-def _opened(study: bytes) -> "Materials":
-    """Read a pickled study's images, once a worker."""
-    return Materials(read_images(pickle.loads(study), _silently))
+def _opened(pickled: bytes) -> "Materials":
+    """Read a study's images, once a worker."""
+    return Materials(read_images(pickle.loads(pickled), _silently))
 
 
 def _silently(what: str, done: int, total: int) -> None:

@@ -1,27 +1,29 @@
-"""Calls side by side, each in a process that has its share of the threads.
+"""Calls side by side, a process each.
 
 In:  functions that can be pickled, and their names.   Out: what they return, in their order.
-Knows nothing of studies.
+Knows nothing of what they do.
 Why: a head's steps are short, and between them a second thread finds nothing to do; two heads at
-once, on a thread each, keep both processors busy (docs/decisions/threads.md).
+once, on a thread each, keep both processors busy (docs/decisions/jobs.md).
 """
 
 import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
 from multiprocessing import active_children, get_context, parent_process
-from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Event
 from typing import TypeVar
 
 from moulage.errors import RunError
 
 T = TypeVar("T")
-_at_work = threading.Lock()  # a worker's, while a call runs
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_at_work = threading.Lock()  # a worker's, while a call runs
+_stopped: list[Event] = []  # a worker's: the one that its parent sets
 
 
 def side_by_side(
@@ -34,42 +36,66 @@ def side_by_side(
     """Return what each of the named calls returns; the first fault ends all.
 
     threads: of each call. told: called with (done, total). Ctrl-C is handed on to every call, and
-    waits for it. Raises RunError where a process is killed.
+    waits for it; a second one waits for nothing. Raises RunError where a process is killed.
     """
-    others = set(active_children())
+    others, context = set(active_children()), get_context("spawn")
+    stopped = context.Event()
     pool = ProcessPoolExecutor(
         min(n_jobs, len(calls)),
-        mp_context=get_context("spawn"),
+        mp_context=context,
         initializer=_begin,
-        initargs=(threads, logging.getLogger().level),
+        initargs=(stopped, logging.getLogger().level),
     )
+
+    def interrupt() -> None:
+        stopped.set()
+        for process in set(active_children()) - others:
+            if process.pid is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGINT)
+
     try:
-        futures = [pool.submit(_call, name, call) for name, call in calls]
+        with _environment(threads):  # the processes start here, and begin with it
+            futures = [pool.submit(_call, name, call) for name, call in calls]
         for n_done, future in enumerate(as_completed(futures), start=1):
             future.result()
             told(n_done, len(futures))
     except BrokenProcessPool as error:
         raise RunError(
-            f"`jobs` must leave each run the memory that it needs; got a process that was killed "
-            f"among {n_jobs}. Ask for fewer: what was done is kept."
+            f"`jobs` must be processes that live until they are done; got one of {n_jobs} that "
+            "ended before. Where memory is short, ask for fewer; where a script asks for them, it "
+            "must do so below `if __name__ == '__main__':`. What was done is kept."
         ) from error
     except BaseException:
-        _interrupt(set(active_children()) - others)
+        interrupt()
         raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        try:
+            pool.shutdown(cancel_futures=True)
+        except KeyboardInterrupt:
+            interrupt()
+            raise
     return [future.result() for future in futures]
 
 
-def _interrupt(processes: Iterable[BaseProcess]) -> None:
-    for process in processes:
-        if process.pid is not None:
-            os.kill(process.pid, signal.SIGINT)
-
-
-def _begin(threads: int, level: int) -> None:
-    """Make a worker out of a new process, before it knows of any library."""
+@contextmanager
+def _environment(threads: int) -> Iterator[None]:
+    """Let processes that start in the body have so many threads: libraries count when loaded."""
+    before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, str(threads)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _begin(stopped: Event, level: int) -> None:
+    """Make a worker out of a new process."""
+    _stopped.append(stopped)
     logging.getLogger().setLevel(level)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setpgid"):
@@ -82,6 +108,7 @@ def _follow_the_parent() -> None:
     parent = parent_process()
     if parent is not None:
         parent.join()
+        _stopped[0].set()
         os.kill(os.getpid(), signal.SIGINT)
         with _at_work:
             os._exit(1)
@@ -93,6 +120,8 @@ def _call(name: str, call: Callable[[], T]) -> T:
     with _at_work:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
+            if _stopped[0].is_set():  # asked before the signal could be heard
+                raise KeyboardInterrupt
             return call()
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)

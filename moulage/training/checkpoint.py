@@ -6,6 +6,7 @@ Why not torch.save: a pickle can run code.
 """
 
 import json
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from safetensors import safe_open
 from torch import Tensor
 
 from moulage.networks.tensors import lay_out_tensors
+
+logger = logging.getLogger(__name__)
 
 Tensors = dict[str, Tensor]
 _PLAIN = (
@@ -93,6 +96,8 @@ class Keeper:
         self._hand.shutdown()
         if error is None:
             self.finish()
+        elif self._moved is not None and (fault := self._moved.exception()) is not None:
+            logger.warning("%s", fault)
 
     def keep(self, state: State) -> None:
         """Keep a state; raises RunError where the disk is full, perhaps for the one before."""
@@ -106,13 +111,11 @@ class Keeper:
             moved.result()
 
 
-def write_state(state: State, path: Path) -> None:
-    """Write the state; raises RunError where the disk is full, with the old file intact."""
-    lay_out_state(state, path)()
-
-
 def lay_out_state(state: State, path: Path) -> Callable[[], None]:
-    """Write the state beside `path`; to call what is returned moves it there."""
+    """Write the state beside `path`; to call what is returned moves it there.
+
+    Raises RunError, then or there, where the disk is full; the old file is intact.
+    """
     groups = {
         "live": state.live,
         "best": state.best,
@@ -129,7 +132,7 @@ def lay_out_state(state: State, path: Path) -> Callable[[], None]:
 
 
 def read_state(path: Path) -> State:
-    """Read what `write_state` wrote."""
+    """Read what a `Keeper` kept."""
     with safe_open(path, framework="pt") as file:
         state = State(**json.loads(file.metadata()["state"]))
         for key in file.keys():  # noqa: SIM118 - the handle is no dict

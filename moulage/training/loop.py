@@ -54,7 +54,7 @@ Monitor = Literal["loss", "calibrated_loss"]
 CHECKPOINT = "checkpoint.safetensors"
 _CHECKPOINT_EVERY_S = 60.0
 _EVALUATION_BATCH = 128  # as the training step's, so that memory of the one serves the other
-_HEAD_BATCH = 512  # maps that are there already: the head's weights are rounded for each batch
+_HEAD_BYTES = 24 * 2**20  # of maps that are there already: a head is rounded for each batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -205,9 +205,11 @@ def logits_of(
 ) -> NDArray[np.float32]:
     """Return logits (n, K) float32 at the natural prior, in evaluation mode, unaugmented."""
     classifier.eval()
-    is_head = boundary == len(classifier.stages)
-    engine = classifier if is_head else fold(classifier, machine)
-    size = _HEAD_BATCH if is_head else _EVALUATION_BATCH
+    engine, size = classifier, _EVALUATION_BATCH
+    if boundary < len(classifier.stages):
+        engine = fold(classifier, machine)
+    elif len(rows):
+        size = max(size, _HEAD_BYTES // source.plain(rows[:1]).nbytes)
     logits = _room_for(len(rows), classifier)
     for start in range(0, len(rows), size):
         batch = rows[start : start + size]

@@ -90,6 +90,16 @@ def test_dropout_drops_its_share_and_keeps_the_mean(rate: float, kind: torch.dty
     assert float(columns.std()) < 1.2 * error / math.sqrt(499)
 
 
+def test_the_gradient_is_dropped_and_enlarged_as_the_features_are() -> None:
+    features = torch.ones(40, 30, requires_grad=True)
+    torch.manual_seed(3)
+    dropped = Dropout(0.3)(features)
+    dropped.backward(torch.full((40, 30), 2.0))
+    assert features.grad is not None
+    assert set((dropped == 0).flatten().tolist()) == {True, False}
+    assert torch.equal(features.grad, 2 * dropped.detach())
+
+
 def test_dropout_is_a_function_of_the_seed_and_silent_in_evaluation() -> None:
     layer, features = Dropout(0.3), torch.rand(7, 5)
     draws = [(torch.manual_seed(seed), layer(features))[1] for seed in (1, 1, 2)]

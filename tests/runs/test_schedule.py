@@ -40,13 +40,14 @@ def bytes_below(folder: Path) -> dict[str, bytes]:
 
 
 def test_runs_side_by_side_are_those_of_one_thread_each(
-    study_of: Any, casts: Path, tmp_path: Path
+    study_of: Any, casts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipes = [{**TINY, "name": name, "seeds": [0, 1]} for name in ("a", "b")]
     recipes[1] |= {"imbalance": "augment", "augmentation": {"turns": True}}
     threads = {n: {"threads": n, "precision": "float32"} for n in (1, 2)}
     in_turn = run(study_of(casts, experiment=recipes, machine=threads[1]), tmp_path / "turn")
     told: list[tuple[str, int, int]] = []
+    monkeypatch.setenv("MOULAGE_CACHE", str(tmp_path / "cache"))
     at_once = run_study(
         study_of(casts, experiment=recipes, machine=threads[2]),
         out=tmp_path / "once",
@@ -61,8 +62,10 @@ def test_runs_side_by_side_are_those_of_one_thread_each(
     for one, other in zip(in_turn.finished, at_once.finished, strict=True):
         assert other.study()["resolved"]["threads"] == 1
         assert other.study()["machine"]["threads"] == 1
-        for name in ("predictions.parquet", "classifier.safetensors", "trust.json"):
+        kept = ("predictions.parquet", "classifier.safetensors", "trust.json")
+        for name in (*kept, "familiarity.safetensors", "unfamiliarity.csv"):
             assert (one.path / name).read_bytes() == (other.path / name).read_bytes()
+    assert "activations" in {what for what, _, _ in told}, "computed before the processes start"
     assert [step for step in told if step[0] == "runs"] == [("runs", n, 4) for n in (1, 2, 3, 4)]
     split = read_split(at_once.finished[0].path / "split.csv")
     assert read_baselines(at_once.folder / "baselines-split0", split.digest)

@@ -2,6 +2,9 @@ import logging
 import math
 import operator
 import os
+import pickle
+import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -10,9 +13,12 @@ from typing import Any
 import pytest
 import torch
 
-from moulage.errors import RunError
+from moulage.errors import ImageError, RunError
 from moulage.runs.ledger import look, read_ledger
 from moulage.runs.workers import side_by_side
+from moulage.store import alone_at
+
+NAMES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def ran(calls: list[Any], n_jobs: int = 2, threads: int = 1, told: Any = None) -> list[Any]:
@@ -43,17 +49,24 @@ def test_calls_run_in_processes_that_end_with_the_last() -> None:
     assert not any(map(is_alive, numbers))
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_each_call_has_its_share_of_the_threads(threads: int) -> None:
-    before = torch.get_num_threads()
-    assert ran([torch.get_num_threads] * 2, threads=threads) == [threads] * 2
-    assert torch.get_num_threads() == before
+def test_each_call_has_its_share_of_the_threads() -> None:
+    before = {name: os.environ.get(name) for name in NAMES}
+    assert ran([torch.get_num_threads] * 2, threads=1) == [1, 1]
+    asked = [partial(os.getenv, name) for name in NAMES]
+    assert ran(asked, threads=3) == ["3", "3", "3"]
+    assert {name: os.environ.get(name) for name in NAMES} == before
+
+
+def test_a_fault_comes_whole_out_of_its_process() -> None:
+    came = pickle.loads(pickle.dumps(ImageError("torn", "`a` is torn")))
+    assert isinstance(came, ImageError)
+    assert (came.cause, str(came)) == ("torn", "`a` is torn")
 
 
 def test_the_first_fault_ends_the_others() -> None:
     started = time.monotonic()
     with pytest.raises(ValueError, match=r"math domain error|expected a nonneg"):
-        ran([partial(time.sleep, 60), partial(math.sqrt, -1)])
+        ran([partial(time.sleep, 60), partial(math.sqrt, -1), *[partial(time.sleep, 60)] * 4])
     assert time.monotonic() - started < 30
 
 
@@ -64,7 +77,9 @@ def test_a_workers_lines_name_their_call(capfd: pytest.CaptureFixture[str]) -> N
 
 
 def test_a_killed_process_is_one_sentence() -> None:
-    with pytest.raises(RunError, match=r"`jobs` must leave each run the memory .* killed among 2"):
+    with pytest.raises(
+        RunError, match=r"`jobs` must be processes that live until .*one of 2 that ended"
+    ):
         ran([partial(os._exit, 9), partial(operator.add, 1, 2)])
 
 
@@ -72,5 +87,15 @@ def test_looks_at_one_test_part_from_several_processes_are_all_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MOULAGE_DATA", str(tmp_path))
-    ran([partial(look, "d1", run=f"s/{n}", recipe=f"r{n}") for n in range(60)])
-    assert {entry["recipe"] for entry in read_ledger("d1")} == {f"r{n}" for n in range(60)}
+    ask = "print(flush=True); from moulage.runs.ledger import look; print(flush=True); look('d1', "
+    command = [sys.executable, "-c", f"{ask}run='s/a', recipe='r1')"]
+    with alone_at(tmp_path / "ledger" / "d1.json"):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(2)] == ["\n", "\n"]
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        assert read_ledger("d1") == []
+    assert process.communicate()
+    assert process.returncode == 0
+    assert [entry["recipe"] for entry in look("d1", run="s/b", recipe="r2")] == ["r1", "r2"]

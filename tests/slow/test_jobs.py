@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from moulage.casts.generator import make_casts
+from moulage.training.checkpoint import read_state
 
 pytestmark = pytest.mark.slow
 STUDY = """
@@ -24,12 +25,12 @@ name = "tiny"
 backbone = "test_efficientnet"
 weights = "random"
 hidden = [8]
-seeds = [0, 1]
+seeds = [0, 1, 2, 3]
 [[experiment.phases]]
 name = "all"
 train_from = "all"
 epochs = 6
-batch = 16
+batch = 4
 """
 
 
@@ -62,6 +63,13 @@ def children_of(number: int) -> list[int]:
     return [int(n) for n in Path(f"/proc/{number}/task/{number}/children").read_text().split()]
 
 
+def wait_for(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def is_alive(number: int) -> bool:
     try:
         return "Z" not in Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
@@ -71,16 +79,16 @@ def is_alive(number: int) -> bool:
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads children from /proc")
 @pytest.mark.parametrize(
-    ("stop", "code"),
+    ("stop", "code", "moment"),
     [
-        (lambda number: os.killpg(number, signal.SIGINT), 130),
-        (lambda number: os.kill(number, signal.SIGINT), 130),
-        (lambda number: os.kill(number, signal.SIGKILL), -9),
+        (lambda number: os.killpg(number, signal.SIGINT), 130, "late"),
+        (lambda number: os.kill(number, signal.SIGINT), 130, "early"),
+        (lambda number: os.kill(number, signal.SIGKILL), -9, "late"),
     ],
-    ids=["the terminal's Ctrl-C", "Ctrl-C for the parent", "the parent killed"],
+    ids=["the terminal's Ctrl-C", "Ctrl-C before they can hear", "the parent killed"],
 )
 def test_nobody_goes_on_and_the_same_command_ends_in_the_same_bytes(
-    tmp_path: Path, stop: Callable[[int], None], code: int
+    tmp_path: Path, stop: Callable[[int], None], code: int, moment: str
 ) -> None:
     make_casts(tmp_path / "casts", n_images=120, seed=3, size=(64, 48))
     for name in ("calm", "troubled"):
@@ -88,19 +96,21 @@ def test_nobody_goes_on_and_the_same_command_ends_in_the_same_bytes(
     with start(tmp_path / "troubled", 2, "--jobs", "2") as process:
         assert process.stderr is not None
         lines = iter(process.stderr.readline, "")
-        assert any("all 2/6" in line for line in lines)
+        if moment == "early":
+            wait_for(lambda: len(children_of(process.pid)) == 3)
+        else:
+            assert any("all 2/6" in line for line in lines)
         workers = children_of(process.pid)
-        assert len(workers) >= 2
+        assert len(workers) == 3, "two, and what watches what they share"
         stop(process.pid)
         assert process.wait() == code
-        deadline = time.monotonic() + 30
-        while any(map(is_alive, workers)) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert not any(map(is_alive, workers))
+        wait_for(lambda: not any(map(is_alive, workers)))
         left = process.stderr.read()
     assert "Traceback" not in left or code == -9
-    kept = list((tmp_path / "troubled").rglob("checkpoint.safetensors"))
-    assert kept, "each had taken two epochs"
+    assert not list((tmp_path / "troubled").rglob("metrics.json")), "none ran on to its end"
+    states = [read_state(p) for p in (tmp_path / "troubled").rglob("checkpoint.safetensors")]
+    if moment == "late":
+        assert any(state.step > 0 for state in states), "a run that is stopped keeps its step"
     troubled = finish(tmp_path / "troubled", 2, "--jobs", "2")
-    assert troubled.keys() == {"tiny-seed0", "tiny-seed1"}
+    assert troubled.keys() == {f"tiny-seed{n}" for n in range(4)}
     assert troubled == finish(tmp_path / "calm", 1)

@@ -14,8 +14,12 @@ from moulage.training.checkpoint import (
     optimizer_tensors,
     read_state,
     restore_optimizer,
-    write_state,
 )
+
+
+def keep(state: State, path: Path) -> None:
+    with Keeper(path) as keeper:
+        keeper.keep(state)
 
 
 def full_state() -> State:
@@ -41,7 +45,7 @@ def full_state() -> State:
 
 def test_a_state_comes_back_bit_for_bit(tmp_path: Path) -> None:
     state = full_state()
-    write_state(state, tmp_path / "state")
+    keep(state, tmp_path / "state")
     found = read_state(tmp_path / "state")
     for group in ("live", "best", "average", "optimizer"):
         kept, back = getattr(state, group), getattr(found, group)
@@ -61,7 +65,7 @@ def test_a_state_comes_back_bit_for_bit(tmp_path: Path) -> None:
 def test_a_state_without_tensors_and_with_no_best_comes_back(tmp_path: Path) -> None:
     state = State()
     state.begin_phase(0)
-    write_state(state, tmp_path / "state")
+    keep(state, tmp_path / "state")
     found = read_state(tmp_path / "state")
     assert math.isinf(found.best_loss)
     assert found == state
@@ -69,7 +73,7 @@ def test_a_state_without_tensors_and_with_no_best_comes_back(tmp_path: Path) -> 
 
 def test_the_same_state_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in "ab":
-        write_state(full_state(), tmp_path / name)
+        keep(full_state(), tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -77,7 +81,7 @@ def test_a_write_that_fails_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "state"
-    write_state(full_state(), path)
+    keep(full_state(), path)
     before = path.read_bytes()
 
     def fail(handle: int) -> None:
@@ -85,7 +89,7 @@ def test_a_write_that_fails_leaves_the_old_file(
 
     monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(RunError, match="got 'No space left on device'"):
-        write_state(State(epoch=9), path)
+        keep(State(epoch=9), path)
     assert path.read_bytes() == before
     assert [found.name for found in tmp_path.iterdir()] == ["state"]
 
@@ -110,7 +114,7 @@ def test_a_disk_that_fails_later_is_told_at_the_next_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str
 ) -> None:
     path = tmp_path / "state"
-    write_state(State(epoch=7), path)
+    keep(State(epoch=7), path)
 
     def fail(handle: int) -> None:
         raise OSError(28, "No space left on device")
@@ -158,7 +162,7 @@ def test_a_disk_without_room_is_one_sentence(
 
     monkeypatch.setattr("moulage.networks.tensors.save_file", fail)
     with pytest.raises(RunError, match="No space left on device"):
-        write_state(full_state(), tmp_path / "state")
+        keep(full_state(), tmp_path / "state")
     assert not list(tmp_path.iterdir())
 
 
