@@ -13,8 +13,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
-from multiprocessing import active_children, get_context, parent_process
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
 from multiprocessing.synchronize import Event
 from typing import TypeVar
 
@@ -36,9 +36,9 @@ def side_by_side(
     """Return what each of the named calls returns; the first fault ends all.
 
     threads: of each call. told: called with (done, total). Ctrl-C is handed on to every call, and
-    waits for it; a second one waits for nothing. Raises RunError where a process is killed.
+    waits for it. Raises RunError where a process is killed.
     """
-    others, context = set(active_children()), get_context("spawn")
+    context = get_context("spawn")
     stopped = context.Event()
     pool = ProcessPoolExecutor(
         min(n_jobs, len(calls)),
@@ -46,16 +46,8 @@ def side_by_side(
         initializer=_begin,
         initargs=(stopped, logging.getLogger().level),
     )
-
-    def interrupt() -> None:
-        stopped.set()
-        for process in set(active_children()) - others:
-            if process.pid is not None:
-                with suppress(ProcessLookupError):
-                    os.kill(process.pid, signal.SIGINT)
-
     try:
-        with _environment(threads):  # the processes start here, and begin with it
+        with _beginning(threads):  # the processes start here
             futures = [pool.submit(_call, name, call) for name, call in calls]
         for n_done, future in enumerate(as_completed(futures), start=1):
             future.result()
@@ -67,25 +59,28 @@ def side_by_side(
             "must do so below `if __name__ == '__main__':`. What was done is kept."
         ) from error
     except BaseException:
-        interrupt()
+        stopped.set()
         raise
     finally:
-        try:
-            pool.shutdown(cancel_futures=True)
-        except KeyboardInterrupt:
-            interrupt()
-            raise
+        pool.shutdown(cancel_futures=True)
     return [future.result() for future in futures]
 
 
 @contextmanager
-def _environment(threads: int) -> Iterator[None]:
-    """Let processes that start in the body have so many threads: libraries count when loaded."""
+def _beginning(threads: int) -> Iterator[None]:
+    """Let processes that start in the body have so many threads, and be deaf to Ctrl-C.
+
+    Libraries count threads when they are loaded, and a worker hears what its parent hands on.
+    """
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, str(threads)))
+    is_main = threading.current_thread() is threading.main_thread()
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN) if is_main else None
     try:
         yield
     finally:
+        if is_main:
+            signal.signal(signal.SIGINT, heard)
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
@@ -99,17 +94,22 @@ def _begin(stopped: Event, level: int) -> None:
     logging.getLogger().setLevel(level)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setpgid"):
-        os.setpgid(0, 0)  # the terminal's Ctrl-C reaches the parent alone, who hands it on
-    threading.Thread(target=_follow_the_parent, daemon=True).start()
+        os.setpgid(0, 0)  # the terminal's Ctrl-C reaches the parent alone
+    for follow in (_stop_when_told, _end_with_the_parent):
+        threading.Thread(target=follow, daemon=True).start()
 
 
-def _follow_the_parent() -> None:
-    """End as at Ctrl-C where the parent is killed: whoever goes on finds nobody at work."""
+def _stop_when_told() -> None:
+    _stopped[0].wait()
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def _end_with_the_parent() -> None:
+    """Stop where the parent is killed: whoever goes on finds nobody at work."""
     parent = parent_process()
     if parent is not None:
         parent.join()
         _stopped[0].set()
-        os.kill(os.getpid(), signal.SIGINT)
         with _at_work:
             os._exit(1)
 
@@ -120,7 +120,7 @@ def _call(name: str, call: Callable[[], T]) -> T:
     with _at_work:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            if _stopped[0].is_set():  # asked before the signal could be heard
+            if _stopped[0].is_set():  # told before the signal could be heard
                 raise KeyboardInterrupt
             return call()
         finally:
