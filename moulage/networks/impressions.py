@@ -22,7 +22,7 @@ from moulage.networks.inputs import pixels_to_bytes
 from moulage.networks.machine import Machine
 
 Progress = Callable[[int, int], None]
-_BATCH = 16  # wide early maps: at 128 they, not training, would be the most that a run needs
+_BATCH = 64  # as activations: training needs more memory than that
 _PLACES = (0.5, 0.75)  # along the chain of stages
 
 

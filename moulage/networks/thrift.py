@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
-# Images of which float32 copies are alive at once.
-_CHUNK = 16
+# Of float32 copies that are alive at once: 16 images of the widest maps at 128 px.
+_CHUNK_BYTES = 24 * 2**20
 CEILING = 6.0
 # A batch of more is trained by making maps again: 64 images of 128 px in float32 are as many.
 _MOST_BYTES = 12 * 2**20
@@ -113,9 +113,12 @@ def _forward_in_float32(conv: nn.Conv2d, maps: Tensor) -> Tensor:
     is_float32 = maps.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
     if is_float32 or not torch.is_grad_enabled() or maps.device.type != "cpu":
         return type(conv).forward(conv, maps)
+    n_images = max(_CHUNK_BYTES // (4 * maps[0].numel()), 1)
+    if n_images >= len(maps):
+        return _compute_in_float32(conv, maps)
     computed: list[Tensor] = [
         checkpoint(_compute_in_float32, conv, few, use_reentrant=False, preserve_rng_state=False)
-        for few in torch.split(maps, _CHUNK)
+        for few in torch.split(maps, n_images)
     ]
     return torch.cat(computed)
 

@@ -47,9 +47,9 @@ def test_images_in_several_chunks_have_the_gradients_of_all_at_once(
     spared = depthwise()
     spare(spared)
     maps = torch.rand(37, 8, 16, 16, generator=torch.Generator().manual_seed(42))
-    outputs, found = gradients(spared, maps, "bfloat16")
-    monkeypatch.setattr(thrift, "_CHUNK", 37)
     expected, expected_gradients = gradients(spared, maps, "bfloat16")
+    monkeypatch.setattr(thrift, "_CHUNK_BYTES", 16 * 4 * maps[0].numel())
+    outputs, found = gradients(spared, maps, "bfloat16")
     assert torch.equal(outputs, expected)
     for gradient, reference in zip(found, expected_gradients, strict=True):
         torch.testing.assert_close(gradient, reference, rtol=1e-4, atol=1e-6)
