@@ -22,7 +22,7 @@ from moulage.networks.inputs import pixels_to_bytes
 from moulage.networks.machine import Machine
 
 Progress = Callable[[int, int], None]
-_BATCH = 64  # as activations: training needs more memory than that
+_BATCH = 16  # wide early maps: larger batches make what a run needs vary from one to the next
 _PLACES = (0.5, 0.75)  # along the chain of stages
 
 

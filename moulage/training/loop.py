@@ -156,6 +156,7 @@ def run_epoch(
     _note_memory(state)
     _finish_epoch(step, state, time.monotonic() - epoch_started)
     state.seconds[state.phase] = time.monotonic() - started
+    return_freed_memory()  # else what an epoch and its end need adds up
     _keep(step, state, keeper)
     if interrupted():
         raise KeyboardInterrupt
