@@ -23,7 +23,7 @@ from moulage.errors import RunError
 T = TypeVar("T")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _at_work = threading.Lock()  # a worker's, while a call runs
-_stopped: list[Event] = []  # a worker's: the one that its parent sets
+_told: list[str] = []  # a worker's: by whom it was told to stop
 
 
 def side_by_side(
@@ -90,17 +90,22 @@ def _beginning(threads: int) -> Iterator[None]:
 
 def _begin(stopped: Event, level: int) -> None:
     """Make a worker out of a new process."""
-    _stopped.append(stopped)
     logging.getLogger().setLevel(level)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)  # the terminal's Ctrl-C reaches the parent alone
-    for follow in (_stop_when_told, _end_with_the_parent):
-        threading.Thread(target=follow, daemon=True).start()
+    threading.Thread(target=_stop_when_told, args=(stopped,), daemon=True).start()
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
 
 
-def _stop_when_told() -> None:
-    _stopped[0].wait()
+def _stop_when_told(stopped: Event) -> None:
+    """Wait for the event here alone: a signal may leave its lock shut where it strikes."""
+    stopped.wait()
+    _stop("the parent")
+
+
+def _stop(who: str) -> None:
+    _told.append(who)
     os.kill(os.getpid(), signal.SIGINT)
 
 
@@ -109,7 +114,7 @@ def _end_with_the_parent() -> None:
     parent = parent_process()
     if parent is not None:
         parent.join()
-        _stopped[0].set()
+        _stop("the parent's end")
         with _at_work:
             os._exit(1)
 
@@ -120,7 +125,7 @@ def _call(name: str, call: Callable[[], T]) -> T:
     with _at_work:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            if _stopped[0].is_set():  # told before the signal could be heard
+            if _told:  # before the signal could be heard
                 raise KeyboardInterrupt
             return call()
         finally:
