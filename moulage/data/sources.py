@@ -134,7 +134,7 @@ class Sources:
         """
         archive, inside, member = name.partition(MEMBER)
         if not inside:
-            # Asked of every image; a Path of each takes twice as long.
+            # Asked of every image; a Path of each takes longer.
             status = os.stat(f"{self._root}{os.sep}{name}")  # noqa: PTH116
             return status.st_size, status.st_mtime_ns, status.st_mode
         with _as_os_errors(name):

@@ -23,7 +23,7 @@ from moulage.errors import RunError
 T = TypeVar("T")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _at_work = threading.Lock()  # a worker's, while a call runs
-_told: list[str] = []  # a worker's: by whom it was told to stop
+_is_stopped = threading.Event()  # a worker's own: to ask it takes no lock
 
 
 def side_by_side(
@@ -101,11 +101,11 @@ def _begin(stopped: Event, level: int) -> None:
 def _stop_when_told(stopped: Event) -> None:
     """Wait for the event here alone: a signal may leave its lock shut where it strikes."""
     stopped.wait()
-    _stop("the parent")
+    _stop()
 
 
-def _stop(who: str) -> None:
-    _told.append(who)
+def _stop() -> None:
+    _is_stopped.set()
     os.kill(os.getpid(), signal.SIGINT)
 
 
@@ -114,7 +114,7 @@ def _end_with_the_parent() -> None:
     parent = parent_process()
     if parent is not None:
         parent.join()
-        _stop("the parent's end")
+        _stop()
         with _at_work:
             os._exit(1)
 
@@ -125,7 +125,7 @@ def _call(name: str, call: Callable[[], T]) -> T:
     with _at_work:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            if _told:  # before the signal could be heard
+            if _is_stopped.is_set():  # before the signal could be heard
                 raise KeyboardInterrupt
             return call()
         finally:

@@ -99,3 +99,11 @@ def test_looks_at_one_test_part_from_several_processes_are_all_kept(
     assert process.communicate()
     assert process.returncode == 0
     assert [entry["recipe"] for entry in look("d1", run="s/b", recipe="r2")] == ["r1", "r2"]
+
+
+def test_where_no_lock_can_be_had_nobody_is_kept_out(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = []
+    with alone_at(tmp_path / "file" / "d1.json"):
+        done.append(True)
+    assert done

@@ -136,8 +136,8 @@ def test_a_disk_that_fails_later_is_told_at_the_next_turn(
     assert [found.name for found in tmp_path.iterdir()] == ["state"]
 
 
-def test_what_stops_a_training_is_not_hidden_by_the_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_stops_a_training_is_not_hidden_by_the_disk_nor_the_disk_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(handle: int) -> None:
         raise OSError(28, "No space left on device")
@@ -151,6 +151,7 @@ def test_what_stops_a_training_is_not_hidden_by_the_disk(
 
     with pytest.raises(KeyboardInterrupt):
         live()
+    assert "No space left on device" in caplog.text
     assert not list(tmp_path.iterdir())
 
 
