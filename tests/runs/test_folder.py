@@ -63,10 +63,11 @@ def test_fresh_starts_over(run: Path) -> None:
 
 
 def test_what_a_killed_run_was_writing_is_swept(run: Path) -> None:
-    torn = run / ".metrics.json.abcd1234.part"
-    torn.write_text("{")
+    torn = [run / ".metrics.json.abcd1234.part", run / ".tmpA1b2C3"]  # ours, and safetensors' own
+    for path in torn:
+        path.write_text("{")
     claim(run, RECIPE, fresh=False)
-    assert not torn.exists()
+    assert not any(path.exists() for path in torn)
 
 
 def test_other_versions_are_refused_by_name(run: Path) -> None:

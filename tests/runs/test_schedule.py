@@ -84,16 +84,6 @@ def test_experiments_without_weights_are_left_out_side_by_side_too(
     assert again.finished == outcome.finished
 
 
-def test_what_a_killed_run_was_writing_is_cleared_away(
-    study_of: Any, casts: Path, tmp_path: Path
-) -> None:
-    (finished,) = run(study_of(casts), tmp_path).finished
-    for name in (".checkpoint.safetensors.1f.part", ".tmpA1b2C3"):
-        (finished.path / name).write_bytes(b"torn")
-    run(study_of(casts), tmp_path)
-    assert not [path for path in finished.path.iterdir() if path.name.startswith(".")]
-
-
 def test_no_runs_at_once_are_refused(study_of: Any, casts: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="`jobs` must be at least 1; got 0"):
         run_study(
