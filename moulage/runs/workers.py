@@ -70,28 +70,35 @@ def side_by_side(
 def _beginning(threads: int) -> Iterator[None]:
     """Let processes that start in the body have so many threads, and be deaf to Ctrl-C.
 
-    Libraries count threads when they are loaded, and a worker hears what its parent hands on.
+    Libraries count threads when they are loaded, and a worker hears what its parent hands on. A
+    Ctrl-C for the parent waits until the body's end.
     """
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, str(threads)))
-    is_main = threading.current_thread() is threading.main_thread()
-    heard = signal.signal(signal.SIGINT, signal.SIG_IGN) if is_main else None
+    _let_through(is_heard=False)
     try:
         yield
     finally:
-        if is_main:
-            signal.signal(signal.SIGINT, heard)
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+        _let_through(is_heard=True)
+
+
+def _let_through(*, is_heard: bool) -> None:
+    """Let Ctrl-C wait, or hear it; processes that start meanwhile let it wait too."""
+    if hasattr(signal, "pthread_sigmask"):
+        how = signal.SIG_UNBLOCK if is_heard else signal.SIG_BLOCK
+        signal.pthread_sigmask(how, {signal.SIGINT})
 
 
 def _begin(stopped: Event, level: int) -> None:
     """Make a worker out of a new process."""
     logging.getLogger().setLevel(level)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _let_through(is_heard=True)
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)  # the terminal's Ctrl-C reaches the parent alone
     threading.Thread(target=_stop_when_told, args=(stopped,), daemon=True).start()

@@ -3,9 +3,11 @@ import math
 import operator
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -107,3 +109,19 @@ def test_where_no_lock_can_be_had_nobody_is_kept_out(tmp_path: Path) -> None:
     with alone_at(tmp_path / "file" / "d1.json"):
         done.append(True)
     assert done
+
+
+def test_a_stop_while_processes_start_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    submit = ProcessPoolExecutor.submit
+
+    def interrupted(*given: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        return submit(*given)
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", interrupted)
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        ran([partial(time.sleep, 60)] * 4)
+    assert time.monotonic() - started < 30
+    monkeypatch.undo()
+    assert ran([partial(math.sqrt, 16)]) == [4.0]
