@@ -143,7 +143,7 @@ class Classifier(nn.Module):
         """
         if boundary == 0:
             maps = self._scaled(maps)
-        keeps_little = is_large(maps) and boundary == 0
+        keeps_little = boundary == 0 and is_large(maps, self.network)
         for stage in self.stages[boundary:]:
             if keeps_little:
                 maps = remade(stage, stage.modules, maps, covariates)
@@ -237,7 +237,7 @@ def build_classifier(recipe: Recipe, *, seed: int) -> Classifier:
         n_covariates=width_of(recipe.covariates),
     )
     classifier = Classifier(recipe, network, head)
-    spare(classifier.network)
+    spare(classifier.network, in_order=len(classifier.stages) > 1)
     return classifier.to(memory_format=torch.channels_last)
 
 

@@ -18,7 +18,7 @@ from moulage.networks.classifier import Classifier
 from moulage.networks.dense import fold_block, fold_transition
 from moulage.networks.machine import Machine
 from moulage.networks.stages import stages_of
-from moulage.networks.thrift import CEILING, ClippedReLU
+from moulage.networks.thrift import CEILING, ClippedReLU, convs_and_norms
 
 _ROUNDED = (nn.Conv2d, nn.Linear)
 # What oneDNN computes on the way out of a convolution: its name and its numbers.
@@ -117,10 +117,9 @@ def _fold_dense_parts(features: nn.Module, dtype: torch.dtype) -> None:
 
 def fold_norms(parent: nn.Module) -> None:
     """Fold each norm into the convolution that stands before it; timm's keep their activation."""
-    for (name, conv), (norm_name, norm) in pairwise(list(parent.named_children())):
-        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-            setattr(parent, name, fuse_conv_bn_eval(conv, norm))
-            setattr(parent, norm_name, getattr(norm, "act", nn.Identity()))
+    for (name, conv), (norm_name, norm) in convs_and_norms(parent):
+        setattr(parent, name, fuse_conv_bn_eval(conv, norm))
+        setattr(parent, norm_name, getattr(norm, "act", nn.Identity()))
 
 
 def _fold_activations(parent: nn.Module) -> None:

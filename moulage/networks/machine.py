@@ -1,7 +1,8 @@
 """The machine a network runs on: device, threads, precision, and how memory is handed out.
 
 Why a room of its own: float32 and bfloat16, one thread and two, give other bits, so what was
-resolved here stands in every run's file and in every cache key.
+resolved here stands in every run's file. Activations depend on the precision alone, and their
+cache keys name that.
 """
 
 import ctypes
@@ -59,6 +60,16 @@ def resolve_machine(*, device: str = "auto", precision: str = "auto", threads: i
     torch.set_num_threads(n_threads)
     keep_freed_memory()
     return Machine(device=found, precision=_resolve_precision(precision, found), threads=n_threads)
+
+
+@contextmanager
+def threads_restored() -> Iterator[None]:
+    """Leave torch as many threads as it had before the body, for whoever calls next."""
+    n_threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 def share_of_threads(threads: int, n_jobs: int) -> int:

@@ -33,7 +33,7 @@ def gradients(network: nn.Module, maps: Tensor, precision: str) -> tuple[Tensor,
 
 def test_sparing_changes_no_bit_in_float32() -> None:
     plain, spared = depthwise(), depthwise()
-    spare(spared)
+    spare(spared, in_order=True)
     maps = torch.rand(2, 8, 16, 16, generator=torch.Generator().manual_seed(42))
     expected, expected_gradients = gradients(plain, maps, "float32")
     outputs, found = gradients(spared, maps, "float32")
@@ -45,7 +45,7 @@ def test_images_in_several_chunks_have_the_gradients_of_all_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     spared = depthwise()
-    spare(spared)
+    spare(spared, in_order=True)
     maps = torch.rand(37, 8, 16, 16, generator=torch.Generator().manual_seed(42))
     expected, expected_gradients = gradients(spared, maps, "bfloat16")
     monkeypatch.setattr(thrift, "_CHUNK_BYTES", 16 * 4 * maps[0].numel())
@@ -57,7 +57,7 @@ def test_images_in_several_chunks_have_the_gradients_of_all_at_once(
 
 def test_spared_gradients_agree_with_float32_up_to_bfloat16() -> None:
     plain, spared = depthwise(), depthwise()
-    spare(spared)
+    spare(spared, in_order=True)
     maps = torch.rand(2, 8, 16, 16, generator=torch.Generator().manual_seed(42))
     _, expected = gradients(plain, maps, "float32")
     _, found = gradients(spared, maps, "bfloat16")
@@ -68,7 +68,7 @@ def test_spared_gradients_agree_with_float32_up_to_bfloat16() -> None:
 
 def test_spared_layers_hand_on_the_precision_around_them() -> None:
     spared = depthwise()
-    spare(spared)
+    spare(spared, in_order=True)
     maps = torch.rand(2, 8, 16, 16, dtype=torch.bfloat16)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert spared[0](maps).dtype == torch.bfloat16
@@ -76,7 +76,7 @@ def test_spared_layers_hand_on_the_precision_around_them() -> None:
 
 def test_a_copy_of_spared_layers_is_independent() -> None:
     original = depthwise()
-    spare(original)
+    spare(original, in_order=True)
     copied = copy.deepcopy(original)
     maps = torch.rand(1, 8, 8, 8, generator=torch.Generator().manual_seed(42))
     with torch.no_grad():
@@ -124,37 +124,133 @@ def test_every_clipping_layer_of_a_network_is_spared() -> None:
     network = timm.create_model("mobilenetv2_050", num_classes=0)
     expected = network.eval()(torch.ones(1, 3, 32, 32))
     n_clipping = sum(isinstance(part, nn.ReLU6) for part in network.modules())
-    spare(network)
+    spare(network, in_order=False)
     kinds = [type(part) for part in network.modules()]
     assert kinds.count(ClippedReLU) == n_clipping > 30
     assert nn.ReLU6 not in kinds
     assert torch.equal(network(torch.ones(1, 3, 32, 32)), expected)
 
 
+NAMES = ["mobilenetv2_050", "mobilenetv3_small_050", "densenet121"]
+
+
+def trained(name: str, *, spared: bool, is_fixed: bool) -> nn.Module:
+    """A network in float64 as it is trained, its norms' statistics not those of their beginning."""
+    torch.manual_seed(7)
+    network = timm.create_model(name, num_classes=0).double().train()
+    for norm in network.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.train(not is_fixed)
+            norm.running_mean.normal_().mul_(0.1)
+            norm.running_var.uniform_(0.5, 2)
+            nn.init.uniform_(norm.weight, 0.5, 1.5)
+            nn.init.normal_(norm.bias, std=0.1)
+    if spared:
+        spare(network, in_order=True)
+    return network
+
+
+def told_by(network: nn.Module) -> tuple[Tensor, list[Tensor]]:
+    """Return last maps and every gradient."""
+    maps = network.forward_features(numbers(3, 3, 64, 64).double())  # type: ignore[operator]
+    maps.square().mean().backward()
+    return maps.detach(), [p.grad for p in network.parameters() if p.grad is not None]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("is_fixed", [True, False])
+def test_a_norm_within_its_convolution_has_the_same_maps_and_gradients(
+    name: str, is_fixed: bool
+) -> None:
+    expected, expected_gradients = told_by(trained(name, spared=False, is_fixed=is_fixed))
+    maps, gradients = told_by(trained(name, spared=True, is_fixed=is_fixed))
+    assert len(gradients) == len(expected_gradients) > 100
+    for found, reference in zip((maps, *gradients), (expected, *expected_gradients), strict=True):
+        assert float((found - reference).norm()) <= 1e-9 * float(reference.norm())
+        assert is_fixed or torch.equal(found, reference)
+
+
+@pytest.mark.parametrize("name", NAMES[1:])
+def test_rounding_costs_a_joint_no_more_than_its_parts(name: str) -> None:
+    def gradient(precision: str, *, spared: bool) -> Tensor:
+        network = trained(name, spared=spared, is_fixed=True).float()
+        machine = Machine(device="cpu", precision=precision, threads=1)  # type: ignore[arg-type]
+        with machine.computing():
+            maps = network.forward_features(numbers(4, 3, 64, 64) / 5)  # type: ignore[operator]
+        maps.float().square().mean().backward()
+        return torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
+
+    exact = gradient("float32", spared=False)
+    apart, joint = (
+        float((gradient("bfloat16", spared=spared) - exact).norm() / exact.norm())
+        for spared in (False, True)
+    )
+    assert joint < 1.25 * apart < 0.1
+
+
+def joined(seed: int = 0) -> nn.Sequential:
+    """A convolution with a bias, and a norm of fixed statistics behind it."""
+    torch.manual_seed(seed)
+    pair = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4)).eval()
+    pair[1].running_mean.normal_()
+    spare(pair, in_order=True)
+    return pair
+
+
+def test_no_map_is_kept_between_a_convolution_and_its_norm() -> None:
+    def n_kept(pair: nn.Module) -> int:
+        kept: list[Tensor] = []
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor
+        ):
+            made = pair(torch.ones(2, 3, 8, 8))
+        return sum(tensor.shape == made.shape for tensor in kept)
+
+    assert n_kept(joined()) == 0
+    assert n_kept(joined().train()) == 1
+
+
+def test_what_is_not_trained_is_computed_apart() -> None:
+    maps = numbers(2, 3, 8, 8)
+    pair = joined()
+    plain = copy.deepcopy(pair)
+    for part in plain:
+        del part.__dict__["forward"]
+    with torch.no_grad():
+        assert torch.equal(pair(maps), plain(maps))
+    torch.testing.assert_close(pair(maps), plain(maps), rtol=1e-5, atol=1e-5)
+    pair.requires_grad_(False)
+    assert torch.equal(pair(maps), plain(maps))
+
+
 @pytest.mark.parametrize(
-    ("n_images", "precision", "expected"),
+    ("policy", "n_images", "precision", "expected"),
     [
-        (64, "float32", False),
-        (65, "float32", True),
-        (128, "bfloat16", False),
-        (129, "bfloat16", True),
+        ("update", 64, "float32", False),
+        ("update", 65, "float32", True),
+        ("update", 128, "bfloat16", False),
+        ("update", 129, "bfloat16", True),
+        ("fixed", 128, "float32", False),
+        ("fixed", 129, "float32", True),
+        ("fixed", 256, "bfloat16", False),
+        ("fixed", 257, "bfloat16", True),
     ],
 )
 def test_maps_of_large_batches_alone_are_made_again(
-    n_images: int, precision: str, expected: bool
+    policy: str, n_images: int, precision: str, expected: bool
 ) -> None:
-    images = torch.empty(n_images, 3, 128, 128)
+    images, network = torch.empty(n_images, 3, 128, 128), joined().train(policy == "update")
     with Machine(device="cpu", precision=precision, threads=1).computing():  # type: ignore[arg-type]
-        assert is_large(images) is expected
+        assert is_large(images, network) is expected
     with torch.no_grad():
-        assert is_large(images) is False
+        assert is_large(images, network) is False
 
 
 def stepped(is_remade: bool, policy: str) -> tuple[list[Tensor], dict[str, Tensor]]:
     """One step's gradients and the state after it, of a network that drops and normalises."""
     torch.manual_seed(7)
     network = timm.create_model("mobilenetv2_050", num_classes=0, drop_path_rate=0.5)
-    spare(network)
+    spare(network, in_order=True)
     network.train()
     if policy == "fixed":
         network.get_submodule("blocks.1").eval()
