@@ -113,6 +113,14 @@ def build(cell: Cell, material: Material) -> tuple[Classifier, WeightsFile | Non
     return classifier, weights
 
 
+def refuse_early(cell: Cell, material: Material, path: Path) -> None:
+    """Raise what `run_cell` would raise before its first step, for a run that is to come later."""
+    check_asked(asked_of(cell.study.decisions), material.catalogue.codes)
+    kept = folders.read_begun(path, _resolve(cell, material))
+    if kept is not None and not folders.RunFolder(path=path).is_finished:
+        folders.refuse_other_versions(path, kept=kept["versions"], present=versions())
+
+
 def fill_caches(cell: Cell, material: Material, *, threads: int, progress: Progress) -> None:
     """Compute the activations that a cell's phases read before anything below them is trained."""
     classifier, _ = build(cell, material)

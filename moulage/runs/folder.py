@@ -115,14 +115,19 @@ def open_run(path: Path) -> RunFolder:
 
 
 def claim(path: Path, resolved: dict[str, Any], *, fresh: bool) -> dict[str, Any] | None:
-    """Return the file of a run that may go on here, or None where nothing stands yet.
-
-    Raises ConfigError, naming the keys, where the folder belongs to another recipe.
-    """
+    """Clear a folder for a run, and return what stands there as `read_begun` does."""
     if fresh and path.exists():
         shutil.rmtree(path)
     for torn in (*path.glob(".*.part"), *path.glob(".tmp*")):  # what a killed run was writing
         torn.unlink(missing_ok=True)
+    return read_begun(path, resolved)
+
+
+def read_begun(path: Path, resolved: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the machine of a run that may go on here, or None where nothing stands yet.
+
+    Raises ConfigError, naming the keys, where the folder belongs to another recipe.
+    """
     if not (path / STUDY).is_file():
         return None
     kept = tomllib.loads((path / STUDY).read_text())

@@ -12,10 +12,15 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from moulage.errors import ConfigError, MissingWeightsError, RunError
-from moulage.networks.machine import share_of_threads
+from moulage.networks.machine import share_of_threads, threads_restored
 from moulage.runs.config import StudyConfig
 from moulage.runs.ensemble import keep_ensembles
-from moulage.runs.experiment import fill_caches, keep_cell_baselines, run_cell
+from moulage.runs.experiment import (
+    fill_caches,
+    keep_cell_baselines,
+    refuse_early,
+    run_cell,
+)
 from moulage.runs.folder import Layout, RunFolder, keep_layout
 from moulage.runs.material import Images, Material, Progress, prepare, read_images
 from moulage.runs.pooled import keep_pooled
@@ -38,6 +43,7 @@ class Outcome:
     pooled: tuple[Path, ...] = ()
 
 
+@threads_restored()
 def run_study(
     study: StudyConfig,
     *,
@@ -55,7 +61,13 @@ def run_study(
     folder = out / study.name
     materials = Materials(read_images(study, progress))
     finished, not_run = run_cells(
-        cells, materials, folder, n_jobs=n_jobs, fresh=fresh, progress=progress
+        cells,
+        materials,
+        folder,
+        n_jobs=n_jobs,
+        threads=study.machine.threads,
+        fresh=fresh,
+        progress=progress,
     )
     if not finished:
         raise RunError("; ".join(not_run.values()))
@@ -101,13 +113,15 @@ def run_cells(
     folder: Path,
     *,
     n_jobs: int,
+    threads: int,
     fresh: bool,
     progress: Progress,
 ) -> tuple[list[RunFolder], dict[str, str]]:
     """Return the runs that are finished now, and why experiments without weights are not.
 
-    n_jobs: how many at once, each in a process of its own. What they read of activations is
-    computed beforehand, with the threads of all.
+    n_jobs: how many at once, each in a process of its own. What can be refused is refused before
+    the first begins; what they read of activations is computed beforehand, with the threads of
+    all (0: all there are).
     """
     runs: dict[str, RunFolder] = {}
     later: list[tuple[str, Callable[[], RunFolder]]] = []
@@ -122,7 +136,6 @@ def run_cells(
         seed = cell.seed if cell.experiment.weights == "random" else None
         reads = (cell.split_name, cell.experiment.name, seed)
         if reads not in filled:
-            threads = cell.study.machine.threads * n_jobs
             fill_caches(cell, materials.of(cell), threads=threads, progress=progress)
             filled.add(reads)
         pickled = pickle.dumps(cell.study)
@@ -133,6 +146,9 @@ def run_cells(
         is_there = RunFolder(path=folder / cell.name).is_finished and not fresh
         (run_now if n_jobs == 1 or is_there else run_later)(cell)
 
+    if n_jobs > 1 and not fresh:
+        for cell in cells:
+            refuse_early(cell, materials.of(cell), folder / cell.name)
     not_run = _each(cells, start)
     if later:
         ended = side_by_side(

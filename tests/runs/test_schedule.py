@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from moulage.catalogue import read_catalogue
 from moulage.dossier import study_record
 from moulage.errors import ConfigError, DataError, LeakageError, MoulageError, RunError
 from moulage.evaluation.decisions import decide
 from moulage.predictions import Predictions, read_predictions
-from moulage.runs import experiment
+from moulage.runs import experiment, schedule
 from moulage.runs.baselines import NAMES, read_baselines
 from moulage.runs.config import StudyConfig
 from moulage.runs.folder import read_layout
@@ -45,6 +46,7 @@ def test_runs_side_by_side_are_those_of_one_thread_each(
     recipes = [{**TINY, "name": name, "seeds": [0, 1]} for name in ("a", "b")]
     recipes[1] |= {"imbalance": "augment", "augmentation": {"turns": True}}
     threads = {n: {"threads": n, "precision": "float32"} for n in (1, 2)}
+    n_threads = torch.get_num_threads()
     in_turn = run(study_of(casts, experiment=recipes, machine=threads[1]), tmp_path / "turn")
     told: list[tuple[str, int, int]] = []
     monkeypatch.setenv("MOULAGE_CACHE", str(tmp_path / "cache"))
@@ -56,6 +58,7 @@ def test_runs_side_by_side_are_those_of_one_thread_each(
         progress=lambda *step: told.append(step),
         n_jobs=2,
     )
+    assert torch.get_num_threads() == n_threads, "whoever calls next finds them as they were"
     names = ["a-seed0", "a-seed1", "b-seed0", "b-seed1"]
     for outcome in (in_turn, at_once):
         assert [found.path.name for found in outcome.finished] == names
@@ -177,6 +180,24 @@ def test_a_changed_experiment_is_refused_and_fresh_starts_over(
         run(other, tmp_path)
     (finished,) = run(other, tmp_path, fresh=True).finished
     assert finished.study()["experiment"][0]["dropout"] == 0.1
+
+
+def test_what_is_refused_is_refused_before_anything_is_computed_side_by_side(
+    study_of: Any, casts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = {**TINY, "name": "last"}
+    run(study_of(casts, experiment=[last]), tmp_path)
+    changed = study_of(casts, experiment=[TINY, {**last, "dropout": 0.1}])
+
+    def compute(*_: Any, **__: Any) -> None:
+        raise AssertionError("too early")
+
+    monkeypatch.setattr(schedule, "fill_caches", compute)
+    with pytest.raises(ConfigError, match=r"other values of experiment\.0\.dropout in"):
+        run_study(
+            changed, out=tmp_path, only=(), fresh=False, progress=lambda *step: None, n_jobs=2
+        )
+    assert not (tmp_path / changed.name / "tiny-seed0").exists()
 
 
 def test_experiments_without_weights_are_left_out_with_the_reason(
