@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, help="a data set; casts are drawn without one")
-    parser.add_argument("--images", type=int, default=1_000, help="the first so many; 0: all")
+    parser.add_argument("--images", type=int, default=1_000, help="so many of them; 0: all")
     parser.add_argument("--backbone", action="append", choices=BACKBONES)
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--steps", type=int, default=2, help="batches a turn")

@@ -160,7 +160,6 @@ def _onnx(classifier: Classifier) -> Callable[[Tensor], Any]:
         )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = N_THREADS
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         session = onnxruntime.InferenceSession(str(path), options)
     return lambda images: session.run(None, {"images": images.contiguous().numpy()})
 

@@ -1,8 +1,9 @@
 """The study's own way in Keras 3 on TensorFlow: decode to memory, frozen, then a low rate.
 
-Every task says how long a stated fraction took; whoever asks scales it and says so. Weights are
-random: speed does not depend on them. A layer that is frozen stays in inference mode, and so
-does BatchNorm when everything is unfrozen, as Keras' guide to fine-tuning has it.
+Every task says how long a stated fraction took; whoever asks scales it and says so. A call's own
+beginning, up to the end of its first batch, is no part of it: scaled, it would count many times.
+Weights are random: speed does not depend on them. A layer that is frozen stays in inference mode,
+and so does BatchNorm when everything is unfrozen, as Keras' guide to fine-tuning has it.
 """
 
 import os
@@ -29,6 +30,22 @@ _FAMILIES = {
 }
 # Our boundaries, and the first layer above each.
 LAST_THIRD = {"blocks.5": "block_13_expand", "denseblock4": "conv5_block1_0_bn"}
+
+
+class Pace(keras.callbacks.Callback):  # type: ignore[misc]
+    """Times the batches of a call from the end of the first on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.watch = Stopwatch()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Begin after the first batch, note after each other."""
+        self.watch.note() if batch else self.watch.start()
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        """As for a batch of training."""
+        self.on_train_batch_end(batch)
 
 
 class Study:
@@ -60,25 +77,24 @@ class Study:
         return watch.took
 
     def train(self, *, train_from: str, n_steps: int) -> dict[str, float]:
-        """Fit a few full batches after a warm-up."""
+        """Fit a few full batches after a first one."""
         self._unfreeze(train_from)
-        rows = np.resize(np.flatnonzero(self.table["part"] == "train"), n_steps * BATCH)
-        with Stopwatch() as watch:
-            self._fit(rows)
-        return watch.took
+        pace = Pace()
+        self._fit(self._rows("train", n_steps + 1), pace)
+        return pace.watch.took
 
     def evaluate(self, *, n_steps: int) -> dict[str, float]:
-        """Evaluate a few batches, as at the end of an epoch."""
-        rows = np.resize(np.flatnonzero(self.table["part"] == "validation"), n_steps * BATCH)
-        self.model.evaluate(self.images[:BATCH], self.labels[:BATCH], BATCH, verbose=0)
-        with Stopwatch() as watch:
-            self.model.evaluate(self.images[rows], self.labels[rows], BATCH, verbose=0)
-        return watch.took
+        """Evaluate a few batches after a first one, as at the end of an epoch."""
+        rows, pace = self._rows("validation", n_steps + 1), Pace()
+        self.model.evaluate(
+            self.images[rows], self.labels[rows], BATCH, verbose=0, callbacks=[pace]
+        )
+        return pace.watch.took
 
     def predict(self, *, folder: str) -> dict[str, float]:
-        """Decode a folder's files and predict them."""
+        """Decode a folder's files and predict them, batches of both sizes compiled before."""
         files = sorted(Path(folder).iterdir())
-        self.model.predict(self.images[:BATCH], BATCH, verbose=0)
+        self.model.predict(self.images[: BATCH + len(files) % BATCH], BATCH, verbose=0)
         with Stopwatch() as watch:
             images = self.family.preprocess_input(_decode([str(file) for file in files]))
             self.model.predict(images, BATCH, verbose=0)
@@ -100,8 +116,13 @@ class Study:
         )
         self._fit(np.arange(BATCH))
 
-    def _fit(self, rows: NDArray[np.int64]) -> None:
-        self.model.fit(self.images[rows], self.labels[rows], batch_size=BATCH, verbose=0)
+    def _rows(self, part: str, n_batches: int) -> NDArray[np.int64]:
+        """Return a part's images, again from the first where there are too few."""
+        return np.resize(np.flatnonzero(self.table["part"] == part), n_batches * BATCH)
+
+    def _fit(self, rows: NDArray[np.int64], *callbacks: keras.callbacks.Callback) -> None:
+        images, labels = self.images[rows], self.labels[rows]
+        self.model.fit(images, labels, batch_size=BATCH, verbose=0, callbacks=list(callbacks))
 
 
 def _with_head(base: Any, n_classes: int) -> Any:

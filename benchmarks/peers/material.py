@@ -6,7 +6,6 @@ Out: a folder with `images.csv`, `split.csv`, copies of the files, and new files
 
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import copyfile
 
 import cv2
 import numpy as np
@@ -14,6 +13,7 @@ import pandas as pd
 
 from moulage.casts.generator import make_casts
 from moulage.data.dataset import read_dataset
+from moulage.data.sources import Sources
 from moulage.split import write_split
 from moulage.splits.grouped import split_by_group
 
@@ -42,15 +42,16 @@ def read_table(folder: Path) -> pd.DataFrame:
 
 
 def give(folder: Path, *, data: Path | None, n_images: int) -> Given:
-    """Copy the first images of a data set, 0 meaning all, and write their tables.
+    """Copy some images of a data set, 0 meaning all, and write their tables.
 
-    A folder of their own keeps them apart from the rest, which no side may see.
+    They are taken at even distances: tables are often sorted by diagnosis. A folder of their own
+    keeps them apart from the rest, which no side may see.
     """
     if data is None:
         data = make_casts(folder / "casts", n_images=n_images or 2_000, seed=0).folder
     catalogue = read_dataset(data)
     n_images = min(n_images or len(catalogue), len(catalogue))
-    catalogue = catalogue.take(np.arange(n_images))
+    catalogue = catalogue.take(np.arange(n_images) * len(catalogue) // n_images)
     split = split_by_group(
         image_ids=catalogue.image_ids,
         lesion_ids=catalogue.lesion_ids,
@@ -58,22 +59,25 @@ def give(folder: Path, *, data: Path | None, n_images: int) -> Given:
         ratios=RATIOS,
         seed=0,
     )
-    names = [f"files/{Path(path).name}" for path in catalogue.frame["path"]]
+    paths = catalogue.frame["path"]
+    names = [f"files/{number:06d}{Path(path).suffix}" for number, path in enumerate(paths)]
     (folder / "files").mkdir()
-    for path, name in zip(catalogue.frame["path"], names, strict=True):
-        copyfile(catalogue.root / path, folder / name)
+    with Sources(catalogue.root) as sources:
+        for path, name in zip(paths, names, strict=True):
+            (folder / name).write_bytes(sources.read(path))
     catalogue.frame.assign(path=names).to_csv(folder / "images.csv", index=False)
     write_split(split, folder / "split.csv")
     return Given(folder=folder, n_images=n_images)
 
 
 def enlarge(given: Given, n_images: int) -> Path:
-    """Write the first images anew as JPEGs of 600 × 450 with a sensor's noise."""
+    """Write some images anew as JPEGs of 600 × 450 with a sensor's noise."""
     rng, folder = np.random.default_rng(0), given.folder / "new"
     folder.mkdir()
     for name in given.table["path"][:n_images]:
         image = cv2.imread(name)
         large = cv2.resize(image, _NEW_SIZE, interpolation=cv2.INTER_CUBIC)
         noisy = np.clip(large + rng.normal(0, _NOISE, large.shape), 0, 255).astype(np.uint8)
-        cv2.imwrite(str(folder / Path(name).name), noisy, [cv2.IMWRITE_JPEG_QUALITY, _NEW_QUALITY])
+        file = folder / f"{Path(name).stem}.jpg"
+        cv2.imwrite(str(file), noisy, [cv2.IMWRITE_JPEG_QUALITY, _NEW_QUALITY])
     return folder

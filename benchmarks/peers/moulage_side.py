@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import numpy as np
 import torch
 
 from benchmarks.peers.turns import N_THREADS, Stopwatch, serve
@@ -20,14 +20,16 @@ from moulage.networks.tensors import write_tensors
 from moulage.runs import experiment
 from moulage.runs.application import classify_files
 from moulage.runs.config import StudyConfig, parse_study
-from moulage.runs.folder import HISTORY, RunFolder
+from moulage.runs.folder import RunFolder
 from moulage.runs.material import prepare, read_images
 from moulage.runs.schedule import Materials, run_cells, sharing_threads
 from moulage.runs.study import cells_of
-from moulage.training.batches import Place, cut_epoch
+from moulage.training.batches import Place, Sample
 from moulage.training.loop import State, train_step
 from moulage.training.loop import prepare as prepare_step
 from moulage.training.phases import Phase
+
+_BATCH, _N_WARM = 128, 2
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -54,31 +56,30 @@ class Study:
         cache: str,
         name: str,
         train_from: str = "head",
-        epochs: int = 10,
         n_jobs: int = 1,
         **recipe: Any,
     ) -> dict[str, float]:
-        """Run a study of one phase; seconds of all of it, and of one epoch.
+        """Run a study of one phase of ten epochs.
 
         recipe: keys of the experiment that are not the usual ones; `seeds` and `treatments`
         make it many runs, of which `n_jobs` go at once, as `moulage train --jobs` has it.
         """
         os.environ["MOULAGE_CACHE"] = str(self.place / cache)
         rate = 1e-3 if train_from == "head" else 1e-5
-        study = self._study(name, _phase(train_from, epochs, rate), recipe)
+        study = self._study(name, _phase(train_from, 10, rate), recipe)
         with Stopwatch() as watch:
             cells = cells_of(sharing_threads(study, n_jobs))
             materials = Materials(read_images(study, _silent))
-            runs, _ = run_cells(
+            run_cells(
                 cells,
                 materials,
                 self.place / "runs" / name,
                 n_jobs=n_jobs,
+                threads=N_THREADS,
                 fresh=True,
                 progress=_silent,
             )
-        history = pd.read_csv(runs[0].path / HISTORY)
-        return {**watch.took, "epoch": float(history["seconds"].mean())}
+        return watch.took
 
     def train(self, *, cache: str, train_from: str, n_steps: int) -> dict[str, float]:
         """Take a few steps of a full batch after two of warm-up."""
@@ -92,21 +93,22 @@ class Study:
         state = State()
         state.begin_phase(0)
         step = prepare_step(job, Phase(**cell.experiment.phases[0].model_dump()), state)
-        place = Place(seed=0, phase=0, epoch=0)
-        batches = cut_epoch(job.epoch(place), 128, place)[:-1]
-        take = partial(train_step, step, state, place=place)
-        for batch in batches[:2]:
-            take(batch)
-        chosen = [batches[number % len(batches)] for number in range(n_steps)]
+        shuffled = np.random.default_rng(0).permutation(job.train_rows)
+        batches = np.resize(shuffled, (_N_WARM + n_steps, _BATCH))  # again where there are too few
+        take = partial(train_step, step, state, place=Place(seed=0, phase=0, epoch=0))
+        for rows in batches[:_N_WARM]:
+            take(Sample.once(rows))
         with Stopwatch() as watch:
-            for batch in chosen:
-                take(batch)
+            for rows in batches[_N_WARM:]:
+                take(Sample.once(rows))
         return watch.took
 
     def predict(self, *, run: str, folder: str) -> dict[str, float]:
         """Classify a folder's files with a finished run, after a batch of them as a warm-up."""
         (path,) = (self.place / "runs" / run).iterdir()
-        classify_files(RunFolder(path=path), sorted(Path(folder).iterdir())[:128], progress=_silent)
+        classify_files(
+            RunFolder(path=path), sorted(Path(folder).iterdir())[:_BATCH], progress=_silent
+        )
         with Stopwatch() as watch:
             classify_files(RunFolder(path=path), [Path(folder)], progress=_silent)
         return watch.took

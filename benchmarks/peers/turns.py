@@ -48,19 +48,30 @@ class Took:
 
 
 class Stopwatch:
-    """Measures the body of a `with`; `took` is there afterwards."""
+    """Measures the body of a `with`; `took` is there afterwards.
+
+    Where a peer's own loop hides what is to be measured, `start` and `note` do it by hand.
+    """
 
     took: dict[str, float]
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Begin at nought."""
         self._started, self._busy = time.perf_counter(), _busy()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def note(self) -> None:
+        """Keep what it took up to now."""
         self.took = {
             "seconds": time.perf_counter() - self._started,
             "processor": _busy() - self._busy,
         }
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.note()
 
 
 def _busy() -> float:
