@@ -1,4 +1,4 @@
-"""What each ingredient of a recipe buys, on the validation part: every run against the first's.
+"""What each ingredient of a recipe buys, on the validation part: every run against one of them.
 
 Reads a finished study, `studies/ham10000-ablation.toml` as a rule, and prints a row a run. The
 test part is not read. Differences are paired on lesions, with 95 % intervals; validation also
@@ -16,7 +16,7 @@ from moulage.evaluation.comparison import Contender, compare
 from moulage.evaluation.decisions import Rule
 from moulage.evaluation.metrics import summary
 from moulage.predictions import read_predictions
-from moulage.runs.folder import HISTORY, PREDICTIONS
+from moulage.runs.folder import HISTORY, PREDICTIONS, RunFolder, find_runs
 from moulage.seeding import generator
 
 ASKED: tuple[tuple[str, Rule], ...] = (("accuracy", "natural"), ("balanced_accuracy", "balanced"))
@@ -36,9 +36,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.study is None:
         print("Train studies/ham10000-ablation.toml, then name its folder: --study RUNS/NAME.")
         return
-    paths = sorted(path.parent for path in chosen.study.glob(f"*/{HISTORY}"))
+    paths = [run.path for run in find_runs(chosen.study) if has_epochs(run)]
+    if chosen.against not in {path.name for path in paths}:
+        parser.error(f"--against must be one of {', '.join(path.name for path in paths) or 'none'}")
     paths.sort(key=lambda path: path.name != chosen.against)
     print("\n".join((*HEAD, *(row(path, chosen.study / chosen.against) for path in paths))))
+
+
+def has_epochs(run: RunFolder) -> bool:
+    """Say whether a run is finished and was trained; an ensemble's was not."""
+    return run.is_finished and len(pd.read_csv(run.path / HISTORY)) > 0
 
 
 def row(path: Path, against: Path) -> str:

@@ -7,11 +7,11 @@ a data set it draws casts.
 
 import argparse
 import os
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.peers.material import apart
 from moulage.casts.generator import make_casts
 from moulage.runs.config import parse_study
 from moulage.runs.schedule import run_study
@@ -27,13 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--backbone", default="mobilenetv2_050")
     parser.add_argument("--weights", default="starter")
     chosen = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
+    with apart() as place:
         data = chosen.data or make_casts(place / "casts", n_images=N_CASTS, seed=0).folder
         print(f"{'pair':>4} {'cold, s':>9} {'warm, s':>9} {'ratio':>7} {'first step, s':>14}")
         for pair in range(N_PAIRS):
             os.environ["MOULAGE_CACHE"] = str(place / f"cache{pair}")
-            os.environ["MOULAGE_DATA"] = str(place / "data")
             times = [
                 _time(chosen, data, place / f"runs{pair}", name) for name in ("first", "second")
             ]

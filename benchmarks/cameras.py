@@ -3,7 +3,8 @@
 In:  runs of one data set and split.   Out: a Markdown row a camera: accuracy (natural), balanced
 accuracy (balanced) and macro AUROC of each run on its validation part.
 Why validation: recipes are chosen by it, and the test part stays unseen. A simulated camera is no
-other hospital; who fails here will fail there. Images are shown once, without a recipe's views.
+other hospital; who fails here will fail there. Images are shown once, without a recipe's views,
+and to runs that read nothing beside them.
 Run as `python -m benchmarks.cameras --run RUN [--run RUN …]`.
 """
 
@@ -21,6 +22,7 @@ from torchvision.transforms.v2 import functional
 from moulage.catalogue import read_catalogue
 from moulage.data.pixels import build_pixels
 from moulage.evaluation.metrics import summary
+from moulage.networks.classifier import Classifier
 from moulage.networks.machine import resolve_machine
 from moulage.networks.saved import load_classifier
 from moulage.predictions import read_predictions
@@ -54,7 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def scores_of(path: Path) -> dict[str, Scores]:
     """Return a run's three scores through each camera."""
     machine, classifier = resolve_machine(), load_classifier(path).classifier
-    classifier.recipe = replace(classifier.recipe, views=(IDENTITY,))
+    if classifier.recipe.covariates:
+        raise SystemExit(f"{path} reads covariates; name runs that read images alone.")
+    for part in classifier.modules():
+        if isinstance(part, Classifier):
+            part.recipe = replace(part.recipe, views=(IDENTITY,))
     contract = classifier.recipe.contract
     catalogue, split = read_catalogue(path / CATALOGUE), read_split(path / SPLIT)
     pixels = build_pixels(catalogue, size_px=contract.size_px, resize=contract.resize)

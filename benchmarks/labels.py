@@ -6,13 +6,12 @@ the first is that of as many as were planted. Run as `python -m benchmarks.label
 """
 
 import argparse
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.peers.material import apart
 from moulage.casts.generator import make_casts
 from moulage.casts.planting import EVERYDAY, WrongLabels
 from moulage.data.dataset import read_dataset
@@ -36,12 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(
         f"{'judge':<16} {'planted':>8} {'listed':>7} {'precision':>10} {'recall':>7} {'first':>6}"
     )
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["MOULAGE_CACHE"] = f"{folder}/cache"
+    with apart() as folder:
         for judge in judges:
-            _measure(
-                Path(folder) / "casts", judge, n=chosen.n, share=chosen.share, seed=chosen.seed
-            )
+            _measure(folder / "casts", judge, n=chosen.n, share=chosen.share, seed=chosen.seed)
 
 
 def _measure(folder: Path, judge: str, *, n: int, share: float, seed: int) -> None:

@@ -7,12 +7,11 @@ without units for bfloat16 is not asked for it. Run as `python -m benchmarks.lim
 """
 
 import argparse
-import os
-import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from statistics import median
 
+from benchmarks.peers.material import apart
 from benchmarks.peers.turns import Ratio, Side, Took, print_table
 from moulage.networks.machine import resolve_machine
 
@@ -32,8 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     engines = chosen.engine or [
         name for name in ENGINES if precision == "bfloat16" or "bfloat16" not in name
     ]
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["MOULAGE_CACHE"] = folder
+    with apart():
         for backbone in chosen.backbone or ("MobileNetV2", "DenseNet201"):
             measure(backbone, engines, precision, n_images=chosen.images, n_pairs=chosen.pairs)
 

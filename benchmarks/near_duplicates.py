@@ -10,7 +10,6 @@ come first, then others that nothing was fitted to. Run as
 
 import argparse
 import resource
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks.peers.material import apart
 from moulage.casts.disguise import KINDS, apply_disguise, draw_disguise
 from moulage.casts.generator import PLANTINGS_FILE, make_casts
 from moulage.casts.planting import EVERYDAY, NearDuplicates
@@ -90,8 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.cost:
         print_cost(chosen.data)
         return
-    with tempfile.TemporaryDirectory() as folder:
-        casts = plant_casts(Path(folder) / "casts", n_each=chosen.n_each, seed=chosen.seed)
+    with apart() as folder:
+        casts = plant_casts(folder / "casts", n_each=chosen.n_each, seed=chosen.seed)
         print_score(measure(casts))
     if chosen.data:
         kinds = {**OWN, **FOREIGN}

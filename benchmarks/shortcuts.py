@@ -12,7 +12,6 @@ counted are flagged ones. Run as `python -m benchmarks.shortcuts`.
 
 import argparse
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks.peers.material import apart
 from moulage import actions
 from moulage.casts.generator import make_casts
 from moulage.casts.planting import EVERYDAY, Planting, Ruler, Spot
@@ -231,11 +231,11 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--most", type=int, default=100, help="images explained of each kind")
     chosen = parser.parse_args(words)
     numbers = {"n_images": chosen.images, "epochs": chosen.epochs}
-    with tempfile.TemporaryDirectory() as folder:
-        ruled = train_on_casts(Path(folder, "ruled"), plantings=[*EVERYDAY, RULER], **numbers)
-        print(measure_use(ruled, Path(folder, "twins")))
+    with apart() as folder:
+        ruled = train_on_casts(folder / "ruled", plantings=[*EVERYDAY, RULER], **numbers)
+        print(measure_use(ruled, folder / "twins"))
         print(measure_caught(ruled, most=chosen.most))
-        clean = train_on_casts(Path(folder, "clean"), plantings=EVERYDAY, **numbers)
+        clean = train_on_casts(folder / "clean", plantings=EVERYDAY, **numbers)
         print(measure_alarms(clean, most=chosen.most))
 
 

@@ -7,7 +7,6 @@ input scaling and seeds are the same. Run as `python -m benchmarks.starter [--da
 """
 
 import argparse
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import nn
 
+from benchmarks.peers.material import apart
 from moulage.casts.generator import make_casts
 from moulage.networks.classifier import Classifier, build_network
 from moulage.networks.inputs import pixels_to_images
@@ -105,8 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", type=int, default=128, help="side of the inputs, in pixels")
     parser.add_argument("--epochs", type=int, default=10)
     chosen = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as name:
-        place = Path(name)
+    with apart() as place:
         casts = make_casts(place / "casts", n_images=chosen.casts, seed=0).folder
         gains = [
             measure_gain(

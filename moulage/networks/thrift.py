@@ -102,7 +102,7 @@ class _Joint:
             normalised: Tensor = type(norm).forward(norm, maps)
             return normalised
         for part in norm.children():
-            maps = part(maps)
+            maps = torch.as_tensor(part(maps))
         return maps
 
 
