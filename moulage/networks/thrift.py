@@ -91,7 +91,7 @@ class _Joint:
             weight, bias = weight * factor[:, None, None, None], norm.bias - mean * factor
 
         def compute(maps: Tensor) -> Tensor:
-            return conv._conv_forward(maps, weight, bias)
+            return torch.as_tensor(conv._conv_forward(maps, weight, bias))
 
         return _in_float32(compute, maps) if _is_strided_depthwise(conv) else compute(maps)
 

@@ -188,6 +188,20 @@ def test_rounding_costs_a_joint_no_more_than_its_parts(name: str) -> None:
     assert joint < 1.25 * apart < 0.1
 
 
+def test_a_joint_in_several_chunks_has_the_gradients_of_all_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def gradients_of(chunk_bytes: int) -> list[Tensor]:
+        monkeypatch.setattr(thrift, "_CHUNK_BYTES", chunk_bytes)
+        network = trained("mobilenetv2_050", spared=True, is_fixed=True).float()
+        stem_and_first = nn.Sequential(*list(network.children())[:2], network.blocks[:2])
+        maps = numbers(5, 3, 32, 32) / 5
+        return gradients(stem_and_first, maps, "bfloat16")[1]
+
+    for found, expected in zip(gradients_of(1), gradients_of(1 << 30), strict=True):
+        assert float((found - expected).norm()) <= 2**-7 * float(expected.norm())
+
+
 def joined(seed: int = 0) -> nn.Sequential:
     """A convolution with a bias, and a norm of fixed statistics behind it."""
     torch.manual_seed(seed)
