@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from benchmarks.peers.material import apart
 from moulage.casts.generator import make_casts
@@ -18,8 +19,8 @@ from moulage.data.dataset import read_dataset
 from moulage.data.pixels import build_pixels
 from moulage.networks.registry import backbone_named
 from moulage.networks.weights import local_weights
+from moulage.runs.description import SIZE_PX
 from moulage.runs.review import BACKBONE, review_catalogue
-from moulage.runs.survey import SIZE_PX
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -60,8 +61,6 @@ def _measure(folder: Path, judge: str, *, n: int, share: float, seed: int) -> No
 
 
 def _planted(folder: Path) -> set[str]:
-    import pandas as pd
-
     plantings = pd.read_csv(folder / "plantings.csv")
     images = set(plantings.loc[plantings["kind"] == "wrong_label", "image_id"])
     metadata = pd.read_csv(folder / "HAM10000_metadata.csv")

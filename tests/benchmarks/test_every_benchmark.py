@@ -1,12 +1,18 @@
 """`make bench` calls every benchmark without words: each must take that."""
 
 import ast
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2] / "benchmarks"
 NAMES = sorted(path.stem for path in ROOT.glob("[!_]*.py"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_benchmark_finds_all_that_it_imports(name: str) -> None:
+    assert callable(import_module(f"benchmarks.{name}").main)
 
 
 def functions_of(name: str) -> dict[str, ast.FunctionDef]:
