@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.against not in {path.name for path in paths}:
         parser.error(f"--against must be one of {', '.join(path.name for path in paths) or 'none'}")
     paths.sort(key=lambda path: path.name != chosen.against)
-    print("\n".join((*HEAD, *(row(path, chosen.study / chosen.against) for path in paths))))
+    print("\n".join((*HEAD, *(row(path, paths[0]) for path in paths))))
 
 
 def has_epochs(run: RunFolder) -> bool:

@@ -51,9 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def in_order(asked: Sequence[str]) -> list[str]:
     """Return the steps asked for, each with the one before it that fills the cache it reads."""
-    needed = {"frozen": {"activations"}}
-    names = set(asked).union(*(needed.get(step, set()) for step in asked))
-    return [step for step in STEPS if step in names]
+    needed = {"activations"} if "frozen" in asked else set()
+    return [step for step in STEPS if step in needed.union(asked)]
 
 
 def drawn(folder: Path, n_images: int) -> Path:
