@@ -200,6 +200,18 @@ def test_what_is_refused_is_refused_before_anything_is_computed_side_by_side(
     assert not (tmp_path / changed.name / "tiny-seed0").exists()
 
 
+def test_caches_are_filled_with_the_studys_threads_however_many_run_at_once(
+    study_of: Any, casts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compute(*_: Any, threads: int, **__: Any) -> None:
+        raise RunError(f"with {threads}")
+
+    monkeypatch.setattr(schedule, "fill_caches", compute)
+    study = study_of(casts, machine={"threads": 2})
+    with pytest.raises(RunError, match="with 2"):
+        run_study(study, out=tmp_path, only=(), fresh=False, progress=lambda *step: None, n_jobs=8)
+
+
 def test_experiments_without_weights_are_left_out_with_the_reason(
     study_of: Any, casts: Path, tmp_path: Path
 ) -> None:
