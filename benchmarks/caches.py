@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.peers.material import apart
+from benchmarks._folders import apart
 from moulage.casts.generator import make_casts
 from moulage.runs.config import parse_study
 from moulage.runs.schedule import run_study

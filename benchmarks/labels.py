@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.peers.material import apart
+from benchmarks._folders import apart
 from moulage.casts.generator import make_casts
 from moulage.casts.planting import EVERYDAY, WrongLabels
 from moulage.data.dataset import read_dataset

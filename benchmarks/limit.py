@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from statistics import median
 
-from benchmarks.peers.material import apart
+from benchmarks._folders import apart
 from benchmarks.peers.turns import Ratio, Side, Took, print_table
 from moulage.networks.machine import resolve_machine
 

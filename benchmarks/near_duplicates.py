@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmarks.peers.material import apart
+from benchmarks._folders import apart
 from moulage.casts.disguise import KINDS, apply_disguise, draw_disguise
 from moulage.casts.generator import PLANTINGS_FILE, make_casts
 from moulage.casts.planting import EVERYDAY, NearDuplicates

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmarks.peers.material import apart
+from benchmarks._folders import apart
 from moulage import actions
 from moulage.casts.generator import make_casts
 from moulage.casts.planting import EVERYDAY, Planting, Ruler, Spot

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import nn
 
-from benchmarks.peers.material import apart
+from benchmarks._folders import apart
 from moulage.casts.generator import make_casts
 from moulage.networks.classifier import Classifier, build_network
 from moulage.networks.inputs import pixels_to_images

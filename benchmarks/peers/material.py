@@ -1,17 +1,11 @@
 """The images that all sides are given: files, labels and one split without leaks, as two tables.
 
 In:  a data set of any known kind, or none: then casts are drawn.
-Out: a folder with `images.csv`, `split.csv`, copies of the files, and new files to predict; and
-folders in which a benchmark's caches and looks are kept apart from the user's.
+Out: a folder with `images.csv`, `split.csv`, copies of the files, and new files to predict.
 """
 
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
 
 import cv2
 import numpy as np
@@ -25,15 +19,6 @@ from moulage.splits.grouped import split_by_group
 
 RATIOS = {"train": 0.6, "validation": 0.2, "test": 0.2}
 _NEW_SIZE, _NEW_QUALITY, _NOISE = (600, 450), 92, 4.0
-
-
-@contextmanager
-def apart() -> Iterator[Path]:
-    """Yield a folder that is gone afterwards; caches and looks lie in it while the body runs."""
-    with tempfile.TemporaryDirectory() as name:
-        folders = {"MOULAGE_CACHE": f"{name}/cache", "MOULAGE_DATA": f"{name}/data"}
-        with mock.patch.dict(os.environ, folders):
-            yield Path(name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
