@@ -7,9 +7,10 @@ a time. bfloat16, which numpy lacks, is stored as its bits (uint16).
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from torch import Tensor
 from moulage import store
 from moulage.networks.classifier import Classifier
 from moulage.networks.folding import fold
-from moulage.networks.impressions import impressions_of, noting
+from moulage.networks.impressions import impressions_of, noted_while, noting, places_of
 from moulage.networks.inputs import pixels_to_bytes
 from moulage.networks.machine import Machine
 from moulage.views import IDENTITY, apply_view
@@ -108,17 +109,48 @@ def impressions_at(
     classifier: Classifier,
     rows: NDArray[np.int64],
     *,
+    boundaries: Collection[int],
     pixels: NDArray[np.uint8],
     pixels_key: str,
     machine: Machine,
     progress: Progress | None = None,
 ) -> NDArray[np.float32]:
-    """Return impressions of some rows: noted on the way to the head's activations, or made now."""
-    key = _key(classifier, len(classifier.stages), pixels_key, machine, IDENTITY, None)
-    folder = store.find(KIND, key)
-    if folder is None:
-        return impressions_of(classifier, pixels, rows, machine=machine, progress=progress)
-    return np.asarray(np.load(folder / _IMPRESSIONS, mmap_mode="r")[rows])
+    """Return impressions of some rows: as noted on the way to activations, as far as that went.
+
+    boundaries: where activations may have been kept; the highest whose weights are still the
+    classifier's serves.
+    """
+    for boundary in sorted(boundaries, reverse=True):
+        key = _key(classifier, boundary, pixels_key, machine, IDENTITY, None)
+        folder = store.find(KIND, key)
+        if folder is not None and (folder / _IMPRESSIONS).is_file():
+            return _completed(classifier, boundary, folder, rows, machine, progress)
+    return impressions_of(classifier, pixels, rows, machine=machine, progress=progress)
+
+
+def _completed(
+    classifier: Classifier,
+    boundary: int,
+    folder: Path,
+    rows: NDArray[np.int64],
+    machine: Machine,
+    progress: Progress | None,
+) -> NDArray[np.float32]:
+    """Return what was noted below a boundary, and beside it what stages above make of the maps."""
+    noted = np.asarray(np.load(folder / _IMPRESSIONS, mmap_mode="r")[rows])
+    above = tuple(p for p in places_of(len(classifier.stages)) if p >= boundary)
+    if not above:
+        return noted
+    kept = Activations(array=np.load(folder / _MAPS, mmap_mode="r"))
+    engine = fold(classifier, machine)
+
+    def show(few: NDArray[np.int64]) -> None:
+        maps = kept.read(few).to(machine.device)
+        for stage in engine.stages[boundary : above[-1] + 1]:
+            maps = stage(maps)
+
+    made = noted_while(show, rows, engine=engine, machine=machine, at=above, progress=progress)
+    return np.concatenate([noted, made], axis=1)
 
 
 def _key(
@@ -155,7 +187,9 @@ def _compute(
     engine = fold(classifier.eval(), machine)
     n_images = len(rows)
     dtype = np.uint16 if machine.precision == "bfloat16" else np.float32
-    with noting(engine) as notes, store.publish(KIND, key) as folder:
+    top = len(engine.stages)
+    below = None if boundary == top else tuple(p for p in places_of(top) if p < boundary)
+    with noting(engine, at=below) as notes, store.publish(KIND, key) as folder:
         shape = _forward(engine, boundary, pixels[:1], machine, view).shape[1:]
         width = notes.pop().shape[1] if notes else 0
         impressions = np.empty((n_images, width), np.float32)

@@ -41,32 +41,52 @@ def impressions_of(
     """
     engine = fold(first_of(classifier), machine)
     top = places_of(len(engine.stages))[-1] + 1
+
+    def show(few: NDArray[np.int64]) -> None:
+        engine.below(pixels_to_bytes(pixels[few], machine.device), top)
+
     rows = np.arange(len(pixels)) if rows is None else rows
-    with noting(engine) as notes:
+    return noted_while(show, rows, engine=engine, machine=machine, progress=progress)
+
+
+def noted_while(
+    show: Callable[[NDArray[np.int64]], None],
+    rows: NDArray[np.int64],
+    *,
+    engine: Classifier,
+    machine: Machine,
+    at: tuple[int, ...] | None = None,
+    progress: Progress | None = None,
+) -> NDArray[np.float32]:
+    """Return what is noted `(N, D)` while `show` passes rows through an engine, a batch a call."""
+    with noting(engine, at=at) as notes:
         for start in range(0, max(len(rows), 1), _BATCH):
-            batch = pixels[rows[start : start + _BATCH]]
+            few = rows[start : start + _BATCH]
             with torch.inference_mode(), machine.computing():
-                engine.below(pixels_to_bytes(batch, machine.device), top)
+                show(few)
             noted = notes.pop()
             if start == 0:  # one array: small blocks kept from each batch break up its memory
                 impressions = np.empty((len(rows), noted.shape[1]), np.float32)
-            impressions[start : start + len(batch)] = noted
+            impressions[start : start + len(few)] = noted
             if progress is not None:
                 progress(min(start + _BATCH, len(rows)), len(rows))
     return impressions
 
 
 @contextmanager
-def noting(classifier: Classifier) -> Iterator[list[NDArray[np.float32]]]:
+def noting(
+    classifier: Classifier, *, at: tuple[int, ...] | None = None
+) -> Iterator[list[NDArray[np.float32]]]:
     """Yield a list that gains impressions (n, D) with each batch that passes while the body runs.
 
-    A batch that stops below the stages it is made from leaves none. A classifier that answers with
-    several views passes each batch as often.
+    at: stages to note, rising, of those that impressions are made from; None: all of them. A
+    batch that stops below the last one leaves none. A classifier that answers with several views
+    passes each batch as often.
     """
     stages = first_of(classifier).stages
     notes: list[NDArray[np.float32]] = []
     pooled: dict[int, Tensor] = {}
-    places = places_of(len(stages))
+    places = places_of(len(stages)) if at is None else at
 
     def note(place: int, _module: nn.Module, _given: tuple[Tensor, ...], maps: Tensor) -> None:
         pooled[place] = maps.float().mean(dim=(2, 3))

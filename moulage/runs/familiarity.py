@@ -6,6 +6,7 @@ else of validation, say what is usual; the test part is only measured.
 """
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -40,15 +41,20 @@ def keep_familiarity(
     classifier: Classifier,
     material: Material,
     *,
+    boundaries: Collection[int],
     machine: Machine,
     progress: Progress,
 ) -> None:
-    """Fit on training images, measure the others, write both files; a few thousand at most."""
+    """Fit on training images, measure the others, write both files; a few thousand at most.
+
+    boundaries: where activations may have been kept, on the way to which impressions are noted.
+    """
 
     def impressions(rows: NDArray[np.int64]) -> NDArray[np.float32]:
         return impressions_at(
             classifier,
             rows,
+            boundaries=boundaries,
             pixels=material.pixels.array,
             pixels_key=material.pixels.key,
             machine=machine,

@@ -119,7 +119,14 @@ def keep_outcome(
         asked=asked_of(cell.study.decisions),
     )
     return_freed_memory()
-    keep_familiarity(path, job.classifier, material, machine=job.machine, progress=job.progress)
+    keep_familiarity(
+        path,
+        job.classifier,
+        material,
+        boundaries={job.classifier.boundary(phase.train_from) for phase in phases},
+        machine=job.machine,
+        progress=job.progress,
+    )
     history = pd.DataFrame(state.history)
     write_text(path / folders.HISTORY, history.to_csv(index=False, lineterminator="\n"))
     looks = ledger.look(

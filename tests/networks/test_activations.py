@@ -125,27 +125,41 @@ def test_the_second_call_reads_the_cache(
     assert not again.array.flags.writeable
 
 
-def test_impressions_are_noted_on_the_way_to_the_head(
-    classifier: Classifier, pixels: Pixels, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given: dict[str, Any] = {"pixels": pixels, "pixels_key": "p", "machine": FLOAT}
-    computed = impressions_at(classifier, rows(3, 1), **given)
-    at(classifier, pixels, boundary=len(classifier.stages))
-    monkeypatch.setattr(rooms, "impressions_of", None)
-    noted = impressions_at(classifier, rows(3, 1), **given)
-    np.testing.assert_allclose(noted, computed, rtol=1e-4, atol=1e-5)
-    whole = impressions_of(classifier, pixels, machine=FLOAT)
-    np.testing.assert_allclose(noted, whole[[3, 1]], rtol=1e-4, atol=1e-5)
-
-
-def test_a_boundary_between_the_stages_that_impressions_read_notes_none(
-    classifier: Classifier, pixels: Pixels, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("above", [None, -2, 0, 1])
+def test_impressions_noted_on_the_way_are_completed_with_what_is_trained_since(
+    classifier: Classifier, pixels: Pixels, monkeypatch: pytest.MonkeyPatch, above: int | None
 ) -> None:
     monkeypatch.setattr(rooms, "_BATCH", 3)  # the last batch is smaller than the first
     first, last = places_of(len(classifier.stages))
-    at(classifier, pixels, boundary=last)
-    assert first < last
+    boundary = len(classifier.stages) if above is None else last + above
+    assert first < boundary
+    at(classifier, pixels, boundary=boundary)
+    with torch.no_grad():
+        for stage in classifier.stages[boundary:]:
+            next(stage.modules[0].parameters()).mul_(1.5)
+    whole = impressions_of(classifier, pixels, machine=FLOAT)
+    monkeypatch.setattr(rooms, "impressions_of", None)
+    given: dict[str, Any] = {"pixels": pixels, "pixels_key": "p", "machine": FLOAT}
+    noted = impressions_at(classifier, rows(3, 1), boundaries={0, boundary}, **given)
+    np.testing.assert_allclose(noted, whole[[3, 1]], rtol=1e-4, atol=1e-5)
+    nobody = impressions_at(classifier, rows(), boundaries={boundary}, **given)
+    assert nobody.shape == (0, whole.shape[1])
+
+
+def test_impressions_are_made_anew_where_none_were_noted_or_weights_have_moved(
+    classifier: Classifier, pixels: Pixels, tmp_path: Path
+) -> None:
+    first, last = places_of(len(classifier.stages))
+    at(classifier, pixels, boundary=first)
     assert not list(tmp_path.rglob(rooms._IMPRESSIONS))
+    at(classifier, pixels, boundary=last)
+    assert list(tmp_path.rglob(rooms._IMPRESSIONS))
+    with torch.no_grad():
+        next(classifier.stages[first].modules[0].parameters()).mul_(1.5)
+    given: dict[str, Any] = {"pixels": pixels, "pixels_key": "p", "machine": FLOAT}
+    made = impressions_at(classifier, rows(3, 1), boundaries={first, last}, **given)
+    whole = impressions_of(classifier, pixels, machine=FLOAT)
+    np.testing.assert_allclose(made, whole[[3, 1]], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
