@@ -40,6 +40,17 @@ def bytes_below(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
+def test_a_run_from_a_block_on_notes_what_is_familiar_without_another_pass(
+    study_of: Any, casts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moulage.networks.activations.impressions_of", None)
+    phase = {"name": "tuned", "train_from": "blocks.4", "epochs": 1, "batch": 16}
+    study = study_of(casts, experiment=[{**TINY, "phases": [phase]}])
+    (found,) = run(study, tmp_path).finished
+    n_test = (read_split(found.path / "split.csv").parts == "test").sum()
+    assert len(pd.read_csv(found.path / "unfamiliarity.csv")) == n_test > 0
+
+
 def test_runs_side_by_side_are_those_of_one_thread_each(
     study_of: Any, casts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
