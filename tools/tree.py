@@ -63,7 +63,7 @@ def _walk(folder: Path, root: Path) -> Iterator[Path]:
     yield folder
     if str(folder.relative_to(root)) in _FOLDED:
         return
-    inside = sorted(path for path in folder.iterdir() if not path.name.startswith(("_", ".")))
+    inside = sorted(path for path in folder.iterdir() if not path.name.startswith(("__", ".")))
     for path in inside:
         if path.is_dir():
             yield from _walk(path, root)
