@@ -97,6 +97,15 @@ def keep_outcome(
     """Calibrate, measure and keep; `metrics.json` comes last and says that all is there."""
     path = job.folder
     run = folders.RunFolder(path=path)
+    keep_familiarity(
+        path,
+        job.classifier,
+        material,
+        boundaries={job.classifier.boundary(phase.train_from) for phase in phases},
+        machine=job.machine,
+        progress=job.progress,
+    )
+    return_freed_memory()  # before predictions are there too: what both need is not added up
     at_end = read_predictions(run.predictions_of(phases[-1].name))
     part, whose = fitting_part(material.split)
     fitted = at_end.of(part)
@@ -117,15 +126,6 @@ def keep_outcome(
         split=material.split,
         catalogue=material.catalogue,
         asked=asked_of(cell.study.decisions),
-    )
-    return_freed_memory()
-    keep_familiarity(
-        path,
-        job.classifier,
-        material,
-        boundaries={job.classifier.boundary(phase.train_from) for phase in phases},
-        machine=job.machine,
-        progress=job.progress,
     )
     history = pd.DataFrame(state.history)
     write_text(path / folders.HISTORY, history.to_csv(index=False, lineterminator="\n"))
