@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             about = {"folder": str(folder), "backbone": backbone}
             with (
                 Side("moulage_side", **about, place=str(folder / backbone)) as ours,
-                Side("fastai_side", **about) as fastai,
+                Side("fastai_side", is_peer=True, **about) as fastai,
             ):
                 rows = measure(ours, fastai, n_pairs=chosen.pairs, n_steps=chosen.steps)
             print_table(f"{backbone}, {given.n_images:,} images", rows)

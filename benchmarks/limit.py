@@ -43,7 +43,10 @@ def measure(
     about = {"backbone": backbone, "n_images": n_images}
     with ExitStack() as opened:
         ours = opened.enter_context(Side("engine_side", **about))
-        others = {name: opened.enter_context(Side("engine_side", **about)) for name in engines}
+        others = {
+            name: opened.enter_context(Side("engine_side", is_peer=True, **about))
+            for name in engines
+        }
         for name, side in others.items():
             side.ask("limit", engine=name)
         ours.ask("moulage")

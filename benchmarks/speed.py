@@ -2,8 +2,9 @@
 
 Keras is slow, so it is given a fraction: `--steps` full batches of each kind after a first one.
 Its whole is the decoding of every file, measured, and epochs · (images an epoch at the pace of
-`fit` + validation images at that of `evaluate`), scaled. Ours runs whole. Processes are apart and
-stay; their starts count on neither side. Weights are random. Run as `python -m benchmarks.speed
+`fit` + validation images at that of `evaluate`), scaled. Ours runs whole: it counts to the best
+weights, where Keras' ends, and in a row of its own to the last file written. Processes are apart
+and stay; their starts count on neither side. Weights are random. Run as `python -m benchmarks.speed
 [--data DIR] [--images N]`; without a data set it draws casts.
 """
 
@@ -18,12 +19,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.peers.material import Given, enlarge, give
-from benchmarks.peers.turns import N_THREADS, Ratio, Side, Took, print_table
+from benchmarks.peers.turns import N_THREADS, Ratio, Side, Took, print_table, took_of
 from moulage.training.batches import Place
 from moulage.training.imbalance import Treatment
 
 EPOCHS, BATCH, N_SEEDS, N_NEW = 10, 128, 3, 2048
-Pair = tuple[Took, Took]
+Pairs = tuple[tuple[Took, Took], ...]
 LAST_THIRD = {"MobileNetV2": "blocks.5", "DenseNet201": "denseblock4"}
 TREATMENTS: tuple[dict[str, Any], ...] = (
     {"kind": "none"},
@@ -58,34 +59,37 @@ class Match:
         epoch += evaluation * (len(treatments) * n_validation / n_timed)
         return self.keras.took("decode") + epoch * EPOCHS
 
-    def frozen(self, pair: int) -> Pair:
+    def to_best_and_end(self, train_from: str, **words: Any) -> Pairs:
+        """Return (ours, Keras') twice: ours to the best weights, and to the last file."""
+        answer = self.ours.ask("run", train_from=train_from, **words)
+        keras = self.keras_whole(train_from)
+        return (took_of(answer, "best_"), keras), (took_of(answer), keras)
+
+    def frozen(self, pair: int) -> Pairs:
         """Return (ours, Keras'), from files."""
-        ours = self.ours.took("run", cache=f"cache{pair}", name=f"cold{pair}")
-        return ours, self.keras_whole("head")
+        return self.to_best_and_end("head", cache=f"cache{pair}", name=f"cold{pair}")
 
-    def frozen_again(self, pair: int) -> Pair:
+    def frozen_again(self, pair: int) -> Pairs:
         """Return (ours, Keras'), with another dropout; our caches are warm by now."""
-        ours = self.ours.took("run", cache=f"cache{pair}", name=f"warm{pair}", dropout=0.3)
-        return ours, self.keras_whole("head")
+        return self.to_best_and_end("head", cache=f"cache{pair}", name=f"warm{pair}", dropout=0.3)
 
-    def all(self, pair: int) -> Pair:
+    def all(self, pair: int) -> Pairs:
         """Return (ours, Keras'), a few batches with everything open."""
         words: dict[str, Any] = {"train_from": "all", "n_steps": self.n_steps}
         ours = self.ours.took("train", cache=f"cache{pair}", **words)
-        return ours, self.keras.took("train", **words)
+        return ((ours, self.keras.took("train", **words)),)
 
-    def last_third(self, pair: int) -> Pair:
+    def last_third(self, pair: int) -> Pairs:
         """Return (ours, Keras'), the whole phase, activations below it included."""
         block = LAST_THIRD[self.backbone]
-        ours = self.ours.took("run", cache=f"third{pair}", name=f"third{pair}", train_from=block)
-        return ours, self.keras_whole(block)
+        return self.to_best_and_end(block, cache=f"third{pair}", name=f"third{pair}")
 
-    def predictions(self, pair: int) -> Pair:
+    def predictions(self, pair: int) -> Pairs:
         """Return (ours, Keras'), from files."""
         ours = self.ours.took("predict", run=f"cold{pair}", folder=str(self.new))
-        return ours, self.keras.took("predict", folder=str(self.new))
+        return ((ours, self.keras.took("predict", folder=str(self.new))),)
 
-    def treatments(self, pair: int) -> Pair:
+    def treatments(self, pair: int) -> Pairs:
         """Return (ours, Keras'), every treatment with every seed; our caches are cold.
 
         Two of our runs go at once, on a thread each.
@@ -93,17 +97,27 @@ class Match:
         asked: dict[str, Any] = {"treatments": TREATMENTS, "seeds": list(range(N_SEEDS))}
         asked["n_jobs"] = N_THREADS
         ours = self.ours.took("run", cache=f"many{pair}", name=f"many{pair}", **asked)
-        return ours, self.keras_whole("head", TREATMENTS * N_SEEDS)
+        return ((ours, self.keras_whole("head", TREATMENTS * N_SEEDS)),)
 
 
-# quantity, what measures it, whether in batches or in new files or whole, at least
-ROWS: dict[str, tuple[str, Callable[[Match, int], Pair], str, float]] = {
-    "cold": ("frozen, files to best head", Match.frozen, "whole", 10),
-    "warm": ("frozen again, caches warm", Match.frozen_again, "whole", 40),
-    "all": ("fine-tuning everything", Match.all, "batches", 2),
-    "third": ("fine-tuning the last third", Match.last_third, "whole", 5),
-    "predict": ("predictions of new 600×450 files", Match.predictions, "files", 2.5),
-    "treatments": ("seven treatments × three seeds", Match.treatments, "whole", 40),
+# quantities, what measures them, whether in batches or in new files or whole, the first at least
+ROWS: dict[str, tuple[tuple[str, ...], Callable[[Match, int], Pairs], str, float]] = {
+    "cold": (("frozen, files to best head", "… to last file"), Match.frozen, "whole", 10),
+    "warm": (
+        ("frozen again, caches warm, to best head", "… to last file"),
+        Match.frozen_again,
+        "whole",
+        40,
+    ),
+    "all": (("fine-tuning everything",), Match.all, "batches", 2),
+    "third": (
+        ("fine-tuning the last third, files to best weights", "… to last file"),
+        Match.last_third,
+        "whole",
+        5,
+    ),
+    "predict": (("predictions of new 600×450 files",), Match.predictions, "files", 2.5),
+    "treatments": (("seven treatments × three seeds",), Match.treatments, "whole", 40),
 }
 AFTER_COLD = {"warm", "predict"}  # these begin from what the cold run left
 
@@ -129,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             about = {"folder": str(folder), "backbone": backbone}
             with (
                 Side("moulage_side", **about, place=str(folder / backbone)) as ours,
-                Side("keras_side", **about) as keras,
+                Side("keras_side", is_peer=True, **about) as keras,
             ):
                 match = Match(
                     given=given,
@@ -153,12 +167,15 @@ def measure(match: Match, n_pairs: int, names: Sequence[str]) -> list[Ratio]:
     n_new = min(N_NEW, match.given.n_images)
     counts = {"whole": 0, "batches": match.n_steps * BATCH, "files": n_new}
     for name in names:
-        quantity, take, kind, aim = ROWS[name]
-        ours, theirs = zip(*(take(match, pair) for pair in range(n_pairs)), strict=True)
-        rows.append(
-            Ratio(quantity=quantity, ours=ours, theirs=theirs, n_images=counts[kind], aim=aim)
-        )
-        print(rows[-1].row(), flush=True)
+        quantities, take, kind, least = ROWS[name]
+        pairs = [take(match, pair) for pair in range(n_pairs)]
+        for place, quantity in enumerate(quantities):
+            ours, theirs = zip(*(pair[place] for pair in pairs), strict=True)
+            aim = None if place else least
+            rows.append(
+                Ratio(quantity=quantity, ours=ours, theirs=theirs, n_images=counts[kind], aim=aim)
+            )
+            print(rows[-1].row(), flush=True)
     return rows
 
 

@@ -22,6 +22,7 @@ from typing import Any, Self
 
 N_THREADS = 2
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_PATIENCE = "GOMP_SPINCOUNT"
 HEAD = (
     "| quantity | unit | moulage | peer | least | median | most | by processor time | aim |",
     "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -122,21 +123,22 @@ class Ratio:
 class Side:
     """A process of its own that stays and answers one task after the other."""
 
-    def __init__(self, module: str, **setup: Any) -> None:
-        threads = dict.fromkeys(_THREADS, str(N_THREADS)) | {"OMP_WAIT_POLICY": "passive"}
+    def __init__(self, module: str, *, is_peer: bool = False, **setup: Any) -> None:
+        threads = dict.fromkeys(_THREADS, str(N_THREADS))
+        # How long a thread looks before it sleeps is moulage's to ask for: a peer comes as it is.
+        inherited = {k: v for k, v in os.environ.items() if not (is_peer and k == _PATIENCE)}
         self._process = subprocess.Popen(
             [sys.executable, "-m", f"benchmarks.peers.{module}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **threads},
+            env={**inherited, **threads},
             text=True,
         )
         self.ask("begin", **setup)
 
     def took(self, task: str, **words: Any) -> Took:
         """Return what a task took."""
-        answer = self.ask(task, **words)
-        return Took(seconds=answer["seconds"], processor=answer["processor"])
+        return took_of(self.ask(task, **words))
 
     def ask(self, task: str, **words: Any) -> dict[str, float]:
         """Return a task's numbers."""
@@ -161,6 +163,11 @@ class Side:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
+
+
+def took_of(answer: Mapping[str, float], until: str = "") -> Took:
+    """Return what an answer tells of a whole task, or of the task until a place in it."""
+    return Took(seconds=answer[f"{until}seconds"], processor=answer[f"{until}processor"])
 
 
 def serve(tasks: Mapping[str, Callable[..., dict[str, float]]]) -> None:
