@@ -4,6 +4,7 @@ from collections.abc import Callable
 import pytest
 import timm
 import torch
+from timm.layers import Conv2dSame
 from torch import Tensor, nn
 
 from moulage.networks import thrift
@@ -46,13 +47,94 @@ def test_images_in_several_chunks_have_the_gradients_of_all_at_once(
 ) -> None:
     spared = depthwise()
     spare(spared, in_order=True)
-    maps = torch.rand(37, 8, 16, 16, generator=torch.Generator().manual_seed(42))
+    maps = torch.rand(37, 8, 16, 16, generator=torch.Generator().manual_seed(42)).requires_grad_()
     expected, expected_gradients = gradients(spared, maps, "bfloat16")
-    monkeypatch.setattr(thrift, "_CHUNK_BYTES", 16 * 4 * maps[0].numel())
+    expected_of_maps, maps.grad = maps.grad, None
+    monkeypatch.setattr(thrift, "_SPREAD_BYTES", 16 * 2 * 18 * 18 * 8)
     outputs, found = gradients(spared, maps, "bfloat16")
     assert torch.equal(outputs, expected)
-    for gradient, reference in zip(found, expected_gradients, strict=True):
-        torch.testing.assert_close(gradient, reference, rtol=1e-4, atol=1e-6)
+    assert torch.equal(maps.grad, expected_of_maps)
+    assert all(torch.equal(a, b) for a, b in zip(found, expected_gradients, strict=True))
+
+
+@pytest.mark.parametrize("kernel", [(3, 3), (5, 5), (2, 3)])
+@pytest.mark.parametrize("stride", [(2, 2), (3, 2)])
+@pytest.mark.parametrize("size", [(7, 8), (8, 11)])
+@pytest.mark.parametrize("has_bias", [True, False])
+def test_gradients_of_strided_depthwise_convolutions_are_those_of_differences(
+    kernel: tuple[int, int], stride: tuple[int, int], size: tuple[int, int], has_bias: bool
+) -> None:
+    def leaf(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=drawn, dtype=torch.float64).requires_grad_()
+
+    drawn = torch.Generator().manual_seed(7)
+    maps, weight, bias = leaf(2, 3, *size), leaf(3, 1, *kernel), leaf(3) if has_bias else None
+    for padding in ((0, 0), (1, 1), (kernel[0] - 1, 1)):
+        assert torch.autograd.gradcheck(
+            thrift._StridedDepthwise.apply, (maps, weight, bias, stride, padding)
+        )
+
+
+@pytest.mark.parametrize("has_bias", [True, False])
+def test_gradients_of_pointwise_convolutions_are_those_of_differences(has_bias: bool) -> None:
+    def leaf(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=drawn, dtype=torch.float64).requires_grad_()
+
+    drawn = torch.Generator().manual_seed(7)
+    maps, weight, bias = leaf(2, 3, 4, 5), leaf(6, 3, 1, 1), leaf(6) if has_bias else None
+    assert torch.autograd.gradcheck(thrift._Pointwise.apply, (maps, weight, bias))
+    expected = nn.functional.conv2d(maps, weight, bias)
+    torch.testing.assert_close(thrift._Pointwise.apply(maps, weight, bias), expected)
+
+
+def convolved_by(conv: nn.Module, maps: Tensor) -> str:
+    """Return which way a convolution of a spared network takes."""
+    spare(conv, in_order=True)
+    convolved = conv(maps)
+    assert convolved.grad_fn is not None
+    return str(convolved.grad_fn.name()).removesuffix("Backward").removeprefix("_")
+
+
+@pytest.mark.parametrize(
+    ("conv", "n_images", "way"),
+    [
+        (nn.Conv2d(8, 8, 3, 2, 1, groups=8), 2, "StridedDepthwise"),
+        (Conv2dSame(8, 8, 3, 2, groups=8), 2, "StridedDepthwise"),
+        (nn.Conv2d(8, 8, 3, 1, 1, groups=8), 2, "ConvolutionBackward0"),
+        (nn.Conv2d(8, 8, 3, 2, 1, groups=4), 2, "ConvolutionBackward0"),
+        (nn.Conv2d(8, 8, 3, 2, 4, groups=8), 2, "ConvolutionBackward0"),
+        (nn.Conv2d(8, 8, 3, 2, 1, 2, groups=8), 2, "ConvolutionBackward0"),
+        (nn.Conv2d(8, 8, 3, 2, 1, groups=8, padding_mode="reflect"), 2, "ConvolutionBackward0"),
+        (nn.Conv2d(8, 4, 1), 16, "Pointwise"),
+        (nn.Conv2d(8, 4, 1), 17, "ConvolutionBackward0"),
+        (nn.Conv2d(8, 4, 1, 2), 2, "ConvolutionBackward0"),
+        (nn.Conv2d(8, 4, 1, padding=1), 2, "ConvolutionBackward0"),
+        (nn.Conv2d(8, 4, 1, groups=2), 2, "ConvolutionBackward0"),
+    ],
+)
+def test_what_convolves_faster_another_way_takes_it_in_bfloat16(
+    conv: nn.Conv2d, n_images: int, way: str
+) -> None:
+    maps = torch.rand(n_images, 8, 16, 16, generator=torch.Generator().manual_seed(42))
+    reference = copy.deepcopy(conv)
+    assert convolved_by(copy.deepcopy(conv), maps) == "ConvolutionBackward0"
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert convolved_by(conv, maps) == way
+        torch.testing.assert_close(conv(maps), reference(maps), rtol=2**-6, atol=2**-7)
+    assert torch.equal(conv(maps), reference(maps))
+    with torch.no_grad():
+        assert conv(maps).grad_fn is None
+
+
+def test_what_a_product_made_may_be_changed_in_place() -> None:
+    conv = nn.Conv2d(8, 4, 1)
+    network = nn.Sequential(conv, ClippedReLU())
+    spare(network, in_order=True)
+    maps = torch.rand(2, 8, 4, 4, generator=torch.Generator().manual_seed(42))
+    _, found = gradients(network, maps, "bfloat16")
+    _, expected = gradients(nn.Sequential(copy.deepcopy(conv), nn.ReLU6()), maps, "float32")
+    for gradient, reference in zip(found, expected, strict=True):
+        assert float((gradient - reference).norm()) < 2**-6 * float(reference.norm())
 
 
 def test_spared_gradients_agree_with_float32_up_to_bfloat16() -> None:
@@ -131,7 +213,7 @@ def test_every_clipping_layer_of_a_network_is_spared() -> None:
     assert torch.equal(network(torch.ones(1, 3, 32, 32)), expected)
 
 
-NAMES = ["mobilenetv2_050", "mobilenetv3_small_050", "densenet121"]
+NAMES = ["mobilenetv2_050", "mobilenetv3_small_050", "tf_mobilenetv3_small_075", "densenet121"]
 
 
 def trained(name: str, *, spared: bool, is_fixed: bool) -> nn.Module:
@@ -186,20 +268,6 @@ def test_rounding_costs_a_joint_no_more_than_its_parts(name: str) -> None:
         for spared in (False, True)
     )
     assert joint < 1.25 * apart < 0.1
-
-
-def test_a_joint_in_several_chunks_has_the_gradients_of_all_at_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def gradients_of(chunk_bytes: int) -> list[Tensor]:
-        monkeypatch.setattr(thrift, "_CHUNK_BYTES", chunk_bytes)
-        network = trained("mobilenetv2_050", spared=True, is_fixed=True).float()
-        stem_and_first = nn.Sequential(*list(network.children())[:2], network.blocks[:2])
-        maps = numbers(5, 3, 32, 32) / 5
-        return gradients(stem_and_first, maps, "bfloat16")[1]
-
-    for found, expected in zip(gradients_of(1), gradients_of(1 << 30), strict=True):
-        assert float((found - expected).norm()) <= 2**-7 * float(expected.norm())
 
 
 def joined(seed: int = 0) -> nn.Sequential:
