@@ -6,11 +6,12 @@ The paper's head flattens the maps; the pooled one averages them first. Both go 
 stand beside the features from the first dense layer on.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from moulage.errors import ConfigError
 
@@ -85,8 +86,23 @@ class Dropout(nn.Module):
         # Noughts and ones of the features' own kind: products with truth values are slow.
         kept = torch.empty(features.shape, dtype=features.dtype)
         torch.ge(drawn, n_dropped - 128, out=kept)
-        # One pass where a product and a quotient are two.
-        return torch.addcmul(features.new_zeros(()), features, kept, value=256 / (256 - n_dropped))
+        return torch.as_tensor(_Thinned.apply(features, kept, 256 / (256 - n_dropped)))
+
+
+class _Thinned(torch.autograd.Function):
+    """Numbers times noughts and ones and a factor, one pass each way where torch takes two back."""
+
+    @staticmethod
+    def forward(ctx: Any, numbers: Tensor, kept: Tensor, factor: float) -> Tensor:
+        ctx.save_for_backward(kept)
+        ctx.factor = factor
+        return torch.addcmul(numbers.new_zeros(()), numbers, kept, value=factor)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (kept,) = ctx.saved_tensors
+        return torch.addcmul(gradient.new_zeros(()), gradient, kept, value=ctx.factor), None, None
 
 
 def build_head(
