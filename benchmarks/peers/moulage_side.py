@@ -74,7 +74,7 @@ class Study:
         best: dict[str, float] = {}
 
         def note_best(what: str, done: int, total: int) -> None:
-            if what == "predicting" and not best:  # what follows the training begins
+            if what == "predicting" and not best:  # told after the first batch of what follows
                 watch.note()
                 best.update({f"best_{name}": value for name, value in watch.took.items()})
 

@@ -125,7 +125,8 @@ class Side:
 
     def __init__(self, module: str, *, is_peer: bool = False, **setup: Any) -> None:
         threads = dict.fromkeys(_THREADS, str(N_THREADS))
-        # How long a thread looks before it sleeps is moulage's to ask for: a peer comes as it is.
+        # How long a thread looks before it sleeps is what `import moulage` asks of a torch that
+        # is not loaded yet: sides of ours inherit it, whatever they import first; peers must not.
         inherited = {k: v for k, v in os.environ.items() if not (is_peer and k == _PATIENCE)}
         self._process = subprocess.Popen(
             [sys.executable, "-m", f"benchmarks.peers.{module}"],

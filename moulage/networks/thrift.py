@@ -288,12 +288,14 @@ class _StridedDepthwise(torch.autograd.Function):
         maps, weight = ctx.saved_tensors
         stride, padding = ctx.how
         of_maps, *wanted = ctx.needs_input_grad[:3]
+        back = _convolve_back(gradient, weight, maps, stride, padding) if of_maps else None
+        if min(maps.shape[2:]) == 1:  # there oneDNN's bfloat16 reads memory that nobody wrote
+            gradient, maps, weight = gradient.float(), maps.float(), weight.float()
         groups = len(weight)
         _, of_weight, of_bias = torch.ops.aten.convolution_backward(
             gradient, maps, weight, [groups], stride, padding, (1, 1), False, (0, 0), groups,
             [False, *wanted],
         )  # fmt: skip
-        back = _convolve_back(gradient, weight, maps, stride, padding) if of_maps else None
         return back, of_weight, of_bias, None, None
 
 
@@ -312,7 +314,7 @@ def _convolve_back(
     kernel = weight.shape[2:]
     height, width = (n + k - 1 for n, k in zip(maps.shape[2:], kernel, strict=True))
     n_bytes = gradient.element_size() * len(weight) * height * width
-    n_images = min(max(_SPREAD_BYTES // n_bytes, 1), len(maps))
+    n_images = max(min(_SPREAD_BYTES // n_bytes, len(maps)), 1)
     spread = gradient.new_zeros((n_images, height, width, len(weight))).permute(0, 3, 1, 2)
     rows, columns = (
         slice(k - 1 - p, k - p + s * (n - 1), s)

@@ -76,7 +76,7 @@ class Keeper:
     """Keeps one state after the other in a file, while the training goes on.
 
     A state is laid out before `keep` returns. Waiting for the disk and moving the file are a
-    thread's, so that a kill finds this state or one before it, whole.
+    thread's, so that a kill finds this state or the one before it, whole.
     """
 
     def __init__(self, path: Path) -> None:
@@ -103,11 +103,6 @@ class Keeper:
         """Keep a state; raises RunError where the disk is full, perhaps for the one before."""
         self.finish()
         self._moved = self._hand.submit(lay_out_state(state, self._path))
-
-    def offer(self, state: State) -> None:
-        """Keep a state, unless the disk is still at the one before: then that one must do."""
-        if self._moved is None or self._moved.done():
-            self.keep(state)
 
     def finish(self) -> None:
         """Return when the last state has its place; raises RunError where it got none."""

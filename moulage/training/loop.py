@@ -149,7 +149,7 @@ def run_epoch(
         state.seconds[state.phase] = time.monotonic() - started
         job.progress(f"{phase.name} {state.epoch + 1}/{phase.epochs}", state.step, len(batches))
         if interrupted() or time.monotonic() - kept > _CHECKPOINT_EVERY_S:
-            _keep(step, state, keeper.keep)
+            _keep(step, state, keeper)
             kept = time.monotonic()
         if interrupted():
             raise KeyboardInterrupt
@@ -157,10 +157,9 @@ def run_epoch(
     _finish_epoch(step, state, time.monotonic() - epoch_started)
     state.seconds[state.phase] = time.monotonic() - started
     return_freed_memory()  # else what an epoch and its end need adds up
+    _keep(step, state, keeper)
     if interrupted():
-        _keep(step, state, keeper.keep)
         raise KeyboardInterrupt
-    _keep(step, state, keeper.offer)
 
 
 def train_step(step: Step, state: State, sample: Sample, place: Place) -> None:
@@ -437,10 +436,10 @@ def _averaged(step: Step, state: State) -> Iterator[None]:
         _load(step.live, kept)
 
 
-def _keep(step: Step, state: State, keep: Callable[[State], None]) -> None:
+def _keep(step: Step, state: State, keeper: Keeper) -> None:
     state.live = step.live
     state.optimizer = optimizer_tensors(step.optimizer)
-    keep(state)
+    keeper.keep(state)
 
 
 def _keep_start(job: Job, state: State, keeper: Keeper) -> None:

@@ -20,13 +20,14 @@ def build_optimizer(
 ) -> torch.optim.Optimizer:
     """Build an optimizer over trainable parameters; norms and biases are never decayed."""
     trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    # One group where nothing decays: each is a step of its own.
-    decayed = [p for p in trainable if weight_decay and p.ndim > 1]
-    others = [p for p in trainable if not (weight_decay and p.ndim > 1)]
+    matrices = [p for p in trainable if p.ndim > 1]
+    others = [p for p in trainable if p.ndim <= 1]
     groups = [
-        {"params": decayed, "weight_decay": weight_decay},
+        {"params": matrices, "weight_decay": weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
+    if not weight_decay:  # in the same order: checkpoints number them
+        groups = [{"params": matrices + others, "weight_decay": 0.0}]  # each group costs a step
     maker = torch.optim.Adam if kind == "adam" else torch.optim.AdamW
     return maker([group for group in groups if group["params"]], lr=learning_rate, fused=True)
 

@@ -1,5 +1,6 @@
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import timm
@@ -87,43 +88,75 @@ def test_gradients_of_pointwise_convolutions_are_those_of_differences(has_bias: 
     torch.testing.assert_close(thrift._Pointwise.apply(maps, weight, bias), expected)
 
 
-def convolved_by(conv: nn.Module, maps: Tensor) -> str:
-    """Return which way a convolution of a spared network takes."""
-    spare(conv, in_order=True)
-    convolved = conv(maps)
-    assert convolved.grad_fn is not None
-    return str(convolved.grad_fn.name()).removesuffix("Backward").removeprefix("_")
+@pytest.mark.parametrize(("n_channels", "kernel"), [(8, 5), (96, 3), (96, 5)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (2, 2)])
+def test_gradients_of_the_smallest_maps_are_made_of_what_was_written(
+    n_channels: int, kernel: int, size: tuple[int, int]
+) -> None:
+    torch.manual_seed(7)
+    maps, weight = torch.randn(4, n_channels, *size), torch.randn(n_channels, 1, kernel, kernel)
+
+    def told(kind: torch.dtype) -> Tensor:
+        leaf = weight.to(kind, copy=True).requires_grad_()
+        given = maps.to(kind, memory_format=torch.channels_last)
+        padding = (kernel // 2, kernel // 2)
+        convolved = thrift._StridedDepthwise.apply(given, leaf, None, (2, 2), padding)
+        junk = [torch.full((n,), torch.nan) for n in (300, 3_000, 30_000) for _ in range(20)]
+        del junk  # freed memory, which whoever reads too far finds
+        convolved.sum().backward()
+        assert leaf.grad is not None
+        return leaf.grad.float()
+
+    expected = told(torch.float32)
+    for _ in range(20):
+        torch.testing.assert_close(told(torch.bfloat16), expected, rtol=2**-5, atol=2**-4)
+
+
+def test_no_images_are_convolved_to_none() -> None:
+    maps = torch.empty(0, 8, 6, 6, requires_grad=True)
+    for network in (depthwise(), nn.Conv2d(8, 4, 1)):
+        spare(network, in_order=True)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            convolved = network(maps)
+        convolved.float().sum().backward()
+        assert len(convolved) == 0
+
+
+DEPTHWISE: dict[str, Any] = {"stride": 2, "padding": 1, "groups": 8}
 
 
 @pytest.mark.parametrize(
-    ("conv", "n_images", "way"),
+    ("kind", "shape", "how", "n_images", "way"),
     [
-        (nn.Conv2d(8, 8, 3, 2, 1, groups=8), 2, "StridedDepthwise"),
-        (Conv2dSame(8, 8, 3, 2, groups=8), 2, "StridedDepthwise"),
-        (nn.Conv2d(8, 8, 3, 1, 1, groups=8), 2, "ConvolutionBackward0"),
-        (nn.Conv2d(8, 8, 3, 2, 1, groups=4), 2, "ConvolutionBackward0"),
-        (nn.Conv2d(8, 8, 3, 2, 4, groups=8), 2, "ConvolutionBackward0"),
-        (nn.Conv2d(8, 8, 3, 2, 1, 2, groups=8), 2, "ConvolutionBackward0"),
-        (nn.Conv2d(8, 8, 3, 2, 1, groups=8, padding_mode="reflect"), 2, "ConvolutionBackward0"),
-        (nn.Conv2d(8, 4, 1), 16, "Pointwise"),
-        (nn.Conv2d(8, 4, 1), 17, "ConvolutionBackward0"),
-        (nn.Conv2d(8, 4, 1, 2), 2, "ConvolutionBackward0"),
-        (nn.Conv2d(8, 4, 1, padding=1), 2, "ConvolutionBackward0"),
-        (nn.Conv2d(8, 4, 1, groups=2), 2, "ConvolutionBackward0"),
+        (nn.Conv2d, (8, 8, 3), DEPTHWISE, 2, "StridedDepthwise"),
+        (Conv2dSame, (8, 8, 3), DEPTHWISE | {"padding": 0}, 2, "StridedDepthwise"),
+        (nn.Conv2d, (8, 8, 3), DEPTHWISE | {"stride": 1}, 2, "ConvolutionBackward0"),
+        (nn.Conv2d, (8, 8, 3), DEPTHWISE | {"groups": 4}, 2, "ConvolutionBackward0"),
+        (nn.Conv2d, (8, 8, 3), DEPTHWISE | {"padding": 4}, 2, "ConvolutionBackward0"),
+        (nn.Conv2d, (8, 8, 3), DEPTHWISE | {"dilation": 2}, 2, "ConvolutionBackward0"),
+        (nn.Conv2d, (8, 8, 3), DEPTHWISE | {"padding_mode": "reflect"}, 2, "ConvolutionBackward0"),
+        (nn.Conv2d, (8, 4, 1), {}, 16, "Pointwise"),
+        (nn.Conv2d, (8, 4, 1), {}, 17, "ConvolutionBackward0"),
+        (nn.Conv2d, (8, 4, 1), {"stride": 2}, 2, "ConvolutionBackward0"),
+        (nn.Conv2d, (8, 4, 1), {"padding": 1}, 2, "ConvolutionBackward0"),
+        (nn.Conv2d, (8, 4, 1), {"groups": 2}, 2, "ConvolutionBackward0"),
     ],
 )
 def test_what_convolves_faster_another_way_takes_it_in_bfloat16(
-    conv: nn.Conv2d, n_images: int, way: str
+    kind: type[nn.Conv2d], shape: tuple[int, int, int], how: dict[str, Any], n_images: int, way: str
 ) -> None:
-    maps = torch.rand(n_images, 8, 16, 16, generator=torch.Generator().manual_seed(42))
-    reference = copy.deepcopy(conv)
-    assert convolved_by(copy.deepcopy(conv), maps) == "ConvolutionBackward0"
+    torch.manual_seed(7)
+    plain = kind(*shape, **how)
+    conv, maps = copy.deepcopy(plain), torch.rand(n_images, 8, 16, 16)
+    spare(conv, in_order=True)
+    assert torch.equal(conv(maps), plain(maps))
+    assert conv(maps).grad_fn.name() == "ConvolutionBackward0"
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert convolved_by(conv, maps) == way
-        torch.testing.assert_close(conv(maps), reference(maps), rtol=2**-6, atol=2**-7)
-    assert torch.equal(conv(maps), reference(maps))
-    with torch.no_grad():
-        assert conv(maps).grad_fn is None
+        convolved = conv(maps)
+        assert convolved.grad_fn.name().removesuffix("Backward").removeprefix("_") == way
+        torch.testing.assert_close(convolved, plain(maps), rtol=2**-6, atol=2**-7)
+        with torch.no_grad():
+            assert torch.equal(conv(maps), plain(maps))
 
 
 def test_what_a_product_made_may_be_changed_in_place() -> None:

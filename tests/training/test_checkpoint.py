@@ -1,8 +1,6 @@
 import math
-import os
 from concurrent.futures import wait
 from pathlib import Path
-from threading import Event
 
 import pytest
 import torch
@@ -111,29 +109,7 @@ def test_a_state_is_kept_as_it_was_and_the_training_goes_on(tmp_path: Path) -> N
     assert [found.name for found in tmp_path.iterdir()] == ["state"]
 
 
-def test_what_is_offered_while_the_disk_is_busy_is_not_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, synced, lets_go = tmp_path / "state", os.fsync, Event()
-
-    def held(handle: int) -> None:
-        assert lets_go.wait(timeout=60)
-        synced(handle)
-
-    monkeypatch.setattr("os.fsync", held)
-    with Keeper(path) as keeper:
-        keeper.offer(State(epoch=1))
-        keeper.offer(State(epoch=2))
-        keeper.offer(State(epoch=3))
-        assert not path.exists()
-        lets_go.set()
-        wait([keeper._moved] if keeper._moved else [])
-        assert read_state(path).epoch == 1
-        keeper.offer(State(epoch=4))
-    assert read_state(path).epoch == 4
-
-
-@pytest.mark.parametrize("then", ["keep", "offer", "finish", "leave"])
+@pytest.mark.parametrize("then", ["keep", "finish", "leave"])
 def test_a_disk_that_fails_later_is_told_at_the_next_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str
 ) -> None:
@@ -151,8 +127,8 @@ def test_a_disk_that_fails_later_is_told_at_the_next_turn(
                 if then == "finish":
                     keeper.finish()
                 wait([keeper._moved] if keeper._moved else [])
-            if then in ("keep", "offer"):
-                getattr(keeper, then)(State(epoch=9))
+            if then == "keep":
+                keeper.keep(State(epoch=9))
 
     with pytest.raises(RunError, match="got 'No space left on device'"):
         live()

@@ -79,6 +79,17 @@ def test_norms_and_biases_are_not_decayed(kind: Any) -> None:
     }
 
 
+@pytest.mark.parametrize(("decay", "n_groups"), [(0.0, 1), (0.5, 2)])
+def test_groups_are_as_few_as_decay_allows_and_number_weights_alike(
+    decay: float, n_groups: int
+) -> None:
+    module = network()
+    optimizer = build_optimizer(module, kind="adamw", learning_rate=0.1, weight_decay=decay)
+    assert len(optimizer.param_groups) == n_groups
+    found = [p.ndim for group in optimizer.param_groups for p in group["params"]]
+    assert found == [4, 2, 1, 1, 1, 1]
+
+
 def test_decay_shrinks_weights_by_pencil() -> None:
     module = nn.Linear(2, 1)
     with torch.no_grad():
