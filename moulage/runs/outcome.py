@@ -105,7 +105,6 @@ def keep_outcome(
         machine=job.machine,
         progress=job.progress,
     )
-    return_freed_memory()  # before predictions are there too: what both need is not added up
     at_end = read_predictions(run.predictions_of(phases[-1].name))
     part, whose = fitting_part(material.split)
     fitted = at_end.of(part)
@@ -136,6 +135,7 @@ def keep_outcome(
     )
     write_json(path / folders.LEDGER, looks)
     content = _metrics(run, job.classifier, final, state, phases)
+    return_freed_memory()  # of all before: what it and the intervals need is not added up
     content["certainty"] = certainty_of(
         final, diagnoses=material.catalogue.diagnoses, chosen_on=part
     )

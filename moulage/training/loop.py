@@ -54,7 +54,7 @@ Monitor = Literal["loss", "calibrated_loss"]
 CHECKPOINT = "checkpoint.safetensors"
 _CHECKPOINT_EVERY_S = 60.0
 _EVALUATION_BATCH = 128  # as the training step's, so that memory of the one serves the other
-_HEAD_BYTES = 24 * 2**20  # of maps that are there already: a head is rounded for each batch
+_HEAD_BYTES = 10 * 2**20  # of maps that are there: a head is rounded for each batch; as in training
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
