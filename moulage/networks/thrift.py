@@ -264,7 +264,7 @@ def _empty_maps(like: Tensor, n_channels: int) -> Tensor:
 
 
 class _StridedDepthwise(torch.autograd.Function):
-    """A strided depthwise convolution with a gradient for its maps that oneDNN has no slow way to.
+    """A strided depthwise convolution whose maps get their gradient by one without a stride.
 
     oneDNN's own took half of a whole training step in bfloat16.
     """
