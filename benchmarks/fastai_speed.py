@@ -2,7 +2,8 @@
 
 fastai reads and augments each file anew every epoch, by two workers; that is its usual way and
 part of its time. Ours takes steps on pixels that were decoded before, and frozen on activations,
-which are computed before the clock starts; what those cost is part of `benchmarks.speed`. Run as
+which are computed before the clock starts; what those cost is part of `benchmarks.speed`. With
+everything open the statistics of norms follow the images on both sides. Run as
 `python -m benchmarks.fastai_speed [--data DIR]`; without a data set it draws casts.
 """
 
@@ -51,7 +52,7 @@ def measure(ours: Side, fastai: Side, *, n_pairs: int, n_steps: int) -> list[Rat
         pairs: list[tuple[Took, Took]] = []
         for _ in range(n_pairs):
             words = {"train_from": train_from, "n_steps": n_steps}
-            mine = ours.took("train", cache="cache", **words)
+            mine = ours.took("train", cache="cache", batchnorm="update", **words)
             pairs.append((mine, fastai.took("train", **words)))
         first, second = zip(*pairs, strict=True)
         rows.append(

@@ -3,7 +3,8 @@
 Keras is slow, so it is given a fraction: `--steps` full batches of each kind after a first one.
 Its whole is the decoding of every file, measured, and epochs · (images an epoch at the pace of
 `fit` + validation images at that of `evaluate`), scaled. Ours runs whole: it counts to the best
-weights, where Keras' ends, and in a row of its own to the last file written. Processes are apart
+weights, where Keras' ends, and in rows of their own to the last file written, and beside a Keras
+whose maps below the head are computed once, as its users may do by hand. Processes are apart
 and stay; their starts count on neither side. Weights are random. Run as `python -m benchmarks.speed
 [--data DIR] [--images N]`; without a data set it draws casts.
 """
@@ -50,14 +51,23 @@ class Match:
 
     def keras_whole(self, train_from: str, treatments: Sequence[dict[str, Any]] = ({},)) -> Took:
         """Return what Keras takes from files to each treatment's last epoch, scaled."""
-        n_timed = self.n_steps * BATCH
-        fit = self.keras.took("train", train_from=train_from, n_steps=self.n_steps)
-        evaluation = self.keras.took("evaluate", n_steps=self.n_steps)
+        return self.keras.took("decode") + self.keras_epochs(train_from, treatments)
+
+    def keras_epochs(self, train_from: str, treatments: Sequence[dict[str, Any]] = ({},)) -> Took:
+        """Return what Keras takes for each treatment's epochs, scaled."""
+        words: dict[str, Any] = {"train_from": train_from, "n_steps": self.n_steps}
         n_validation = int((self.given.table["part"] == "validation").sum())
         n_trained = sum(images_an_epoch(self.given, treatment) for treatment in treatments)
-        epoch = fit * (n_trained / n_timed)
-        epoch += evaluation * (len(treatments) * n_validation / n_timed)
-        return self.keras.took("decode") + epoch * EPOCHS
+        epoch = self.keras.took("train", **words) * (n_trained / self.n_timed)
+        epoch += self.keras.took("evaluate", **words) * (
+            len(treatments) * n_validation / self.n_timed
+        )
+        return epoch * EPOCHS
+
+    @property
+    def n_timed(self) -> int:
+        """Images that Keras is timed on."""
+        return self.n_steps * BATCH
 
     def to_best_and_end(self, train_from: str, **words: Any) -> Pairs:
         """Return (ours, Keras') twice: ours to the best weights, and to the last file."""
@@ -66,12 +76,20 @@ class Match:
         return (took_of(answer, "best_"), keras), (took_of(answer), keras)
 
     def frozen(self, pair: int) -> Pairs:
-        """Return (ours, Keras'), from files."""
-        return self.to_best_and_end("head", cache=f"cache{pair}", name=f"cold{pair}")
+        """Return (ours, Keras') from files; last, beside a Keras that keeps maps as we do."""
+        pairs = self.to_best_and_end("head", cache=f"cache{pair}", name=f"cold{pair}")
+        keep = self.keras.took("keep", n_steps=self.n_steps) * (self.given.n_images / self.n_timed)
+        keeping = self.keras.took("decode") + keep + self.keras_epochs("kept")
+        return (*pairs, (pairs[0][0], keeping))
 
     def frozen_again(self, pair: int) -> Pairs:
-        """Return (ours, Keras'), with another dropout; our caches are warm by now."""
-        return self.to_best_and_end("head", cache=f"cache{pair}", name=f"warm{pair}", dropout=0.3)
+        """Return (ours, Keras'), with another dropout; our caches are warm by now.
+
+        Last, beside a Keras whose maps are still in memory.
+        """
+        ours = {"cache": f"cache{pair}", "name": f"warm{pair}", "dropout": 0.3}
+        pairs = self.to_best_and_end("head", **ours)
+        return (*pairs, (pairs[0][0], self.keras_epochs("kept")))
 
     def all(self, pair: int) -> Pairs:
         """Return (ours, Keras'), a few batches with everything open."""
@@ -100,18 +118,19 @@ class Match:
         return ((ours, self.keras_whole("head", TREATMENTS * N_SEEDS)),)
 
 
+_END, _KEPT = "… to last file", "… to best head, beside a Keras that keeps maps"
 # quantities, what measures them, whether in batches or in new files or whole, the first at least
 ROWS: dict[str, tuple[tuple[str, ...], Callable[[Match, int], Pairs], str, float]] = {
-    "cold": (("frozen, files to best head", "… to last file"), Match.frozen, "whole", 10),
+    "cold": (("frozen, files to best head", _END, _KEPT), Match.frozen, "whole", 10),
     "warm": (
-        ("frozen again, caches warm, to best head", "… to last file"),
+        ("frozen again, caches warm, to best head", _END, _KEPT),
         Match.frozen_again,
         "whole",
         40,
     ),
     "all": (("fine-tuning everything",), Match.all, "batches", 2),
     "third": (
-        ("fine-tuning the last third, files to best weights", "… to last file"),
+        ("fine-tuning the last third, files to best weights", _END),
         Match.last_third,
         "whole",
         5,
@@ -131,6 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", action="append", choices=list(ROWS), help="repeatable")
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--steps", type=int, default=2, help="batches that Keras is timed on")
+    parser.add_argument("--policy", default="float32", help="Keras' types: mixed_bfloat16")
     chosen = parser.parse_args(arguments)
     if find_spec("tensorflow") is None:
         print("Keras and TensorFlow are not installed: `make bench` does it in .venv-bench.")
@@ -143,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             about = {"folder": str(folder), "backbone": backbone}
             with (
                 Side("moulage_side", **about, place=str(folder / backbone)) as ours,
-                Side("keras_side", is_peer=True, **about) as keras,
+                Side("keras_side", is_peer=True, **about, policy=chosen.policy) as keras,
             ):
                 match = Match(
                     given=given,

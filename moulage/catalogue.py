@@ -29,7 +29,6 @@ COLUMNS = (
     "localization",
     "dx_type",
 )
-_REQUIRED = COLUMNS[:4]
 MEMBER = "!/"
 
 

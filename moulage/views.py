@@ -25,11 +25,6 @@ def apply_view(images: NDArray[T], view: int) -> NDArray[T]:
     return turned[..., ::-1, :] if view >= 4 else turned
 
 
-def inverse_view(view: int) -> int:
-    """Return the view that undoes `view`: mirrored views undo themselves."""
-    return view if view >= 4 else -view % 4
-
-
 def compose_views(first: int, second: int) -> int:
     """Return the view that equals `second` applied after `first`.
 

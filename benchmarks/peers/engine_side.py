@@ -75,7 +75,8 @@ class Engines:
         """Compute the same with another engine."""
         if engine not in self.engines:
             self.engines[engine] = _MAKERS[engine](self.classifier)
-            self._pass(self.engines[engine], self.pixels[: 2 * BATCH])
+            for n_images in (2 * BATCH, len(self.pixels) % BATCH):  # batches of both sizes
+                self._pass(self.engines[engine], self.pixels[:n_images])
         with Stopwatch() as watch:
             self._pass(self.engines[engine], self.pixels)
         return watch.took
@@ -132,10 +133,14 @@ def _pure(classifier: Classifier) -> Callable[[Tensor], Any]:
 
 
 def _compiled(classifier: Classifier) -> Callable[[Tensor], Any]:
-    """Compile with weights known beforehand, which folds norms and lays weights out."""
+    """Compile with weights known beforehand, which folds norms and lays weights out.
+
+    A graph for each size of batch: one for any size, which a last, smaller batch would bring about
+    for all that come after it, may be slower.
+    """
     machine = resolve_machine(device="cpu", threads=N_THREADS)
     torch._inductor.config.freezing = True
-    compiled = torch.compile(Below(classifier))
+    compiled = torch.compile(Below(classifier), dynamic=False)
 
     def run(images: Tensor) -> Any:
         with torch.no_grad(), machine.computing():

@@ -47,12 +47,17 @@ class Pace(keras.callbacks.Callback):  # type: ignore[misc]
         """As for a batch of training."""
         self.on_train_batch_end(batch)
 
+    def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
+        """As for a batch of training."""
+        self.on_train_batch_end(batch)
+
 
 class Study:
     """Images in memory, a model, and tasks that measure a part of the study each."""
 
-    def begin(self, *, folder: str, backbone: str) -> dict[str, float]:
-        """Decode every image one after the other, and build the model."""
+    def begin(self, *, folder: str, backbone: str, policy: str) -> dict[str, float]:
+        """Decode every image one after the other, and build the model under a policy of types."""
+        keras.mixed_precision.set_global_policy(policy)
         tf.config.threading.set_intra_op_parallelism_threads(N_THREADS)
         tf.config.threading.set_inter_op_parallelism_threads(N_THREADS)
         cv2.setNumThreads(N_THREADS)
@@ -80,15 +85,30 @@ class Study:
         """Fit a few full batches after a first one."""
         self._unfreeze(train_from)
         pace = Pace()
-        self._fit(self._rows("train", n_steps + 1), pace)
+        self._fit(*self._trained(train_from), self._rows("train", n_steps + 1), pace)
         return pace.watch.took
 
-    def evaluate(self, *, n_steps: int) -> dict[str, float]:
+    def evaluate(self, *, train_from: str, n_steps: int) -> dict[str, float]:
         """Evaluate a few batches after a first one, as at the end of an epoch."""
         rows, pace = self._rows("validation", n_steps + 1), Pace()
-        self.model.evaluate(
-            self.images[rows], self.labels[rows], BATCH, verbose=0, callbacks=[pace]
-        )
+        model, given = self._trained(train_from)
+        model.evaluate(given[rows], self.labels[rows], BATCH, verbose=0, callbacks=[pace])
+        return pace.watch.took
+
+    def keep(self, *, n_steps: int) -> dict[str, float]:
+        """Compute maps of a few batches after a first one, and keep as many as there are images.
+
+        What follows trains a head alone on them, `train_from = "kept"`, as Keras' guide to
+        transfer learning has it for images that are not augmented.
+        """
+        pace = Pace()
+        images = self.images[self._rows("train", n_steps + 1)]
+        maps = self.base.predict(images, BATCH, verbose=0, callbacks=[pace])
+        self.maps = np.resize(maps, (len(self.images), *maps.shape[1:]))
+        inputs = keras.Input(maps.shape[1:])
+        self.head = keras.Model(inputs, _head_on(inputs, self.labels.shape[1]))
+        self._compile(self.head, 1e-3)
+        self._fit(self.head, self.maps, np.arange(BATCH))
         return pace.watch.took
 
     def predict(self, *, folder: str) -> dict[str, float]:
@@ -102,7 +122,7 @@ class Study:
 
     def _unfreeze(self, train_from: str) -> None:
         """Set the boundary, compile and warm up, unless it is set already."""
-        if train_from == self.boundary:
+        if train_from in (self.boundary, "kept"):
             return
         self.boundary = train_from
         above = train_from == "all"
@@ -110,29 +130,44 @@ class Study:
         for layer in self.base.layers:
             above = above or layer.name == LAST_THIRD.get(train_from)
             layer.trainable = above
-        rate = 1e-3 if train_from == "head" else 1e-5
-        self.model.compile(
+        self._compile(self.model, 1e-3 if train_from == "head" else 1e-5)
+        self._fit(self.model, self.images, np.arange(BATCH))
+
+    def _trained(self, train_from: str) -> tuple[Any, NDArray[np.float32]]:
+        """Return which model is trained, and on what."""
+        return (self.head, self.maps) if train_from == "kept" else (self.model, self.images)
+
+    def _compile(self, model: Any, rate: float) -> None:
+        model.compile(
             keras.optimizers.Adam(rate), loss="categorical_crossentropy", metrics=["accuracy"]
         )
-        self._fit(np.arange(BATCH))
 
     def _rows(self, part: str, n_batches: int) -> NDArray[np.int64]:
         """Return a part's images, again from the first where there are too few."""
         return np.resize(np.flatnonzero(self.table["part"] == part), n_batches * BATCH)
 
-    def _fit(self, rows: NDArray[np.int64], *callbacks: keras.callbacks.Callback) -> None:
-        images, labels = self.images[rows], self.labels[rows]
-        self.model.fit(images, labels, batch_size=BATCH, verbose=0, callbacks=list(callbacks))
+    def _fit(
+        self,
+        model: Any,
+        given: NDArray[np.float32],
+        rows: NDArray[np.int64],
+        *callbacks: keras.callbacks.Callback,
+    ) -> None:
+        model.fit(
+            given[rows], self.labels[rows], batch_size=BATCH, verbose=0, callbacks=list(callbacks)
+        )
 
 
 def _with_head(base: Any, n_classes: int) -> Any:
     inputs = keras.Input((SIZE_PX, SIZE_PX, 3))
-    maps = base(inputs, training=False)
+    return keras.Model(inputs, _head_on(base(inputs, training=False), n_classes))
+
+
+def _head_on(maps: Any, n_classes: int) -> Any:
     hidden = keras.layers.Dropout(0.5)(keras.layers.Flatten()(maps))
     hidden = keras.layers.Dense(128, activation="relu")(hidden)
     hidden = keras.layers.BatchNormalization()(hidden)
-    outputs = keras.layers.Dense(n_classes, activation="softmax")(hidden)
-    return keras.Model(inputs, outputs)
+    return keras.layers.Dense(n_classes, activation="softmax", dtype="float32")(hidden)
 
 
 def _decode(paths: Any) -> NDArray[np.float32]:
@@ -150,6 +185,7 @@ if __name__ == "__main__":
             "begin": study.begin,
             "decode": study.decode,
             "train": study.train,
+            "keep": study.keep,
             "evaluate": study.evaluate,
             "predict": study.predict,
         }

@@ -92,10 +92,12 @@ class Study:
             )
         return watch.took | best
 
-    def train(self, *, cache: str, train_from: str, n_steps: int) -> dict[str, float]:
+    def train(
+        self, *, cache: str, train_from: str, n_steps: int, batchnorm: str = "fixed"
+    ) -> dict[str, float]:
         """Take a few steps of a full batch after two of warm-up."""
         os.environ["MOULAGE_CACHE"] = str(self.place / cache)
-        study = self._study("steps", _phase(train_from, 1, 1e-5), {})
+        study = self._study("steps", _phase(train_from, 1, 1e-5, batchnorm), {})
         (cell,) = cells_of(study)
         material = prepare(cell, read_images(study, _silent))
         machine = experiment.resolve_machine(**study.machine.model_dump())
@@ -142,13 +144,13 @@ class Study:
         )
 
 
-def _phase(train_from: str, epochs: int, rate: float) -> dict[str, Any]:
+def _phase(train_from: str, epochs: int, rate: float, batchnorm: str = "fixed") -> dict[str, Any]:
     return {
         "name": "phase",
         "train_from": train_from,
         "epochs": epochs,
         "learning_rate": rate,
-        "batchnorm": "fixed",
+        "batchnorm": batchnorm,
     }
 
 

@@ -8,7 +8,6 @@ cache keys name that.
 import ctypes
 import logging
 import platform
-import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,11 @@ from typing import Literal
 import torch
 
 from moulage.errors import ConfigError
+
+try:
+    import resource
+except ImportError:  # Windows has none
+    resource = None  # type: ignore[assignment]
 
 logger = logging.getLogger(__name__)
 
@@ -115,11 +119,13 @@ def return_freed_memory() -> None:
 
 
 def private_memory_mib() -> float:
-    """Return this process' own memory in MiB.
+    """Return this process' own memory in MiB, 0 where the system does not tell (Windows).
 
     Pages of mapped files, which the system can take back at any time, are left out where it
     tells them apart (Linux).
     """
+    if resource is None:
+        return 0.0
     counts = Path("/proc/self/statm")
     if counts.is_file():
         resident, of_files = map(int, counts.read_text().split()[1:3])
@@ -138,16 +144,11 @@ def _resolve_device(device: str) -> str:
 
 
 def _refuse_absent(device: str) -> None:
-    kind = device.split(":")[0]
-    is_here = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if not is_here.get(kind, False):
-        present = ", ".join(name for name, here in is_here.items() if here)
+    present = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    present += ["mps"] if torch.backends.mps.is_available() else []
+    if device not in present and f"{device}:0" not in present:
         raise ConfigError(
-            f"`device` must be one of this machine's ({present}); got {device!r}. "
+            f"`device` must be one of this machine's ({', '.join(present)}); got {device!r}. "
             'Choose one of those, or "auto".'
         )
 

@@ -15,7 +15,6 @@ from moulage.errors import ConfigError, nearest
 
 # By class, not by the names of its parts: GhostNet has the same ones and an activation between.
 _EFFICIENT_FAMILIES = ("EfficientNet", "MobileNetV3")
-_DENSE_PARTS = ("denseblock", "transition")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +95,12 @@ def _efficient_stages(network: nn.Module) -> tuple[Stage, ...]:
 
 def _dense_stages(network: nn.Module) -> tuple[Stage, ...]:
     features = network.get_submodule("features")
-    blocks = [name for name, _ in features.named_children() if name.startswith(_DENSE_PARTS)]
+    names = [name for name, _ in features.named_children()]
+    first = names.index("denseblock1")
     return (
-        _stage("stem", features, "conv0", "norm0", "pool0"),
-        *(_stage(name, features, name) for name in blocks),
-        _stage("final", features, "norm5"),
+        _stage("stem", features, *names[:first]),
+        *(_stage(name, features, name) for name in names[first:-1]),
+        _stage("final", features, names[-1]),
     )
 
 

@@ -7,7 +7,7 @@ Only this floor and above see configuration; below, everything takes plain argum
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -193,7 +193,9 @@ class ExperimentConfig(_Model):
     backbone: str = Field(description="timm's name, or the paper's (MobileNetV2)")
     weights: str = Field("imagenet", description='"imagenet", "starter", "random", or a path')
     head: Literal["flatten", "pooled"] = "flatten"
-    hidden: tuple[int, ...] = Field((128,), description="nodes of each hidden layer")
+    hidden: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (128,), description="nodes of each hidden layer"
+    )
     dropout: float = Field(0.5, ge=0, lt=1, description="before each hidden layer")
     imbalance: ImbalanceConfig = ImbalanceConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
@@ -244,6 +246,8 @@ class ExperimentConfig(_Model):
         names = [phase.name for phase in self.phases]
         if len(set(names)) < len(names):
             raise ValueError("the phases' names must differ from each other")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("`seeds` must differ from each other")
         return self
 
 

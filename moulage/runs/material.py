@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from moulage.catalogue import Catalogue
 from moulage.data.dataset import Dataset, open_dataset
 from moulage.data.pixels import Pixels, build_pixels
+from moulage.errors import DataError
 from moulage.evaluation.priors import class_prior
 from moulage.runs.atelier import drawn_casts
 from moulage.runs.config import StudyConfig
@@ -97,6 +98,7 @@ def prepare(cell: Cell, images: Images) -> Material:
     split, n_moved = _split_of(cell, catalogue, merger)
     if cell.split_kind not in DISHONEST:
         refuse_leak(split)
+    _refuse_idle(split)
     return Material(
         catalogue=merger.renamed(catalogue),
         pixels=images.pixels,
@@ -105,6 +107,18 @@ def prepare(cell: Cell, images: Images) -> Material:
         kind=images.kind,
         notes=(*images.notes, *merger.notes(n_moved)),
     )
+
+
+def _refuse_idle(split: Split) -> None:
+    """Refuse what nothing could be learnt from, or no epoch be chosen by."""
+    fewest: dict[Part, int] = {"train": 2, "validation": 1}  # BatchNorm cannot train on one image
+    for part, least in fewest.items():
+        n_images = len(split.rows_of(part))
+        if n_images < least:
+            raise DataError(
+                f"The part {part!r} of a split must hold {least} or more images; got {n_images} "
+                f"of {len(split):,}. Give it a greater share, or name more of it in the split file."
+            )
 
 
 def _keep_readable(opened: Dataset, pixels: Pixels) -> Images:

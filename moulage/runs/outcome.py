@@ -179,7 +179,7 @@ def _metrics(
                 "n_total": classifier.count_parameters(),
                 "epochs": sum(row["phase"] == phase.name for row in state.history),
                 "seconds": state.seconds[index],
-                "peak_memory_mib": state.memory_mib[index],
+                "peak_memory_mib": state.memory_mib[index] or None,  # 0: not told
                 "parts": _phase_scores(run, phase),
             }
             for index, phase in enumerate(phases)

@@ -59,26 +59,11 @@ def split_by_image(
     return replace(dealt, lesion_ids=np.asarray(lesion_ids, dtype=str))
 
 
-def split_with_leak(
-    *,
-    image_ids: NDArray[np.str_],
-    lesion_ids: NDArray[np.str_],
-    labels: NDArray[np.int64],
-    ratios: Mapping[Part, float],
-    seed: int,
-) -> Split:
-    """Split by group, then add every test image to training: it stands in two rows.
-
-    Dishonest: this is the paper's error. The test part is that of `split_by_group`.
-    """
-    honest = split_by_group(
-        image_ids=image_ids, lesion_ids=lesion_ids, labels=labels, ratios=ratios, seed=seed
-    )
-    return train_on_test(honest)
-
-
 def train_on_test(honest: Split) -> Split:
-    """Add every test image of a split to its training part: it stands in two rows."""
+    """Add every test image of a split to its training part: it stands in two rows.
+
+    Dishonest: this is the paper's error.
+    """
     tested = honest.rows_of("test")
     rows = np.concatenate([np.arange(len(honest)), tested])
     added = np.full(len(tested), "train")

@@ -21,6 +21,7 @@ TreatmentKind = Literal[
     "none", "class_weight", "oversample", "augment", "focal", "logit_adjustment"
 ]
 _ABSENT = 1e-9
+_SURE = 1e-6  # a probability of being wrong below which focal loss damps no further
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +115,8 @@ class Treatment:
         logs = torch.log_softmax(scores, dim=1)
         terms = -targets * logs
         if self.kind == "focal":
-            terms = terms * (1 - logs.exp()) ** self.gamma
+            wrong = (-torch.expm1(logs)).clamp_min(_SURE)  # at 0 a root has no slope
+            terms = terms * wrong**self.gamma
         if self.kind == "class_weight":
             terms = terms * torch.from_numpy(self.weights(counts)).to(scores)
         return terms.sum(dim=1).mean()

@@ -98,14 +98,20 @@ def run_range_test(job: Job, phase: Phase, *, highest: float, n_steps: int) -> R
     losses: list[float] = []
     for sample, place in islice(_batches(job, phase), n_steps):
         is_sound = _take_step(step, state, sample, place)
+        rate = float(step.optimizer.param_groups[0]["lr"])
         loss = _loss_on(watched, step) if is_sound else np.inf
         if not np.isfinite(loss):
             break
-        rates.append(float(step.optimizer.param_groups[0]["lr"]))
+        rates.append(rate)
         losses.append(loss)
         job.progress(f"range test of {phase.name}", len(losses), n_steps)
         if _is_hopeless(losses):
             break
+    if not losses:
+        raise RunError(
+            f"A range test must begin at a rate whose loss is a number; got none at {rate:g}, its "
+            f"lowest. Lower the highest rate, {highest:g}."
+        )
     return RangeTest(
         phase=phase.name,
         start=start,

@@ -18,7 +18,7 @@ from moulage.casts.disguise import (
 )
 from moulage.errors import ConfigError, ShapeError
 from moulage.seeding import generator
-from moulage.views import apply_view, inverse_view
+from moulage.views import apply_view
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,8 @@ def test_undone_a_disguise_shows_the_same_picture(kind: Kind, picture: NDArray[n
     height, width = picture.shape[:2]
     for number in range(10):
         how = draw_disguise(kind, rng=generator("test", number))
-        undone = apply_view(apply_disguise(picture, how), inverse_view(how.view))
+        back = how.view if how.view >= 4 else -how.view % 4  # mirrored views undo themselves
+        undone = apply_view(apply_disguise(picture, how), back)
         top, right, bottom, left = how.crop
         window = picture[
             int(top * height) : height - int(bottom * height),

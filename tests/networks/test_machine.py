@@ -23,7 +23,7 @@ def test_threads_are_set() -> None:
 
 @pytest.mark.parametrize(
     ("device", "words"),
-    [("tpu", "got 'tpu'"), ("", "got ''")],
+    [("tpu", "got 'tpu'"), ("", "got ''"), ("cpu:x", "got 'cpu:x'"), ("cuda:99", "got 'cuda:99'")],
 )
 def test_a_device_that_is_not_here_is_refused(device: str, words: str) -> None:
     with pytest.raises(ConfigError, match=rf"`device` must be one of this machine's .*{words}"):
@@ -87,3 +87,9 @@ def test_other_c_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     monkeypatch.setattr(machines.ctypes, "CDLL", refuse)
     machines.keep_freed_memory()
+
+
+def test_memory_that_the_system_does_not_tell_is_nought(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert machines.private_memory_mib() > 1
+    monkeypatch.setattr(machines, "resource", None)
+    assert machines.private_memory_mib() == 0

@@ -13,6 +13,7 @@ NETWORKS = [
     ("tf_mobilenetv3_large_100", 64, 17),
     ("tf_mobilenetv3_small_100", 64, 13),
     ("densenet201", 64, 9),
+    ("densenetblur121d", 64, 9),
     ("test_efficientnet", 64, 7),
     ("resnet10t", 64, 1),
     ("ghostnet_050", 64, 1),

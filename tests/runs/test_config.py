@@ -95,6 +95,8 @@ def test_every_fault_stands_in_one_message() -> None:
         ({"split": {"folds": 3, "kind": "leaky"}}, "`folds` must be 0, or above 1"),
         ({"split": {"seeds": [1, 1]}}, "`seeds` must differ"),
         ({"split": {"seeds": []}}, r"split\.seeds"),
+        ({"experiment": [{**EXPERIMENT, "seeds": [3, 3]}]}, "`seeds` must differ"),
+        ({"experiment": [{**EXPERIMENT, "hidden": [0]}]}, r"hidden.*greater than or equal to 1"),
         ({"experiment": [EXPERIMENT, EXPERIMENT]}, "experiments' names must differ"),
         ({"experiment": [{**EXPERIMENT, "phases": [PHASE, PHASE]}]}, "phases' names must differ"),
         ({"experiment": [{**EXPERIMENT, "name": "../up"}]}, r"experiment\.0\.name"),

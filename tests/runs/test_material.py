@@ -1,8 +1,10 @@
 """What a study's cells share: splits in which merged lesions lie in one part."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -58,3 +60,27 @@ def test_a_split_file_may_call_merged_lesions_by_either_name(
     assert again.split.digest == tied.split.digest
     with pytest.raises(DataError, match="the lesion of the catalogue"):
         material_of(study_of(casts, split=split))
+
+
+@pytest.mark.parametrize(
+    ("ratios", "part"),
+    [({"train": 1.0}, "validation"), ({"train": 0.5, "test": 0.5}, "validation")],
+)
+def test_a_split_that_no_epoch_could_be_chosen_by_is_refused(
+    ratios: dict[str, float], part: str, casts: Path, study_of: Any
+) -> None:
+    with pytest.raises(DataError, match=rf"'{part}' of a split must hold 1 or more images; got 0"):
+        material_of(study_of(casts, split={"ratios": ratios}))
+
+
+def test_a_split_that_trains_on_one_image_is_refused(
+    casts: Path, study_of: Any, tmp_path: Path
+) -> None:
+    split = material_of(study_of(casts)).split
+    lesions, n_images = np.unique(split.lesion_ids, return_counts=True)
+    alone = split.lesion_ids == lesions[n_images == 1][0]
+    parts = np.where(alone, "train", "validation")
+    path = tmp_path / "split.csv"
+    write_split(replace(split, parts=parts), path)
+    with pytest.raises(DataError, match="'train' of a split must hold 2 or more images; got 1 of"):
+        material_of(study_of(casts, split={"kind": "file", "file": str(path)}))

@@ -54,6 +54,16 @@ def test_focal_damps_by_the_formula_and_at_gamma_zero_not_at_all(scores: Tensor)
     torch.testing.assert_close(Treatment(kind="focal", gamma=0.0).loss(scores, HARD, COUNTS), plain)
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("certainty", [2.0, 18.0, 200.0])
+def test_focal_has_a_slope_however_sure_an_answer_is(gamma: float, certainty: float) -> None:
+    scores = torch.tensor([[certainty, 0.0, 0.0]], requires_grad=True)
+    Treatment(kind="focal", gamma=gamma).loss(scores, HARD[:1], COUNTS).backward()
+    assert scores.grad is not None
+    assert scores.grad.isfinite().all()
+    assert scores.grad[0, 0] <= 0 <= scores.grad[0, 1]
+
+
 def test_effective_weights_follow_the_formula_and_average_to_one() -> None:
     weights = Treatment(kind="class_weight", scheme="effective", beta=0.9).weights(COUNTS)
     raw = 0.1 / (1 - 0.9**COUNTS)

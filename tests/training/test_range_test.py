@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from moulage.errors import ConfigError
+from moulage.errors import ConfigError, RunError
 from moulage.training import loop, range_test
 from moulage.training.phases import Phase
 from moulage.training.range_test import RangeTest, run_range_test, smooth
@@ -34,10 +34,16 @@ def test_the_same_job_gives_the_same_losses(studio: Any) -> None:
 
 def test_rates_beyond_reason_break_the_training_and_end_it(studio: Any) -> None:
     everything = Phase(name="all", train_from="all", epochs=1, batch=5)
-    found = run_range_test(studio.job(), everything, highest=1e12, n_steps=40)
+    found = run_range_test(studio.job(), everything, highest=1e6, n_steps=40)
     assert found.diverged
-    assert len(found.losses) < 40
+    assert 0 < len(found.losses) < 40
     assert len(found.rates) == len(found.losses)
+
+
+def test_a_range_that_begins_beyond_reason_is_refused(studio: Any) -> None:
+    everything = Phase(name="all", train_from="all", epochs=1, batch=5)
+    with pytest.raises(RunError, match=r"got none at 1e\+24, its lowest\. Lower the highest rate"):
+        run_range_test(studio.job(), everything, highest=1e30, n_steps=10)
 
 
 def test_nothing_is_written(studio: Any) -> None:
