@@ -109,6 +109,9 @@ class AugmentationConfig(_Model):
     contrast: float = Field(0.0, ge=0, lt=1, description="factors in [1 - x, 1 + x]")
     saturation: float = Field(0.0, ge=0, le=1, description="factors in [1 - x, 1 + x]")
     hue: float = Field(0.0, ge=0, le=0.5, description="share of the colour circle, either way")
+    white_balance: float = Field(
+        0.0, ge=0, lt=1, description="factors of red and of blue in [1 - x, 1 + x]"
+    )
     blur: float = Field(
         0.0, ge=0, le=0.1, description="width of a Gaussian, up to this share of the side"
     )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 _GREY = (0.2989, 0.587, 0.114)
-N_DRAWS = 12
+N_DRAWS = 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +29,10 @@ class Augmentation:
     degrees either way. scale: bounds of the crop's side as a share of the image's side; above 1
     the border is mirrored. shift: up to this share of the side, either way. brightness,
     contrast, saturation: factors in [1 - x, 1 + x]. hue: up to this share of the colour circle,
-    either way, in [0, 0.5]. blur: width of a Gaussian, up to this share of the side; noise:
-    standard deviation of a sensor's, up to this share of full brightness. mixup, cutmix: the
-    alpha of their Beta distributions; 0 is off.
+    either way, in [0, 0.5]. white_balance: factors of red and of blue, each in [1 - x, 1 + x].
+    blur: width of a Gaussian, up to this share of the side; noise: standard deviation of a
+    sensor's, up to this share of full brightness; of both, little is likelier than much. mixup,
+    cutmix: the alpha of their Beta distributions; 0 is off.
     """
 
     flips: bool = False
@@ -43,6 +44,7 @@ class Augmentation:
     contrast: float = 0.0
     saturation: float = 0.0
     hue: float = 0.0
+    white_balance: float = 0.0
     blur: float = 0.0
     noise: float = 0.0
     mixup: float = 0.0
@@ -65,9 +67,9 @@ class Augmentation:
             images = self._resample(images, numbers)
         images = self._recolour(images, numbers)
         if self.blur:
-            images = soften(images, numbers[:, 10] * self.blur, most=self.blur)
+            images = soften(images, numbers[:, 10] ** 2 * self.blur, most=self.blur)
         if self.noise:
-            images = roughen(images, numbers[:, 11] * self.noise, _seeds(draws[:, 11]))
+            images = roughen(images, numbers[:, 11] ** 2 * self.noise, _seeds(draws[:, 11]))
         return images
 
     def _resample(self, images: Tensor, draws: Tensor) -> Tensor:
@@ -81,6 +83,8 @@ class Augmentation:
         return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
     def _recolour(self, images: Tensor, draws: Tensor) -> Tensor:
+        if self.white_balance:
+            images = balance(images, 1 + self.white_balance * (2 * draws[:, 12:14] - 1))
         changes = (
             (self.brightness, brighten, draws[:, 6]),
             (self.contrast, stretch, draws[:, 7]),
@@ -97,6 +101,13 @@ class Augmentation:
 def brighten(images: Tensor, factors: Tensor) -> Tensor:
     """Multiply each image by its factor."""
     return (images * factors[:, None, None, None]).clamp_(0, 1)
+
+
+def balance(images: Tensor, factors: Tensor) -> Tensor:
+    """Multiply each image's red and blue by its two factors (n, 2): another white balance."""
+    red, blue = factors.unbind(1)
+    gains = torch.stack((red, torch.ones_like(red), blue), dim=1)
+    return (images * gains[:, :, None, None]).clamp_(0, 1)
 
 
 def stretch(images: Tensor, factors: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torchvision.transforms.v2 import functional as reference
 from moulage.training.augmentation import (
     N_DRAWS,
     Augmentation,
+    balance,
     brighten,
     mix,
     roughen,
@@ -79,9 +80,26 @@ def test_turning_the_hue_keeps_greys(images: Tensor) -> None:
     torch.testing.assert_close(turned, grey, rtol=0, atol=1e-5)
 
 
+def test_white_balance_multiplies_red_and_blue_image_by_image(images: Tensor) -> None:
+    factors = torch.stack((FACTORS, FACTORS.flip(0)), dim=1)
+    before = images.clone()
+    balanced = balance(images, factors)
+    assert torch.equal(images, before)
+    for ours, image, (red, blue) in zip(balanced, images, factors, strict=True):
+        assert torch.equal(ours[0], (image[0] * red).clamp(0, 1))
+        assert torch.equal(ours[1], image[1])
+        assert torch.equal(ours[2], (image[2] * blue).clamp(0, 1))
+
+
 def test_middling_draws_move_nothing(images: Tensor) -> None:
     augmentation = Augmentation(
-        rotation=30, scale=(0.8, 1.2), shift=0.2, brightness=0.5, contrast=0.5, saturation=0.5
+        rotation=30,
+        scale=(0.8, 1.2),
+        shift=0.2,
+        brightness=0.5,
+        contrast=0.5,
+        saturation=0.5,
+        white_balance=0.5,
     )
     moved = augmentation.apply(images, draws_of(5))
     torch.testing.assert_close(moved, images, rtol=0, atol=1e-5)
@@ -145,9 +163,33 @@ def test_noise_has_its_deviation_and_is_a_function_of_the_draw() -> None:
     assert not torch.equal(rough[1], roughen(grey, deviations, [1, 3, 2])[1])
 
 
+@pytest.mark.parametrize(("draw", "share"), [(0.0, 0.0), (0.5, 0.25), (1.0, 1.0)])
+def test_little_blur_and_noise_are_likelier_than_much(draw: float, share: float) -> None:
+    grey = torch.full((1, 3, 64, 64), 0.5)
+    rough = Augmentation(noise=0.08).apply(grey, draws_of(1, c11=draw))
+    assert rough.std().item() == pytest.approx(0.08 * share, rel=0.05)
+    images = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(42))
+    softened = Augmentation(blur=0.05).apply(images, draws_of(1, c10=draw))
+    expected = soften(images, torch.tensor([0.05 * share]), most=0.05)
+    torch.testing.assert_close(softened, expected)
+
+
+def test_white_balance_draws_red_and_blue_apart(images: Tensor) -> None:
+    dim = images / 2
+    moved = Augmentation(white_balance=0.5).apply(dim, draws_of(5, c12=1.0, c13=0.0))
+    factors = torch.tensor([1.5, 1.0, 0.5])[:, None, None]
+    torch.testing.assert_close(moved, dim * factors)
+
+
 def test_an_image_is_changed_by_its_own_draws_alone(images: Tensor) -> None:
     augmentation = Augmentation(
-        rotation=20, scale=(0.8, 1.1), brightness=0.2, hue=0.1, blur=0.1, noise=0.1
+        rotation=20,
+        scale=(0.8, 1.1),
+        brightness=0.2,
+        hue=0.1,
+        white_balance=0.2,
+        blur=0.1,
+        noise=0.1,
     )
     draws = np.random.default_rng(42).random((5, N_DRAWS))
     whole = augmentation.apply(images, draws)
