@@ -315,7 +315,7 @@ def _augmentation(chosen: Mapping[str, Any]) -> str:
     said = [name for name in ("flips", "turns") if chosen[name]]
     low, high = chosen["scale"]
     numbers = {name: value for name, value in chosen.items() if isinstance(value, float) and value}
-    said += [f"{name} {value:g}" for name, value in numbers.items()]
+    said += [f"{name.replace('_', ' ')} {value:g}" for name, value in numbers.items()]
     if (low, high) != (1.0, 1.0):
         said.append(f"scale {low:g}–{high:g}")
     return ", ".join(said) or "none"
