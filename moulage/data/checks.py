@@ -5,6 +5,7 @@ Knows nothing of pixels: whether a file can be decoded is seen when it is.
 Why: faults told one at a time cost a run each.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from moulage.catalogue import Catalogue
 from moulage.covariates import OLDEST
 from moulage.data.paths import judge_paths
 from moulage.errors import DataError, examples
+
+_NO_WORDS = ("na", "n/a", "nan", "none", "null")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +94,22 @@ def _id_faults(frame: pd.DataFrame) -> list[Fault]:
 def _diagnosis_faults(frame: pd.DataFrame, codes: tuple[str, ...]) -> list[Fault]:
     blank = _is_blank(frame["diagnosis"])
     strange = frame.loc[~blank & ~frame["diagnosis"].isin(codes), "diagnosis"]
-    counts = strange.value_counts(sort=False)
-    used = set(frame["diagnosis"].dropna())
+    used = set(frame.loc[~blank, "diagnosis"])
+    spelt = pd.Series(sorted(used), dtype=object)
+    alike = spelt[spelt.str.strip().str.lower().duplicated(keep=False)]
     return _told(
+        Fault(
+            rule="Diagnoses must differ by more than case and spaces",
+            got="that do not",
+            names=_counted(frame, alike),
+            cure="Write each in one way, or join them in `[dataset.classes]`.",
+        ),
+        Fault(
+            rule="A diagnosis must be the name of one",
+            got="that are words for none",
+            names=_counted(frame, spelt[spelt.str.strip().str.lower().isin(_NO_WORDS)]),
+            cure="Delete these rows, or give them a diagnosis.",
+        ),
         Fault(
             rule="Every image must have a diagnosis",
             got="without",
@@ -103,7 +119,7 @@ def _diagnosis_faults(frame: pd.DataFrame, codes: tuple[str, ...]) -> list[Fault
         Fault(
             rule=f"A diagnosis must be one of {', '.join(codes)}",
             got="that nobody knows",
-            names=tuple(f"{code!r} in {n} rows" for code, n in counts.items()),
+            names=_counted(frame, strange.unique()),
             cure="Correct them, or name them in `[dataset.classes]`.",
         ),
         Fault(
@@ -131,12 +147,20 @@ def _age_faults(frame: pd.DataFrame) -> list[Fault]:
 def _path_faults(frame: pd.DataFrame, root: Path) -> list[Fault]:
     paths = frame["path"].fillna("").astype(str)
     verdicts = judge_paths(paths.to_numpy(dtype=str), root)
+    of_its_own = paths.mask(frame["image_id"].duplicated())  # a repeated id is told of already
+    is_shared = of_its_own.duplicated(keep=False) & of_its_own.notna() & (paths != "")
     return _told(
         Fault(
             rule="Every image must have its file",
             got="without",
             names=_names(frame, verdicts == "missing"),
             cure="Unpack or download the rest, or delete these rows from the table.",
+        ),
+        Fault(
+            rule="Every image must have a file of its own",
+            got="that share one",
+            names=_names(frame, is_shared, also="path"),
+            cure="Correct the paths or the ids, or delete rows that repeat an image.",
         ),
         Fault(
             rule="A path must stay below the data set's folder",
@@ -159,6 +183,10 @@ def _group_faults(frame: pd.DataFrame) -> list[Fault]:
             cure="Correct its rows; if the ids are patients', name the column `group`.",
         )
     )
+
+
+def _counted(frame: pd.DataFrame, codes: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"{code!r} in {int((frame['diagnosis'] == code).sum())} rows" for code in codes)
 
 
 def _told(*faults: Fault) -> list[Fault]:

@@ -125,6 +125,8 @@ def _detect(place: Place) -> str:
         return "casts" if _are_casts(place) else "ham10000"
     if isic.find_table(place):
         return "isic"
+    if tables.find_plain(place):
+        return "table"
     if folders.has_folders(place):
         return "folders"
     if tables.find_table(place):
@@ -167,7 +169,7 @@ def _read_table(
         frame=frame,
         diagnoses=describe(codes),
         notes=notes,
-        groups_are_lesions=tables.GROUP not in columns,
+        groups_are_lesions=not tables.names_group(place, found, columns),
     )
 
 
@@ -175,7 +177,8 @@ def _read_folders(
     place: Place, table: str | None, columns: Mapping[str, str], images: str | None
 ) -> _Rows:
     frame, codes, notes = folders.read_rows(place, table=table, images=images)
-    return _Rows(frame=frame, diagnoses=describe(codes), notes=notes)
+    groups = table is not None and tables.names_group(place, table, {})
+    return _Rows(frame=frame, diagnoses=describe(codes), notes=notes, groups_are_lesions=not groups)
 
 
 _READERS = {

@@ -11,9 +11,13 @@ import pandas as pd
 
 from moulage.catalogue import COLUMNS
 from moulage.data.groups import fill_groups
-from moulage.data.sources import Place, read_table, stem_of
+from moulage.data.sources import Place, is_shown, read_table, stem_of
 from moulage.data.table import ALIASES
 from moulage.errors import DataError, examples
+
+_PARTS = frozenset(
+    ("train", "training", "val", "valid", "validation", "dev", "test", "testing", "holdout")
+)
 
 
 def has_folders(place: Place) -> bool:
@@ -38,8 +42,9 @@ def read_rows(
         {"image_id": [stem_of(name) for name in names], "path": names, "diagnosis": folders}
     )
     codes = sorted({*folders, *_loose_folders(place, base)})
-    frame, notes = fill_groups(_with_table(frame, place, table))
-    return frame[list(COLUMNS)], tuple(codes), notes
+    frame, unmatched = _with_table(frame, place, table)
+    frame, filled = fill_groups(frame)
+    return frame[list(COLUMNS)], tuple(codes), [*unmatched, *filled]
 
 
 def _base(names: Iterable[str]) -> str:
@@ -64,6 +69,12 @@ def _check_folders(names: list[str], folders: list[str], place: Place) -> None:
             f"Every image must lie in a folder named after its diagnosis; got {got} in "
             f"{place.root}. Move them, or name a table of diagnoses."
         )
+    if all(folder.lower() in _PARTS for folder in folders):
+        raise DataError(
+            f"Folders must be named after diagnoses; got {examples(sorted(set(folders)))} in "
+            f"{place.root}, which are parts of a split. Name one of them as the data set, or list "
+            "all images with their diagnoses in a table."
+        )
 
 
 def _loose_folders(place: Place, base: str) -> list[str]:
@@ -71,13 +82,18 @@ def _loose_folders(place: Place, base: str) -> list[str]:
     folder = place.root / base
     if not folder.is_dir():
         return []
-    return [one.name for one in folder.iterdir() if one.is_dir() and not one.name.startswith(".")]
+    return [one.name for one in folder.iterdir() if one.is_dir() and is_shown(one.name)]
 
 
-def _with_table(frame: pd.DataFrame, place: Place, table: str | None) -> pd.DataFrame:
-    """Add what a table says of the images by their ids; the folder alone says the diagnosis."""
+def _with_table(
+    frame: pd.DataFrame, place: Place, table: str | None
+) -> tuple[pd.DataFrame, list[str]]:
+    """Add what a table says of the images by their ids; the folder alone says the diagnosis.
+
+    Also returns a note on rows that name no image.
+    """
     if table is None:
-        return frame.reindex(columns=list(COLUMNS))
+        return frame.reindex(columns=list(COLUMNS)), []
     said = read_table(place.root, table).rename(columns=ALIASES)
     if "image_id" not in said.columns:
         raise DataError(
@@ -87,4 +103,9 @@ def _with_table(frame: pd.DataFrame, place: Place, table: str | None) -> pd.Data
     said = said.assign(image_id=said["image_id"].map(lambda i: stem_of(str(i))))
     ours = [name for name in COLUMNS if name in said.columns and name not in frame.columns]
     joined = frame.merge(said[["image_id", *ours]], on="image_id", how="left")
-    return joined.reindex(columns=list(COLUMNS))
+    strangers = said.loc[~said["image_id"].isin(frame["image_id"]), "image_id"]
+    notes = [
+        f"{len(strangers)} of {len(said)} rows of {table} name no image that is here "
+        f"({examples(strangers)})."
+    ]
+    return joined.reindex(columns=list(COLUMNS)), notes if len(strangers) else []

@@ -24,10 +24,11 @@ import pandas as pd
 from moulage.catalogue import MEMBER
 from moulage.errors import DataError
 
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".jfif")
 TABLE_ENDINGS = (".csv", ".tsv", ".tab", ".parquet")
 MASK_SUFFIX = "_segmentation"
 _HEADER_BYTES = 1 << 16
+_HIDDEN = (".", "__MACOSX")
 _ZIP_FAULTS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError)
 
 
@@ -73,12 +74,14 @@ def is_image(name: str) -> bool:
 
 
 def stem_of(name: str) -> str:
-    """Return a file's name without its folders and its ending.
+    """Return an image's name without its folders and its ending; an id may have dots of its own.
 
-    >>> stem_of("part_1.zip!/images/ISIC_0024306.jpg")
-    'ISIC_0024306'
+    >>> stem_of("part_1.zip!/images/ISIC_0024306.jpg"), stem_of("lesion6.2")
+    ('ISIC_0024306', 'lesion6.2')
     """
-    return name.rpartition("/")[2].rpartition(".")[0] or name.rpartition("/")[2]
+    base = name.rpartition("/")[2]
+    stem, _, ending = base.rpartition(".")
+    return stem if stem and f".{ending.lower()}" in IMAGE_ENDINGS else base
 
 
 def by_stem(names: Iterable[str]) -> dict[str, str]:
@@ -87,6 +90,11 @@ def by_stem(names: Iterable[str]) -> dict[str, str]:
     for name in names:
         found.setdefault(stem_of(name), name)
     return found
+
+
+def is_shown(name: str) -> bool:
+    """Say whether a file or folder is one of the user's, and not the system's."""
+    return not name.startswith(_HIDDEN)
 
 
 class Sources:
@@ -213,7 +221,7 @@ def _walk(root: Path) -> Iterator[str]:
             below.clear()
             continue
         seen.add(real)
-        below[:] = sorted(name for name in below if not name.startswith("."))
+        below[:] = sorted(filter(is_shown, below))
         relative = Path(folder).relative_to(root).as_posix()
         start = "" if relative == "." else f"{relative}/"
         yield from (start + name for name in files if not name.startswith("."))
@@ -227,9 +235,9 @@ def _list_zip(root: Path, archive: str) -> list[str]:
         raise DataError(
             f"`{archive}` must be a whole zip; got '{error}' in {root}. Download it again."
         ) from error
-    return [archive + MEMBER + member for member in members if _is_shown(member)]
+    return [archive + MEMBER + member for member in members if _is_member(member)]
 
 
-def _is_shown(member: str) -> bool:
+def _is_member(member: str) -> bool:
     parts = member.split("/")
-    return bool(parts[-1]) and not any(part.startswith((".", "__MACOSX")) for part in parts)
+    return bool(parts[-1]) and all(map(is_shown, parts))

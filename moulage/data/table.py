@@ -7,7 +7,7 @@ diagnosis; `group` names anything that must not be split (a patient, a clinic).
 """
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from moulage.catalogue import COLUMNS
 from moulage.data.groups import fill_groups
 from moulage.data.paths import leaves_root
 from moulage.data.sources import Place, by_stem, header_of, read_table, stem_of
-from moulage.errors import ConfigError, DataError, nearest
+from moulage.errors import ConfigError, DataError, examples, nearest
 
 GROUP = "group"
 ALIASES = {"label": "diagnosis", "dx": "diagnosis", "image": "image_id", GROUP: "lesion_id"}
@@ -26,10 +26,21 @@ ALIASES = {"label": "diagnosis", "dx": "diagnosis", "image": "image_id", GROUP: 
 def find_table(place: Place) -> str | None:
     """Return the only table of a place, or the first that names images and diagnoses as we do."""
     tables = place.tables()
-    if len(tables) == 1:
-        return tables[0]
-    texts = (name for name in tables if not name.lower().endswith(".parquet"))
+    return tables[0] if len(tables) == 1 else find_plain(place)
+
+
+def find_plain(place: Place) -> str | None:
+    """Return the first text table that names images and diagnoses as we do."""
+    texts = (name for name in place.tables() if not name.lower().endswith(".parquet"))
     return next((name for name in texts if is_plain(header_of(place.root, name))), None)
+
+
+def names_group(place: Place, table: str, columns: Mapping[str, str]) -> bool:
+    """Say whether what must not be split is called a group, so that it may be no lesion."""
+    if GROUP in columns or "lesion_id" in columns:
+        return GROUP in columns
+    header = read_table(place.root, table).columns
+    return GROUP in header and "lesion_id" not in header
 
 
 def is_plain(header: tuple[str, ...]) -> bool:
@@ -57,11 +68,20 @@ def read_rows(
         frame["path"] = [found.get(stem_of(str(i)), f"{i}.jpg") if pd.notna(i) else "" for i in ids]
     if "image_id" not in frame.columns:
         frame["image_id"] = [stem_of(path) if path else np.nan for path in frame["path"]]
-    notes: list[str] = []
+    notes = _unmentioned(place.images(images), frame["path"], table)
     if "lesion_id" not in frame.columns:
-        frame, notes = fill_groups(frame.assign(lesion_id=np.nan))
+        frame, filled = fill_groups(frame.assign(lesion_id=np.nan))
+        notes += filled
     others = _others(theirs, chosen)
     return frame.reindex(columns=list(COLUMNS)).join(theirs[others]), notes
+
+
+def _unmentioned(images: list[str], paths: Iterable[str], table: str) -> list[str]:
+    """Return a note on images that no row names."""
+    left = sorted(set(images) - set(paths))
+    if not left:
+        return []
+    return [f"{len(left)} of {len(images)} images have no row in {table} ({examples(left)})."]
 
 
 def _others(theirs: pd.DataFrame, chosen: Mapping[str, str]) -> list[str]:

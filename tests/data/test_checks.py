@@ -47,6 +47,22 @@ def test_a_sound_catalogue_has_no_faults(tmp_path: Path) -> None:
         ({"lesion_id": ["L", "L", "L", "M"]}, r"one diagnosis; got 1 with several \(L\)"),
         ({"diagnosis": ["mel", "nv", "x", "x"], "lesion_id": list("efgh")}, r"'x' in 2 rows"),
         ({"diagnosis": ["mel", "mel", "nv", None]}, r"have a diagnosis; got 1 without \(d\)"),
+        (
+            {"diagnosis": ["mel", "mel", "nv", "nv "], "lesion_id": list("efgh")},
+            r"more than case and spaces; got 2 that do not \('nv' in 1 rows, 'nv ' in 1 rows\)",
+        ),
+        (
+            {"diagnosis": ["mel", "MEL", "nv", "nv"], "lesion_id": list("efgh")},
+            r"got 2 that do not \('MEL' in 1 rows, 'mel' in 1 rows\)",
+        ),
+        (
+            {"diagnosis": ["mel", "nv", "NA", "NA"], "lesion_id": list("efgh")},
+            r"the name of one; got 1 that are words for none \('NA' in 2 rows\)",
+        ),
+        (
+            {"path": ["0.jpg", "1.jpg", "1.jpg", "3.jpg"]},
+            r"got 2 that share one \(b: 1.jpg, c: 1.jpg",
+        ),
         ({"diagnosis": ["mel"] * 4}, r"must have an image; got 1 without \(nv\)"),
         ({"age": [-1, 121, 200, "old"]}, r"got 4 that do not \(a: -1, b: 121, c: 200 and 1 more\)"),
         ({"age": [np.inf, 1, 2, 3]}, r"got 1 that do not \(a: inf\)"),

@@ -210,6 +210,76 @@ def test_a_table_without_paths_finds_images_by_their_ids(
     assert "2 of 2 images have no group id" in dataset.notes[0]
 
 
+def test_an_id_may_have_dots_of_its_own(tmp_path: Path, write_image: Write) -> None:
+    ids = ["lesion6", "lesion6.2", "lesion6.v3"]
+    for image_id in ids:
+        write_image(tmp_path / f"img/{image_id}.jpg")
+    rows = [f"{image_id},{code}" for image_id, code in zip(ids, ("nv", "mel", "nv"), strict=True)]
+    (tmp_path / "labels.csv").write_text("\n".join(["image_id,diagnosis", *rows]) + "\n")
+    frame = read_dataset(tmp_path).frame
+    assert frame["path"].tolist() == [f"img/{image_id}.jpg" for image_id in ids]
+    with_endings = [row.replace(",", ".jpg,") for row in rows]
+    (tmp_path / "labels.csv").write_text("\n".join(["image_id,diagnosis", *with_endings]) + "\n")
+    again = read_dataset(tmp_path).frame
+    assert again["path"].tolist() == frame["path"].tolist()
+
+
+def test_a_table_in_our_words_beats_folders(tmp_path: Path, write_image: Write) -> None:
+    for n in range(4):
+        write_image(tmp_path / f"part_{n % 2}/{n}.jpg", grey=n)
+    table = "image_id,diagnosis\n0,nv\n1,nv\n2,mel\n3,mel\n"
+    (tmp_path / "labels.csv").write_text(table)
+    dataset = open_dataset(tmp_path)
+    assert (dataset.kind, dataset.catalogue.codes) == ("table", ("mel", "nv"))
+
+
+def test_images_that_no_row_names_are_told(tmp_path: Path, write_image: Write) -> None:
+    for n in range(4):
+        write_image(tmp_path / f"{n}.jpg", grey=n)
+    (tmp_path / "t.csv").write_text("image_id,diagnosis\n0,nv\n1,mel\n")
+    notes = open_dataset(tmp_path).notes
+    assert "2 of 4 images have no row in t.csv (2.jpg, 3.jpg)." in notes
+
+
+def test_a_column_called_group_may_name_patients(tmp_path: Path, write_image: Write) -> None:
+    for n, code in enumerate(("nv", "mel", "nv", "mel")):
+        write_image(tmp_path / f"{code}/{n}.jpg", grey=n)
+    groups = "\n".join(f"{n},P{n // 2}" for n in range(4))
+    (tmp_path / "groups.csv").write_text(f"image_id,group\n{groups}\n")
+    by_folder = read_dataset(tmp_path, kind="folders", table="groups.csv")
+    by_id = by_folder.frame.set_index("image_id")["lesion_id"]
+    assert by_id[["0", "1", "2", "3"]].tolist() == ["P0", "P0", "P1", "P1"]
+    rows = "\n".join(f"{n},{code},P{n // 2}" for n, code in enumerate(("nv", "mel", "nv", "mel")))
+    (tmp_path / "groups.csv").write_text(f"image_id,diagnosis,group\n{rows}\n")
+    assert read_dataset(tmp_path).frame["lesion_id"].tolist() == ["P0", "P0", "P1", "P1"]
+
+
+def test_folders_that_are_parts_of_a_split_are_refused(tmp_path: Path, write_image: Write) -> None:
+    for part in ("train", "Val", "test"):
+        for code in ("nv", "mel"):
+            write_image(tmp_path / f"{part}/{code}/{part}{code}.jpg")
+    with pytest.raises(DataError, match=r"got Val, test, train in .* parts of a split"):
+        read_dataset(tmp_path)
+
+
+def test_what_macos_leaves_behind_is_no_diagnosis(tmp_path: Path, write_image: Write) -> None:
+    for code in ("nv", "mel"):
+        write_image(tmp_path / f"{code}/{code}.jpg")
+    write_image(tmp_path / "__MACOSX/nv/._nv.jpg")
+    assert read_dataset(tmp_path).codes == ("mel", "nv")
+
+
+def test_rows_beside_folders_that_name_no_image_are_told(
+    tmp_path: Path, write_image: Write
+) -> None:
+    for code in ("nv", "mel"):
+        write_image(tmp_path / f"{code}/{code}.0.jpg")
+    (tmp_path / "t.csv").write_text("image_id,lesion_id\nnv.0,a\nmel.0,b\nnv.1,c\n")
+    dataset = open_dataset(tmp_path, kind="folders", table="t.csv")
+    assert dataset.catalogue.lesion_ids.tolist() == ["b", "a"]
+    assert dataset.notes == ("1 of 3 rows of t.csv name no image that is here (nv.1).",)
+
+
 def test_a_wrong_column_or_key_names_the_nearest(tmp_path: Path, write_image: Write) -> None:
     root = table_of(tmp_path / "mine", write_image)
     with pytest.raises(ConfigError, match=r"got 'whta'. Did you mean 'what'\?"):
