@@ -92,7 +92,12 @@ def read_split(path: Path) -> Split:
     """Read `image_id,lesion_id,part`; raises DataError where a column is missing."""
     import pandas as pd
 
-    frame = pd.read_csv(io.StringIO(path.read_text()), dtype=str, na_filter=False)  # `NA` is an id
+    try:
+        frame = pd.read_csv(
+            io.StringIO(path.read_text()), dtype=str, na_filter=False
+        )  # `NA`: an id
+    except pd.errors.EmptyDataError:
+        frame = pd.DataFrame()
     missing = [name for name in ("image_id", "lesion_id", "part") if name not in frame.columns]
     if missing:
         raise DataError(

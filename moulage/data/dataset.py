@@ -84,6 +84,11 @@ def open_dataset(
     table = table or _own_name(Path(path))
     found = _resolve_kind(kind, place, table=table, columns=columns)
     rows = _READERS[found](place, table, columns or {}, images)
+    if rows.frame.empty:
+        raise DataError(
+            f"A data set must have images; got a table without rows, or none in {place.root}. "
+            "Name the folder or the table that has them."
+        )
     frame, diagnoses, n_dropped = _regrouped(rows, classes)
     raw = Catalogue(
         frame=frame, diagnoses=diagnoses, root=place.root, name=name or _name(found, Path(path))

@@ -4,6 +4,7 @@ In:  a table of answers, a row an image, small pictures of them.   Out: one HTML
 Knows nothing of run folders and networks.
 """
 
+import shlex
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -87,7 +88,7 @@ def _lead(table: pd.DataFrame) -> str:
 
 
 def _answer(record: AnswersRecord, row: Mapping[Hashable, object]) -> Answer:
-    path, inside = str(row["path"]), str(row.get("set", "")).split()
+    path, inside = str(row["path"]), shlex.split(str(row.get("set", "")))
     verdict, is_sure = _verdict(record, row)
     names = {diagnosis.code: diagnosis.name for diagnosis in record.diagnoses}
     pixels = record.pictures.get(path)

@@ -18,12 +18,16 @@ from moulage.splits.leakage import has_sibling_in_training, shared_groups
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leak:
-    """What parts share: lesions in two parts, test images with a sibling (or self) in train."""
+    """What parts share: lesions in two parts, test images with a sibling (or self) in train.
+
+    is_blind: no two images bear one lesion id, so that nobody can say.
+    """
 
     n_lesions: int
     n_test: int
     n_siblings: int
     n_selves: int
+    is_blind: bool = False
 
     @property
     def sibling_share(self) -> float:
@@ -59,6 +63,7 @@ def leak_of(split: Split) -> Leak:
         n_test=len(test),
         n_siblings=int(has_sibling_in_training(split).sum()),
         n_selves=int(np.isin(split.image_ids[test], split.image_ids[train]).sum()),
+        is_blind=bool((split.lesion_ids == split.image_ids).all()),
     )
 
 
@@ -83,6 +88,8 @@ def composition_table(catalogue: Catalogue, split: Split) -> Table:
 
 def leak_sentence(leak: Leak) -> str:
     """Say whether parts share lesions, and what that does to the scores."""
+    if not leak.n_lesions and leak.is_blind:
+        return "Every image stands for a lesion of its own: whether parts share one nobody can say."
     if not leak.n_lesions:
         return "No lesion has photographs in two parts."
     said = (

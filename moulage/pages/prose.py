@@ -39,6 +39,7 @@ _MONITORED = {
 _SPLITS = {
     "grouped": "by lesion and stratified by diagnosis, so that all photographs of one lesion lie "
     "in one part",
+    "blind": "photograph by photograph, since no two have one lesion id, stratified by diagnosis",
     "image": "photograph by photograph, on purpose, as if no two showed the same lesion",
     "leaky": "with the test images inside the training part, on purpose, to show what a leak is "
     "worth",
@@ -173,14 +174,16 @@ def _versions(run: RunRecord) -> str:
 def _data(run: RunRecord) -> str:
     frame = run.catalogue.frame
     sizes = frame["diagnosis"].value_counts()
-    n_lesions = frame["lesion_id"].nunique()
+    is_blind = bool((frame["lesion_id"] == frame["image_id"]).all())
+    lesions = words.counted(frame["lesion_id"].nunique(), "lesion")
+    kind = "blind" if is_blind and run.split_kind == "grouped" else run.split_kind
     return (
         f"{run.catalogue.name} holds {words.counted(len(frame), 'photograph')} of "
-        f"{words.counted(n_lesions, 'lesion')} with "
+        f"{'unknown lesions' if is_blind else lesions} with "
         f"{words.counted(len(run.catalogue.diagnoses), 'diagnosis', 'diagnoses')}, from "
         f"{words.count(int(sizes.iloc[-1]))} of {sizes.index[-1]} to "
         f"{words.count(int(sizes.iloc[0]))} of {sizes.index[0]}. They were split "
-        f"{_SPLITS.get(run.split_kind, run.split_kind)}{_seed(run)}: "
+        f"{_SPLITS.get(kind, kind)}{_seed(run)}: "
         f"{words.listed(_part_sizes(run))}."
     )
 

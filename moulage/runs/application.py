@@ -5,6 +5,7 @@ Out: a table of answers, or predictions with the foreign labels in the classifie
 Every input goes through the classifier's contract: its size, its resize rule, its scaling.
 """
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -230,10 +231,13 @@ def _cheapest(saved: Saved, trust: Trust, logits: NDArray[np.float64]) -> NDArra
 def sets_in_words(
     members: NDArray[np.bool_], probabilities: NDArray[np.float64], codes: Sequence[str]
 ) -> list[str]:
-    """Write each set with spaces between, the likeliest first: `nv mel`."""
+    """Write each set with spaces between, the likeliest first: `nv mel`.
+
+    A code with spaces of its own stands in quotes, as a shell has it.
+    """
     order = np.argsort(-probabilities, axis=1, kind="stable")
     return [
-        " ".join(codes[k] for k in likely if inside[k])
+        shlex.join(codes[k] for k in likely if inside[k])
         for likely, inside in zip(order, members, strict=True)
     ]
 

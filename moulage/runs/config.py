@@ -55,7 +55,9 @@ class SplitConfig(_Model):
         {"train": 0.6, "validation": 0.2, "test": 0.2},
         description="share of each part; they are divided by their sum",
     )
-    seeds: tuple[int, ...] = Field((0,), min_length=1, description="a split each")
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        (0,), min_length=1, description="a split each"
+    )
     folds: int = Field(0, ge=0, description="k > 1: grouped cross-validation")
     file: Path | None = Field(None, description="a CSV of image_id, lesion_id and part")
     merge: str = Field(
@@ -219,7 +221,9 @@ class ExperimentConfig(_Model):
         description="validation's loss that tells the best weights: as it is (the usual), or at "
         "its best temperature, which does not punish certainty that is put right afterwards",
     )
-    seeds: tuple[int, ...] = Field((0,), min_length=1, description="a run each")
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        (0,), min_length=1, description="a run each"
+    )
 
     @field_validator("imbalance", mode="before")
     @classmethod
@@ -382,7 +386,11 @@ def _tables(content: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _faults(error: ValidationError) -> Iterator[str]:
-    for fault in error.errors():
+    faults = error.errors()
+    wrong = {fault["loc"][:depth] for fault in faults for depth in range(len(fault["loc"]))}
+    for fault in faults:
+        if fault["type"] == "too_short" and fault["loc"] in wrong:
+            continue  # a list counts what is right in it: the fault inside is told already
         place = ".".join(str(part) for part in fault["loc"])
         if fault["type"] == "extra_forbidden":
             known = _keys_at(fault["loc"][:-1])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from moulage.catalogue import Catalogue
 from moulage.data.dataset import Dataset, open_dataset
 from moulage.data.pixels import Pixels, build_pixels
-from moulage.errors import DataError
+from moulage.errors import DataError, examples
 from moulage.evaluation.priors import class_prior
 from moulage.runs.atelier import drawn_casts
 from moulage.runs.config import StudyConfig
@@ -98,7 +98,7 @@ def prepare(cell: Cell, images: Images) -> Material:
     split, n_moved = _split_of(cell, catalogue, merger)
     if cell.split_kind not in DISHONEST:
         refuse_leak(split)
-    _refuse_idle(split)
+    _refuse_idle(catalogue, split)
     return Material(
         catalogue=merger.renamed(catalogue),
         pixels=images.pixels,
@@ -109,8 +109,13 @@ def prepare(cell: Cell, images: Images) -> Material:
     )
 
 
-def _refuse_idle(split: Split) -> None:
+def _refuse_idle(catalogue: Catalogue, split: Split) -> None:
     """Refuse what nothing could be learnt from, or no epoch be chosen by."""
+    if len(catalogue.codes) < 2:
+        raise DataError(
+            f"A classifier must have two or more diagnoses to tell apart; got "
+            f"{examples(catalogue.codes)} in {catalogue.root}. Add images of another."
+        )
     fewest: dict[Part, int] = {"train": 2, "validation": 1}  # BatchNorm cannot train on one image
     for part, least in fewest.items():
         n_images = len(split.rows_of(part))

@@ -36,7 +36,7 @@ def refuse_leak(split: Split) -> None:
     noun = "lesion" if len(names) == 1 else "lesions"
     raise LeakageError(
         f"A lesion must lie in one part only; got {len(names)} {noun} in both {one} and {other} "
-        f"(first: {names[0]}). Make the split with `splits.grouped.split_by_group`, or ask for "
+        f"(first: {names[0]}). Make it with `moulage split`, or ask for "
         'the leak by name: `kind = "image"` or `kind = "leaky"`.'
     )
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import PurePath
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 
 from moulage.catalogue import Diagnosis
 from moulage.pages.answers import MOST, AnswersRecord, answers_page
+from moulage.runs.application import sets_in_words
 
 DIAGNOSES = (
     Diagnosis(code="mel", name="Melanoma", colour="#777777", is_malignant=True),
@@ -68,3 +70,16 @@ def test_no_images_and_very_many(n: int, n_shown: int) -> None:
     assert html.count("<code>zip!/") == n_shown
     assert ("The first 300 of 305 images" in html) == (n > MOST)
     assert PurePath("a").name in html
+
+
+def test_a_code_with_spaces_stands_in_its_set() -> None:
+    codes = ('naevus (benign), "x"', "class 2", "nv")
+    members, probabilities = np.array([[True, True, True]]), np.array([[0.2, 0.5, 0.3]])
+    (said,) = sets_in_words(members, probabilities, codes)
+    assert said == "'class 2' nv 'naevus (benign), \"x\"'"
+    odd = tuple(Diagnosis(code=code, name=code.upper(), colour="#777777") for code in codes)
+    table = record(1, set=[said], diagnosis="nv", diagnosis_balanced="nv").table.assign(
+        **{f"probability_{code}": 1 / 3 for code in codes}
+    )
+    html = answers_page(replace(record(1), diagnoses=odd, table=table))
+    assert html.count('class="inside"') == 3

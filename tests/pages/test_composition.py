@@ -1,5 +1,6 @@
 """Images and lesions of a split, counted by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,13 @@ def test_an_honest_split_leaks_nothing() -> None:
     leak = leak_of(split())
     assert (leak.n_lesions, leak.n_siblings, leak.n_selves) == (0, 0, 0)
     assert leak_sentence(leak) == "No lesion has photographs in two parts."
+
+
+def test_where_no_two_images_have_one_lesion_id_nothing_is_claimed() -> None:
+    alone = replace(split(), lesion_ids=split().image_ids)
+    assert leak_of(alone).is_blind
+    assert "nobody can say" in leak_sentence(leak_of(alone))
+    assert not leak_of(split()).is_blind
 
 
 def test_a_sibling_and_a_self_are_told_apart() -> None:

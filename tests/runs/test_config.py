@@ -84,6 +84,7 @@ def test_every_fault_stands_in_one_message() -> None:
         assert place in message
     assert "\n" not in message
     assert "got 1.5" in message
+    assert "at least 1 item" not in message, "the list is not empty: what is in it is wrong"
 
 
 @pytest.mark.parametrize(
@@ -95,6 +96,7 @@ def test_every_fault_stands_in_one_message() -> None:
         ({"split": {"folds": 3, "kind": "leaky"}}, "`folds` must be 0, or above 1"),
         ({"split": {"seeds": [1, 1]}}, "`seeds` must differ"),
         ({"split": {"seeds": []}}, r"split\.seeds"),
+        ({"split": {"seeds": [-1]}}, r"split\.seeds\.0.*greater than or equal to 0"),
         ({"experiment": [{**EXPERIMENT, "seeds": [3, 3]}]}, "`seeds` must differ"),
         ({"experiment": [{**EXPERIMENT, "hidden": [0]}]}, r"hidden.*greater than or equal to 1"),
         ({"experiment": [EXPERIMENT, EXPERIMENT]}, "experiments' names must differ"),

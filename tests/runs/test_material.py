@@ -84,3 +84,13 @@ def test_a_split_that_trains_on_one_image_is_refused(
     write_split(replace(split, parts=parts), path)
     with pytest.raises(DataError, match="'train' of a split must hold 2 or more images; got 1 of"):
         material_of(study_of(casts, split={"kind": "file", "file": str(path)}))
+
+
+def test_one_diagnosis_alone_is_refused(casts: Path, study_of: Any) -> None:
+    images = read_images(study_of(casts), lambda what, done, total: None)
+    (first, *_) = images.catalogue.codes
+    rows = np.flatnonzero(images.catalogue.labels == 0)
+    catalogue = images.catalogue.take(rows)
+    alone = replace(catalogue, diagnoses=catalogue.diagnoses[:1])
+    with pytest.raises(DataError, match=f"two or more diagnoses to tell apart; got {first} in"):
+        prepare(cells_of(study_of(casts))[0], replace(images, catalogue=alone))

@@ -63,6 +63,7 @@ def test_a_leak_is_read_as_it_stands(tmp_path: Path, catalogue: Catalogue) -> No
         (("a,x,train", "b,w,train", "c,y,test"), r"got 1 others \(b\)"),
         (("a,x,train", "b,x,train", "c,y,tset"), "A part must be one of"),
         (("a,x,train", "b,x,train", "c,y,"), "A part must be one of"),
+        ((), r"got 3 without one \(a, b, c\)"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused(
@@ -70,3 +71,9 @@ def test_a_file_that_does_not_fit_is_refused(
 ) -> None:
     with pytest.raises(DataError, match=message):
         split_from_file(written(tmp_path, *rows), catalogue=catalogue)
+
+
+def test_a_file_without_a_word_is_refused(tmp_path: Path, catalogue: Catalogue) -> None:
+    (tmp_path / "blank.csv").write_text("")
+    with pytest.raises(DataError, match="must have the columns image_id, lesion_id and part"):
+        split_from_file(tmp_path / "blank.csv", catalogue=catalogue)
