@@ -10,7 +10,7 @@ import json
 import re
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -159,13 +159,17 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def _allowed(field: FieldInfo) -> str:
+    return " ".join([_kind(field.annotation), _bounds(field.metadata)]).strip()
+
+
+def _bounds(rules: Iterable[Any]) -> str:
     bounds = [
         f"{sign} {getattr(rule, kind.__name__.lower()):g}"
-        for rule in field.metadata
+        for rule in rules
         for kind, sign in _SIGNS.items()
         if isinstance(rule, kind)
     ]
-    return " ".join([_kind(field.annotation), ", ".join(bounds)]).strip()
+    return ", ".join(bounds)
 
 
 def _kind(annotation: Any) -> str:
@@ -174,13 +178,17 @@ def _kind(annotation: Any) -> str:
     >>> _kind(tuple[int, ...]), _kind(str | None)
     ('list of integers', 'text')
     """
+    if typing.get_origin(annotation) is typing.Annotated:
+        plain, field = typing.get_args(annotation)
+        return " ".join([_kind(plain), _bounds(field.metadata)])
     inner = [one for one in typing.get_args(annotation) if one not in (type(None), ...)]
     origin = typing.get_origin(annotation)
     if origin is typing.Literal:
         return ", ".join(f"`{json.dumps(value)}`" for value in inner)
     if origin is tuple:
         length = "list of" if ... in typing.get_args(annotation) else str(len(inner))
-        return f"{length} {_kind(inner[0])}s"
+        kind, _, bounds = _kind(inner[0]).partition(" ")
+        return f"{length} {kind}s {bounds}".rstrip()
     if origin is dict:
         return "table"
     if origin in (types.UnionType, typing.Union):

@@ -147,9 +147,8 @@ def classify_catalogue(
     Raises ConfigError where a mapped code is unknown, or no image is left.
     """
     saved, machine = load_classifier(run.path), _machine_of(run)
-    mapped, n_unmapped = _mapped(
-        catalogue, ours=read_catalogue(run.path / CATALOGUE), theirs=theirs
-    )
+    ours = read_catalogue(run.path / CATALOGUE)
+    mapped, n_unmapped = _mapped(catalogue, ours=ours, theirs=theirs)
     contract = saved.classifier.recipe.contract
     pixels = build_pixels(
         mapped,
@@ -175,7 +174,20 @@ def classify_catalogue(
         temperature=saved.temperature,
         classifier_digest=saved.classifier.digest(),
     )
-    return Foreign(predictions=predictions, n_unmapped=n_unmapped, notes=told.notes)
+    notes = (*_known(mapped, ours), *told.notes)
+    return Foreign(predictions=predictions, n_unmapped=n_unmapped, notes=notes)
+
+
+def _known(foreign: Catalogue, ours: Catalogue) -> list[str]:
+    """Warn of images that bear ids of the run's own set; their pixels may be others."""
+    n_known = int(np.isin(foreign.image_ids, ours.image_ids).sum())
+    if not n_known:
+        return []
+    return [
+        f"{n_known:,} of {len(foreign):,} images bear ids of the set that the run was made from: "
+        "if they are the same, it was trained on some of them, and its scores say nothing of "
+        "foreign images. `moulage audit` compares the two sets."
+    ]
 
 
 def _machine_of(run: RunFolder) -> Machine:

@@ -127,6 +127,7 @@ def test_a_foreign_set_is_answered_from_its_own_columns(outcome: Outcome) -> Non
     foreign = classify_catalogue(run, catalogue, theirs={}, progress=quiet)
     written = read_predictions(run.path / "predictions.parquet")
     np.testing.assert_allclose(foreign.predictions.logits, written.logits, atol=1e-4)
+    assert f"{len(catalogue)} of {len(catalogue)} images bear ids of the set" in foreign.notes[0]
     silent = type(catalogue)(
         frame=catalogue.frame.assign(age=np.nan),
         diagnoses=catalogue.diagnoses,
