@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from moulage.data.complaints import listening
 from moulage.data.images import Resize, check_complaints, check_layout, decode_square
-from moulage.data.sources import Sources, open_place
-from moulage.errors import ImageError
+from moulage.data.sources import IMAGE_ENDINGS, Sources, open_place
+from moulage.errors import DataError, ImageError
 
 N_THREADS = min(8, os.cpu_count() or 1)
 _BATCH_BYTES = 16 << 20
@@ -53,12 +53,21 @@ class Batch:
 
 
 def list_image_files(paths: Sequence[Path]) -> list[str]:
-    """Return files as named, and the images of each folder or zip named, in order."""
+    """Return files as named, and the images of each folder or zip named, in order.
+
+    Raises DataError where a folder or zip has none.
+    """
     listed: list[str] = []
     for path in map(Path, paths):
         if path.is_dir() or path.suffix.lower() == ".zip":
             place = open_place(path)
-            listed += [f"{place.root}/{name}" for name in place.images()]
+            images = place.images()
+            if not images:
+                raise DataError(
+                    f"A folder or zip must hold images ({', '.join(IMAGE_ENDINGS)}); got none "
+                    f"among {len(place.names)} files in {path}. Name the folder that has them."
+                )
+            listed += [f"{place.root}/{name}" for name in images]
         else:
             listed.append(str(path))
     return listed

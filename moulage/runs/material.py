@@ -4,6 +4,7 @@ In:  a study's configuration.   Out: images read once, and a material for each s
 Knows nothing of networks.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ from moulage.splits.fromfile import split_from_file
 from moulage.splits.grouped import split_by_group
 from moulage.splits.leakage import refuse_leak, split_by_image, train_on_test
 from moulage.splits.merging import Merger, find_merger, tie
+
+logger = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int], None]
 
@@ -129,6 +132,8 @@ def _refuse_idle(catalogue: Catalogue, split: Split) -> None:
 def _keep_readable(opened: Dataset, pixels: Pixels) -> Images:
     """Drop the catalogue's rows whose files could not be read, and say so."""
     left_out = [f"{fault.path} was left out: {fault.cause}." for fault in pixels.skipped]
+    for note in left_out:
+        logger.warning(note)
     catalogue = opened.catalogue.take(pixels.rows)
     return Images(
         catalogue=catalogue,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from moulage.data.decoding import decode_batch, decode_batches, list_image_files
-from moulage.errors import ConfigError
+from moulage.errors import ConfigError, DataError
 
 Write = Callable[..., Path]
 
@@ -50,6 +50,12 @@ def test_a_batch_of_large_squares_holds_16_mib(tmp_path: Path, write_image: Writ
     paths = [write_image(tmp_path / f"{k}.png") for k in range(3)]
     batches = list(decode_batches(paths, size_px=2048, resize="squash"))
     assert [len(batch.pixels) for batch in batches] == [1, 1, 1]
+
+
+def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(DataError, match=r"must hold images \(.jpg, .* got none among 1 files in"):
+        list_image_files([tmp_path])
 
 
 def test_a_batch_of_broken_files_is_empty_and_says_why(tmp_path: Path) -> None:
