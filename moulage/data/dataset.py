@@ -130,7 +130,14 @@ def _detect(place: Place) -> str:
         return "casts" if _are_casts(place) else "ham10000"
     if isic.find_table(place):
         return "isic"
-    if tables.find_plain(place):
+    plain = tables.find_plain(place)
+    if folders.has_folders(place) and plain:
+        raise DataError(
+            f"`{place.root}` must name diagnoses in one way; got {plain}, a table of images and "
+            "diagnoses, and images in folders of their own. Say which: `table` or `folders` as "
+            "`kind` (`--kind`)."
+        )
+    if plain:
         return "table"
     if folders.has_folders(place):
         return "folders"

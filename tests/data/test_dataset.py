@@ -224,13 +224,17 @@ def test_an_id_may_have_dots_of_its_own(tmp_path: Path, write_image: Write) -> N
     assert again["path"].tolist() == frame["path"].tolist()
 
 
-def test_a_table_in_our_words_beats_folders(tmp_path: Path, write_image: Write) -> None:
+def test_a_table_of_diagnoses_beside_folders_asks_which_counts(
+    tmp_path: Path, write_image: Write
+) -> None:
     for n in range(4):
         write_image(tmp_path / f"part_{n % 2}/{n}.jpg", grey=n)
     table = "image_id,diagnosis\n0,nv\n1,nv\n2,mel\n3,mel\n"
     (tmp_path / "labels.csv").write_text(table)
-    dataset = open_dataset(tmp_path)
-    assert (dataset.kind, dataset.catalogue.codes) == ("table", ("mel", "nv"))
+    with pytest.raises(DataError, match=r"in one way; got labels.csv, .* `kind` \(`--kind`\)"):
+        open_dataset(tmp_path)
+    assert open_dataset(tmp_path, kind="table").catalogue.codes == ("mel", "nv")
+    assert open_dataset(tmp_path, kind="folders").catalogue.codes == ("part_0", "part_1")
 
 
 def test_images_that_no_row_names_are_told(tmp_path: Path, write_image: Write) -> None:
@@ -251,7 +255,8 @@ def test_a_column_called_group_may_name_patients(tmp_path: Path, write_image: Wr
     assert by_id[["0", "1", "2", "3"]].tolist() == ["P0", "P0", "P1", "P1"]
     rows = "\n".join(f"{n},{code},P{n // 2}" for n, code in enumerate(("nv", "mel", "nv", "mel")))
     (tmp_path / "groups.csv").write_text(f"image_id,diagnosis,group\n{rows}\n")
-    assert read_dataset(tmp_path).frame["lesion_id"].tolist() == ["P0", "P0", "P1", "P1"]
+    by_table = read_dataset(tmp_path, kind="table")
+    assert by_table.frame["lesion_id"].tolist() == ["P0", "P0", "P1", "P1"]
 
 
 def test_folders_that_are_parts_of_a_split_are_refused(tmp_path: Path, write_image: Write) -> None:
