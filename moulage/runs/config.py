@@ -4,6 +4,7 @@ In:  the text of a study file, and `key=value` overrides.   Out: frozen pydantic
 Only this floor and above see configuration; below, everything takes plain arguments.
 """
 
+import json
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -372,7 +373,8 @@ def parse_study(content: dict[str, Any], *, where: str = "the study") -> StudyCo
     if experiments := _tables(content):
         content["experiment"] = [{**common, **experiment} for experiment in experiments]
     try:
-        return StudyConfig.model_validate(content)
+        # As JSON, so that lists may stand for tuples and texts for paths, but nothing else is bent.
+        return StudyConfig.model_validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
         faults = "; ".join(_faults(error))
         raise ConfigError(f"{where} must follow the study file's rules: {faults}.") from error

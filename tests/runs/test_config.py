@@ -96,6 +96,12 @@ def test_every_fault_stands_in_one_message() -> None:
         ({"split": {"folds": 3, "kind": "leaky"}}, "`folds` must be 0, or above 1"),
         ({"split": {"seeds": [1, 1]}}, "`seeds` must differ"),
         ({"split": {"seeds": []}}, r"split\.seeds"),
+        ({"images": {"size": "64"}}, r"images\.size`: Input should be a valid integer; got '64'"),
+        ({"experiment": [{**EXPERIMENT, "dropout": "0.3"}]}, "a valid number; got '0.3'"),
+        (
+            {"experiment": [{**EXPERIMENT, "phases": [{**PHASE, "epochs": True}]}]},
+            "a valid integer; got True",
+        ),
         ({"split": {"seeds": [-1]}}, r"split\.seeds\.0.*greater than or equal to 0"),
         ({"experiment": [{**EXPERIMENT, "seeds": [3, 3]}]}, "`seeds` must differ"),
         ({"experiment": [{**EXPERIMENT, "hidden": [0]}]}, r"hidden.*greater than or equal to 1"),
