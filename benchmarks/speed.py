@@ -25,6 +25,7 @@ from moulage.training.batches import Place
 from moulage.training.imbalance import Treatment
 
 EPOCHS, BATCH, N_SEEDS, N_NEW = 10, 128, 3, 2048
+POLICIES = ("float32", "mixed_bfloat16")
 Pairs = tuple[tuple[Took, Took], ...]
 LAST_THIRD = {"MobileNetV2": "blocks.5", "DenseNet201": "denseblock4"}
 TREATMENTS: tuple[dict[str, Any], ...] = (
@@ -150,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", action="append", choices=list(ROWS), help="repeatable")
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--steps", type=int, default=2, help="batches that Keras is timed on")
-    parser.add_argument("--policy", default="float32", help="Keras' types: mixed_bfloat16")
+    parser.add_argument("--policy", choices=POLICIES, default=POLICIES[0], help="Keras' types")
     chosen = parser.parse_args(arguments)
     if find_spec("tensorflow") is None:
         print("Keras and TensorFlow are not installed: `make bench` does it in .venv-bench.")

@@ -92,10 +92,9 @@ def read_split(path: Path) -> Split:
     """Read `image_id,lesion_id,part`; raises DataError where a column is missing."""
     import pandas as pd
 
+    text = io.StringIO(path.read_text())
     try:
-        frame = pd.read_csv(
-            io.StringIO(path.read_text()), dtype=str, na_filter=False
-        )  # `NA`: an id
+        frame = pd.read_csv(text, dtype=str, na_filter=False)  # `NA` is an id
     except pd.errors.EmptyDataError:
         frame = pd.DataFrame()
     missing = [name for name in ("image_id", "lesion_id", "part") if name not in frame.columns]

@@ -96,18 +96,18 @@ def _diagnosis_faults(frame: pd.DataFrame, codes: tuple[str, ...]) -> list[Fault
     strange = frame.loc[~blank & ~frame["diagnosis"].isin(codes), "diagnosis"]
     used = set(frame.loc[~blank, "diagnosis"])
     spelt = pd.Series(sorted(used), dtype=object)
-    alike = spelt[spelt.str.strip().str.lower().duplicated(keep=False)]
+    bare = spelt.str.strip().str.lower()
     return _told(
         Fault(
             rule="Diagnoses must differ by more than case and spaces",
             got="that do not",
-            names=_counted(frame, alike),
+            names=_counted(frame, spelt[bare.duplicated(keep=False)]),
             cure="Write each in one way, or join them in `[dataset.classes]`.",
         ),
         Fault(
             rule="A diagnosis must be the name of one",
             got="that are words for none",
-            names=_counted(frame, spelt[spelt.str.strip().str.lower().isin(_NO_WORDS)]),
+            names=_counted(frame, spelt[bare.isin(_NO_WORDS)]),
             cure="Delete these rows, or give them a diagnosis.",
         ),
         Fault(

@@ -27,7 +27,7 @@ class Leak:
     n_test: int
     n_siblings: int
     n_selves: int
-    is_blind: bool = False
+    is_blind: bool
 
     @property
     def sibling_share(self) -> float:

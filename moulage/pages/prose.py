@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from moulage.covariates import is_known
 from moulage.pages import words
-from moulage.pages.composition import parts_of
+from moulage.pages.composition import leak_of, parts_of
 from moulage.pages.records import PhaseRecord, RunRecord, StudyRecord
 from moulage.pages.results import Results
 
@@ -174,7 +174,7 @@ def _versions(run: RunRecord) -> str:
 def _data(run: RunRecord) -> str:
     frame = run.catalogue.frame
     sizes = frame["diagnosis"].value_counts()
-    is_blind = bool((frame["lesion_id"] == frame["image_id"]).all())
+    is_blind = leak_of(run.split).is_blind
     lesions = words.counted(frame["lesion_id"].nunique(), "lesion")
     kind = "blind" if is_blind and run.split_kind == "grouped" else run.split_kind
     return (

@@ -17,6 +17,7 @@ from moulage.errors import ConfigError, nearest
 from moulage.split import Part
 
 Name = str
+Seed = Annotated[int, Field(ge=0)]
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 
@@ -56,9 +57,7 @@ class SplitConfig(_Model):
         {"train": 0.6, "validation": 0.2, "test": 0.2},
         description="share of each part; they are divided by their sum",
     )
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(
-        (0,), min_length=1, description="a split each"
-    )
+    seeds: tuple[Seed, ...] = Field((0,), min_length=1, description="a split each")
     folds: int = Field(0, ge=0, description="k > 1: grouped cross-validation")
     file: Path | None = Field(None, description="a CSV of image_id, lesion_id and part")
     merge: str = Field(
@@ -222,9 +221,7 @@ class ExperimentConfig(_Model):
         description="validation's loss that tells the best weights: as it is (the usual), or at "
         "its best temperature, which does not punish certainty that is put right afterwards",
     )
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(
-        (0,), min_length=1, description="a run each"
-    )
+    seeds: tuple[Seed, ...] = Field((0,), min_length=1, description="a run each")
 
     @field_validator("imbalance", mode="before")
     @classmethod
@@ -250,7 +247,7 @@ class ExperimentConfig(_Model):
         return value
 
     @model_validator(mode="after")
-    def _check_phases(self) -> "ExperimentConfig":
+    def _check_repeats(self) -> "ExperimentConfig":
         names = [phase.name for phase in self.phases]
         if len(set(names)) < len(names):
             raise ValueError("the phases' names must differ from each other")

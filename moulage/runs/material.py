@@ -132,8 +132,9 @@ def _refuse_idle(catalogue: Catalogue, split: Split) -> None:
 def _keep_readable(opened: Dataset, pixels: Pixels) -> Images:
     """Drop the catalogue's rows whose files could not be read, and say so."""
     left_out = [f"{fault.path} was left out: {fault.cause}." for fault in pixels.skipped]
-    for note in left_out:
-        logger.warning(note)
+    if left_out:
+        names = examples(fault.path for fault in pixels.skipped)
+        logger.warning("%d files cannot be read and are left out (%s)", len(left_out), names)
     catalogue = opened.catalogue.take(pixels.rows)
     return Images(
         catalogue=catalogue,

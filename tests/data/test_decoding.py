@@ -17,6 +17,7 @@ def test_files_folders_and_zips_become_one_list(
 ) -> None:
     write_image(tmp_path / "folder/deep/b.png")
     write_image(tmp_path / "folder/a.jpg")
+    write_image(tmp_path / "folder/c.jpg").rename(tmp_path / "folder/b.jfif")
     (tmp_path / "folder/readme.txt").touch()
     write_image(tmp_path / "zipped/c.png", grey=77)
     archive = zip_folder(tmp_path / "zipped")
@@ -25,12 +26,13 @@ def test_files_folders_and_zips_become_one_list(
     assert [name.removeprefix(str(tmp_path)) for name in names] == [
         "/no_ending",
         "/folder/a.jpg",
+        "/folder/b.jfif",
         "/folder/deep/b.png",
         "/zipped.zip!/c.png",
     ]
     batch = decode_batch(names, size_px=4, resize="squash")
-    assert batch.pixels.shape == (4, 4, 4, 3)
-    assert (batch.pixels[3] == 77).all()
+    assert batch.pixels.shape == (5, 4, 4, 3)
+    assert (batch.pixels[4] == 77).all()
 
 
 def test_batches_are_bounded_and_cover_all_in_order(tmp_path: Path, write_image: Write) -> None:
