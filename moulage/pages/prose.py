@@ -62,7 +62,7 @@ def lead(run: RunRecord, test: Results) -> str:
         return f"{said} No image was set aside to test it."
     return (
         f"{said} On {words.counted(test.n_images, 'test photograph')} of "
-        f"{words.counted(test.n_lesions, 'lesion')} its accuracy is {words.score(test.accuracy)} "
+        f"{_lesions(run, test.n_lesions)} its accuracy is {words.score(test.accuracy)} "
         f"under the natural rule, its balanced accuracy {words.score(test.balanced_accuracy)} "
         "under the balanced rule."
     )
@@ -175,17 +175,21 @@ def _data(run: RunRecord) -> str:
     frame = run.catalogue.frame
     sizes = frame["diagnosis"].value_counts()
     is_blind = leak_of(run.split).is_blind
-    lesions = words.counted(frame["lesion_id"].nunique(), "lesion")
     kind = "blind" if is_blind and run.split_kind == "grouped" else run.split_kind
     return (
         f"{run.catalogue.name} holds {words.counted(len(frame), 'photograph')} of "
-        f"{'unknown lesions' if is_blind else lesions} with "
+        f"{_lesions(run, frame['lesion_id'].nunique())} with "
         f"{words.counted(len(run.catalogue.diagnoses), 'diagnosis', 'diagnoses')}, from "
         f"{words.count(int(sizes.iloc[-1]))} of {sizes.index[-1]} to "
         f"{words.count(int(sizes.iloc[0]))} of {sizes.index[0]}. They were split "
         f"{_SPLITS.get(kind, kind)}{_seed(run)}: "
         f"{words.listed(_part_sizes(run))}."
     )
+
+
+def _lesions(run: RunRecord, n_lesions: int) -> str:
+    is_blind = leak_of(run.split).is_blind
+    return "unknown lesions" if is_blind else words.counted(n_lesions, "lesion")
 
 
 def _seed(run: RunRecord) -> str:

@@ -37,6 +37,16 @@ def test_the_story_counts_what_is_there(run: RunRecord, story: str) -> None:
         assert f"{(run.split.parts == part).sum():,} images for {part}" in story
 
 
+def test_nothing_is_claimed_of_lesions_where_none_is_known(run: RunRecord) -> None:
+    split = replace(run.split, lesion_ids=run.split.image_ids)
+    alone, test = replace(run, split=split), results_of(run.predictions, "test")
+    story = " ".join(prose.story(alone, test))
+    assert "photographs of unknown lesions with" in story
+    assert "split photograph by photograph, since no two have one lesion id" in story
+    assert "all photographs of one lesion" not in story
+    assert "test photographs of unknown lesions its accuracy" in prose.lead(alone, test)
+
+
 def test_a_block_is_named_as_a_boundary(run: RunRecord) -> None:
     partial = replace(run.experiment.phases[0], train_from="blocks.5", optimizer="", batch_size=0)
     said = prose.phase(partial)
