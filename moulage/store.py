@@ -9,6 +9,7 @@ must raise, so arrays are written with plain writes and mapped only for reading.
 
 import hashlib
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -19,7 +20,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -30,6 +31,8 @@ try:
     import fcntl
 except ImportError:  # Windows refuses to delete a file that is open: no lock is needed there
     fcntl = None  # type: ignore[assignment]
+
+logger = logging.getLogger(__name__)
 
 _BUILDING = ".building-"
 _LOCK = "lock"
@@ -97,7 +100,8 @@ def replacing(path: Path) -> Iterator[Path]:
 def alone_at(path: Path) -> Iterator[None]:
     """Keep other processes that ask for the same out, so that reading and writing are one act.
 
-    Where the system or the folder allows no lock, nobody is kept out.
+    They wait, and say so; a killed process keeps nobody out. Where the system or the folder
+    allows no lock, nobody is kept out.
     """
     with ExitStack() as stack:
         with suppress(OSError):
@@ -105,7 +109,7 @@ def alone_at(path: Path) -> Iterator[None]:
             lock = path.with_name(f".{path.name}.{_LOCK}").open("a")
             stack.enter_context(lock)
             if fcntl is not None:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                _wait_for(lock, path)
         yield
 
 
@@ -270,6 +274,14 @@ def _rename(building: Path, folder: Path) -> None:
     except OSError:
         if not (folder / _KEY).is_file():
             raise
+
+
+def _wait_for(lock: IO[str], path: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        logger.info("waiting for another process, which is at work on %s", path)
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def _hold(folder: Path) -> None:

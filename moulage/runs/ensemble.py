@@ -29,7 +29,7 @@ from moulage.runs.outcome import scores_by_part
 from moulage.runs.study import Cell
 from moulage.runs.trust import asked_of, fitting_part, keep_trust
 from moulage.split import read_split, write_split
-from moulage.store import digest_of, write_json, write_text
+from moulage.store import alone_at, digest_of, write_json, write_text
 
 _MEMBERS = "members"
 
@@ -72,8 +72,19 @@ def _keep(ensemble: EnsembleConfig, members: Sequence[Cell], folder: Path) -> Ru
     predictions = [read_predictions(run.path / folders.PREDICTIONS) for run in runs]
     asked = asked_of(cell.study.decisions)
     recipe = digest_of([[one.classifier_digest for one in predictions], repr(asked)])
-    if kept.is_finished and kept.metrics()[_MEMBERS]["digest"] == recipe:
-        return kept
+    with alone_at(kept.path):
+        if not kept.is_finished or kept.metrics()[_MEMBERS]["digest"] != recipe:
+            _write(kept, runs, predictions, cell, recipe)
+    return kept
+
+
+def _write(
+    kept: RunFolder,
+    runs: Sequence[RunFolder],
+    predictions: Sequence[Predictions],
+    cell: Cell,
+    recipe: str,
+) -> None:
     saved = [load_classifier(run.path) for run in runs]
     committee = committee_of([one.classifier for one in saved], [one.temperature for one in saved])
     final = _calibrated(
@@ -98,6 +109,7 @@ def _keep(ensemble: EnsembleConfig, members: Sequence[Cell], folder: Path) -> Ru
     write_predictions(final, kept.path / folders.PREDICTIONS)
     save_classifier(whole, kept.path)
     adopt_familiarity(runs[0].path, kept.path, classifier=committee)
+    asked = asked_of(cell.study.decisions)
     keep_trust(kept.path, final, split=split, catalogue=catalogue, asked=asked)
     history = pd.read_csv(runs[0].path / folders.HISTORY).iloc[:0]
     write_text(kept.path / folders.HISTORY, history.to_csv(index=False, lineterminator="\n"))
@@ -105,7 +117,6 @@ def _keep(ensemble: EnsembleConfig, members: Sequence[Cell], folder: Path) -> Ru
     write_json(kept.path / folders.LEDGER, looks)
     write_json(kept.path / folders.METRICS, _metrics(whole, final, runs, looks, recipe))
     (kept.path / folders.REPORT).unlink(missing_ok=True)
-    return kept
 
 
 def _calibrated(averaged: Predictions, run: RunFolder) -> Predictions:

@@ -33,7 +33,7 @@ from moulage.runs.outcome import PhaseEnd, drop_checkpoints, keep_outcome
 from moulage.runs.study import Cell
 from moulage.runs.trust import asked_of, keep_trust, read_trust
 from moulage.split import write_split
-from moulage.store import write_text
+from moulage.store import alone_at, write_text
 from moulage.training.augmentation import Augmentation
 from moulage.training.batches import ActivationSource, PixelSource, Source, views_of
 from moulage.training.imbalance import Treatment
@@ -49,9 +49,19 @@ _LIBRARIES = ("moulage", "torch", "timm", "numpy", "opencv-python-headless", "sc
 def run_cell(
     cell: Cell, material: Material, path: Path, *, fresh: bool, progress: Progress
 ) -> folders.RunFolder:
-    """Train and measure one cell, or return it where it is already finished."""
-    run = folders.RunFolder(path=path)
+    """Train and measure one cell, or return it where it is already finished.
+
+    Another process that is at the same cell is waited for.
+    """
     check_asked(asked_of(cell.study.decisions), material.catalogue.codes)
+    with alone_at(path):
+        return _run_alone(cell, material, path, fresh=fresh, progress=progress)
+
+
+def _run_alone(
+    cell: Cell, material: Material, path: Path, *, fresh: bool, progress: Progress
+) -> folders.RunFolder:
+    run = folders.RunFolder(path=path)
     resolved = _resolve(cell, material)
     kept = folders.claim(path, resolved, fresh=fresh)
     if kept is not None and run.is_finished:

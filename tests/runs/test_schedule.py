@@ -1,4 +1,8 @@
+import logging
 import shutil
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +25,7 @@ from moulage.runs.pooled import pool
 from moulage.runs.schedule import Outcome, run_study
 from moulage.split import read_split, write_split
 from moulage.splits.leakage import shared_groups
+from moulage.store import alone_at
 
 TINY = {
     "name": "tiny",
@@ -180,6 +185,29 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
     )
     assert first == second
     assert first[0] != first[1]
+
+
+def test_a_run_that_another_process_is_at_is_waited_for_and_said(
+    study_of: Any, casts: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    place = tmp_path / "small" / "tiny-seed0"
+    with ThreadPoolExecutor(1) as pool, alone_at(place):
+        outcome = pool.submit(run, study_of(casts), tmp_path)
+        wait_for(lambda: f"at work on {place}" in caplog.text)
+        assert not outcome.done()
+        assert not place.exists()
+        shutil.copytree(run(study_of(casts), tmp_path / "other").finished[0].path, place)
+        kept = bytes_below(place)
+    (found,) = outcome.result().finished
+    assert bytes_below(found.path) == kept, "what the other process left is what stands"
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 def test_a_changed_experiment_is_refused_and_fresh_starts_over(
