@@ -96,13 +96,13 @@ def seen(pixels: Pixels, camera: Callable[[Tensor], Tensor]) -> Pixels:
 def _nearer(images: Tensor, factor: float) -> Tensor:
     side = images.shape[-1]
     middle = functional.center_crop(images, [round(side / factor)] * 2)
-    return functional.resize(middle, [side, side], antialias=True)
+    return torch.as_tensor(functional.resize(middle, [side, side], antialias=True))
 
 
 def _coarser(images: Tensor) -> Tensor:
     side = images.shape[-1]
     small = functional.resize(images, [side // 2, side // 2], antialias=True)
-    return functional.resize(small, [side, side], antialias=True)
+    return torch.as_tensor(functional.resize(small, [side, side], antialias=True))
 
 
 def _out_of_focus(images: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from benchmarks.peers.material import give
 from benchmarks.peers.turns import Ratio, Side, Took, print_table
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder = Path(name)
         given = give(folder, data=chosen.data, n_images=chosen.images)
         for backbone in chosen.backbone or BACKBONES:
-            about = {"folder": str(folder), "backbone": backbone}
+            about: dict[str, Any] = {"folder": str(folder), "backbone": backbone}
             with (
                 Side("moulage_side", **about, place=str(folder / backbone)) as ours,
                 Side("fastai_side", is_peer=True, **about) as fastai,

@@ -10,6 +10,7 @@ import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack
 from statistics import median
+from typing import Any
 
 from benchmarks._folders import apart
 from benchmarks.peers.turns import Ratio, Side, Took, print_table
@@ -40,7 +41,7 @@ def measure(
     backbone: str, engines: Sequence[str], precision: str, *, n_images: int, n_pairs: int
 ) -> None:
     """Print one backbone's table."""
-    about = {"backbone": backbone, "n_images": n_images}
+    about: dict[str, Any] = {"backbone": backbone, "n_images": n_images}
     with ExitStack() as opened:
         ours = opened.enter_context(Side("engine_side", **about))
         others = {

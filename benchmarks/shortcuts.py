@@ -207,7 +207,7 @@ def _case(witness: Witness, image_id: str, path: Path, mask: Path, diagnosis: in
 def _pixels(witness: Witness, path: Path) -> NDArray[np.uint8]:
     contract = witness.saved.classifier.recipe.contract
     side, resize = contract.size_px, contract.resize
-    return decode_batch([path], size_px=side, resize=resize, threads=1).pixels[0]
+    return np.asarray(decode_batch([path], size_px=side, resize=resize, threads=1).pixels[0])
 
 
 def _held(case: Case, spot: Spot) -> NDArray[np.float64]:

@@ -161,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         given = give(folder, data=chosen.data, n_images=chosen.images)
         new = enlarge(given, N_NEW)
         for backbone in chosen.backbone or LAST_THIRD:
-            about = {"folder": str(folder), "backbone": backbone}
+            about: dict[str, Any] = {"folder": str(folder), "backbone": backbone}
             with (
                 Side("moulage_side", **about, place=str(folder / backbone)) as ours,
                 Side("keras_side", is_peer=True, **about, policy=chosen.policy) as keras,

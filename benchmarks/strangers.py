@@ -44,7 +44,7 @@ from moulage.runs.folder import (
     RunFolder,
     open_run,
 )
-from moulage.split import positions, read_split
+from moulage.split import Part, positions, read_split
 from moulage.training.loop import answers_of
 from tools.procedural import draw_picture
 
@@ -91,9 +91,10 @@ def compare_stages(run: RunFolder, opened: Opened, n: int) -> None:
     pixels = build_pixels(catalogue, size_px=contract.size_px, resize=contract.resize).array
     rows = positions(split, catalogue.image_ids)
     rng = np.random.default_rng(0)
-    shown = {
-        part: pixels[np.sort(rng.choice(rows[split.rows_of(part)], most, replace=False))]
-        for part, most in (("train", 2000), ("test", 800))
+    most: dict[Part, int] = {"train": 2000, "test": 800}
+    shown: dict[str, NDArray[np.uint8]] = {
+        part: pixels[np.sort(rng.choice(rows[split.rows_of(part)], n_most, replace=False))]
+        for part, n_most in most.items()
     }
     shown |= strangers(n, contract.size_px)
     pooled = {name: pooled_by_stage(classifier, some) for name, some in shown.items()}

@@ -39,7 +39,7 @@ def cast(diagnosis: str, number: int) -> NDArray[np.uint8]:
 
 def draw() -> Figure:
     """Return the grid: a column a diagnosis, a row a lesion."""
-    figure = Figure(figsize=(7 * 1.12, N_EACH * 0.84 + 0.42), dpi=DPI, layout="none")
+    figure = Figure(figsize=(7 * 1.12, N_EACH * 0.84 + 0.42), dpi=DPI)
     axes = figure.subplots(N_EACH, len(TITLES))
     for column, (diagnosis, title) in enumerate(TITLES.items()):
         for row in range(N_EACH):
@@ -56,7 +56,7 @@ def main() -> None:
     matplotlib.rcParams["font.family"] = "DejaVu Sans"
     OUT.parent.mkdir(parents=True, exist_ok=True)
     draw().savefig(OUT, facecolor="white")
-    pixels = cv2.imread(str(OUT), cv2.IMREAD_COLOR).astype(np.float32)
+    pixels = np.asarray(cv2.imread(str(OUT), cv2.IMREAD_COLOR), dtype=np.float32)
     rounded = np.rint(pixels / 255 * (255 // _GREY_STEP)) / (255 // _GREY_STEP) * 255
     cv2.imwrite(str(OUT), np.rint(rounded).astype(np.uint8), [cv2.IMWRITE_PNG_COMPRESSION, 9])
 

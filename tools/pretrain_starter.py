@@ -171,7 +171,7 @@ def _inputs(pixels: NDArray[np.uint8], view: int) -> Tensor:
 def _loss(answers: Tensor, kinds: Tensor, factors: Tensor) -> Tensor:
     """Add the cross-entropy of each slot and the mean square of the factors that have a meaning."""
     sizes = [len(names) for names in KINDS.values()]
-    *logits, measured = answers.split([*sizes, len(FACTORS)], dim=1)
+    *logits, measured = torch.split(answers, [*sizes, len(FACTORS)], dim=1)
     named = [functional.cross_entropy(logits[i], kinds[:, i]) for i in range(len(sizes))]
     is_known = ~factors.isnan()
     residuals = (measured - factors.nan_to_num())[is_known]

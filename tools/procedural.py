@@ -219,7 +219,7 @@ def _draw_reach(rng: np.random.Generator, raggedness: float) -> Field:
     phases = rng.uniform(0, 2 * np.pi, len(_HARMONICS)).astype(np.float32)
     turns = np.linspace(0, 2 * np.pi, _N_DIRECTIONS + 1, dtype=np.float32)
     waves = np.cos(_HARMONICS[:, None] * turns + phases[:, None])
-    return np.clip(1 + amplitudes @ waves, 0.3, 1.8)
+    return np.asarray(np.clip(1 + amplitudes @ waves, 0.3, 1.8))
 
 
 def _draw_layer(

@@ -70,7 +70,7 @@ def _plain(rng: np.random.Generator, plane: Plane, wavelength: float) -> Field:
 
 
 def _gradient(rng: np.random.Generator, plane: Plane, wavelength: float) -> Field:
-    return np.clip(np.float32(0.5) + plane.x / np.float32(plane.size), 0, 1)
+    return np.asarray(np.clip(np.float32(0.5) + plane.x / np.float32(plane.size), 0, 1))
 
 
 def _clouds(rng: np.random.Generator, plane: Plane, wavelength: float) -> Field:
@@ -105,7 +105,9 @@ def _network(rng: np.random.Generator, plane: Plane, wavelength: float) -> Field
     for k in range(n_directions):
         turn = np.pi * k / n_directions
         along = np.float32(np.cos(turn)) * plane.x + np.float32(np.sin(turn)) * plane.y
-        lines = np.maximum(lines, _wave(along / np.float32(wavelength)) ** 4)
+        lines = np.maximum(
+            lines, _wave(np.asarray(along / np.float32(wavelength), dtype=np.float32)) ** 4
+        )
     return lines
 
 
@@ -123,7 +125,7 @@ def _streaks(rng: np.random.Generator, plane: Plane, wavelength: float) -> Field
 def _dots(rng: np.random.Generator, plane: Plane, wavelength: float) -> Field:
     distances, _ = _nearest_point(rng, plane.size, 1.6 * wavelength)
     radius = np.float32(rng.uniform(0.2, 0.45) * wavelength)
-    return np.clip(radius + np.float32(0.5) - distances, 0, 1)
+    return np.asarray(np.clip(radius + np.float32(0.5) - distances, 0, 1))
 
 
 def _cells(rng: np.random.Generator, plane: Plane, wavelength: float) -> Field:
@@ -131,7 +133,7 @@ def _cells(rng: np.random.Generator, plane: Plane, wavelength: float) -> Field:
     _, labels = _nearest_point(rng, plane.size, 1.6 * wavelength)
     is_wall = (labels != np.roll(labels, 1, axis=0)) | (labels != np.roll(labels, 1, axis=1))
     walls = cv2.GaussianBlur(is_wall.astype(np.float32), (0, 0), 0.5 + 0.05 * wavelength)
-    return np.clip(np.float32(1.5) * walls, 0, 1)
+    return np.asarray(np.clip(np.float32(1.5) * walls, 0, 1))
 
 
 def _mosaic(rng: np.random.Generator, plane: Plane, wavelength: float) -> Field:
@@ -215,7 +217,7 @@ def _axes(size: int) -> tuple[Field, Field]:
 
 
 def _wave(cycles: Field) -> Field:
-    return np.float32(0.5) + np.float32(0.5) * np.sin(np.float32(2 * np.pi) * cycles)
+    return np.asarray(np.float32(0.5) + np.float32(0.5) * np.sin(np.float32(2 * np.pi) * cycles))
 
 
 def _off_centre(rng: np.random.Generator, plane: Plane) -> tuple[Field, Field]:

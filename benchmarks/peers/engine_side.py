@@ -115,7 +115,7 @@ class Engines:
 def _autocast(classifier: Classifier) -> Callable[[Tensor], Any]:
     below = Below(classifier)
 
-    def run(images: Tensor) -> Tensor:
+    def run(images: Tensor) -> Any:
         with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
             return below(images)
 
@@ -125,7 +125,7 @@ def _autocast(classifier: Classifier) -> Callable[[Tensor], Any]:
 def _pure(classifier: Classifier) -> Callable[[Tensor], Any]:
     below = Below(copy.deepcopy(classifier).bfloat16())
 
-    def run(images: Tensor) -> Tensor:
+    def run(images: Tensor) -> Any:
         with torch.inference_mode():
             return below(images.bfloat16())
 

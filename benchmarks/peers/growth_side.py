@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.turns import N_THREADS, serve
-from moulage.networks.machine import private_memory_mib
+from moulage.networks.machine import private_memory_mib, resolve_machine
 from moulage.runs import experiment
 from moulage.runs.config import StudyConfig, parse_study
 from moulage.runs.material import prepare, read_images
@@ -86,7 +86,7 @@ class Steps:
     def _job(self) -> Any:
         (cell,) = cells_of(self._study())
         material = prepare(cell, read_images(cell.study, _silent))
-        machine = experiment.resolve_machine(**cell.study.machine.model_dump())
+        machine = resolve_machine(**cell.study.machine.model_dump())
         classifier, _ = experiment.build(cell, material)
         return experiment.job_of(cell, material, classifier, machine, self.place, _silent)
 

@@ -4,6 +4,7 @@ In:  a data set of any known kind, or none: then casts are drawn.
 Out: a folder with `images.csv`, `split.csv`, copies of the files, and new files to predict.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,10 @@ import pandas as pd
 from moulage.casts.generator import make_casts
 from moulage.data.dataset import read_dataset
 from moulage.data.sources import Sources
-from moulage.split import write_split
+from moulage.split import Part, write_split
 from moulage.splits.grouped import split_by_group
 
-RATIOS = {"train": 0.6, "validation": 0.2, "test": 0.2}
+RATIOS: Mapping[Part, float] = {"train": 0.6, "validation": 0.2, "test": 0.2}
 _NEW_SIZE, _NEW_QUALITY, _NOISE = (600, 450), 92, 4.0
 
 

@@ -16,6 +16,7 @@ import torch
 
 from benchmarks.peers.turns import N_THREADS, Stopwatch, serve
 from moulage.networks.classifier import build_network
+from moulage.networks.machine import resolve_machine
 from moulage.networks.registry import backbone_named
 from moulage.networks.tensors import write_tensors
 from moulage.runs import experiment
@@ -26,8 +27,9 @@ from moulage.runs.material import prepare, read_images
 from moulage.runs.schedule import Materials, run_cells, sharing_threads
 from moulage.runs.study import cells_of
 from moulage.training.batches import Place, Sample
-from moulage.training.loop import State, train_step
+from moulage.training.checkpoint import State
 from moulage.training.loop import prepare as prepare_step
+from moulage.training.loop import train_step
 from moulage.training.phases import Phase
 
 _BATCH, _N_WARM = 128, 2
@@ -100,7 +102,7 @@ class Study:
         study = self._study("steps", _phase(train_from, 1, 1e-5, batchnorm), {})
         (cell,) = cells_of(study)
         material = prepare(cell, read_images(study, _silent))
-        machine = experiment.resolve_machine(**study.machine.model_dump())
+        machine = resolve_machine(**study.machine.model_dump())
         classifier, _ = experiment.build(cell, material)
         job = experiment.job_of(cell, material, classifier, machine, self.place, _silent)
         state = State()
