@@ -221,10 +221,14 @@ def evaluate(
 
 
 def read_dataset(dataset: StrPath, **layout: Any) -> "Catalogue":
-    """Read a data set into a checked catalogue; see `moulage.data.dataset.read_dataset`."""
-    from moulage.data import dataset as reader
+    """Read a data set into a checked catalogue.
 
-    return reader.read_dataset(Path(dataset), **layout)
+    dataset: its path, or a study file that describes it in `[dataset]`. layout: arguments of
+    `moulage.data.dataset.read_dataset`, which go before what the file says.
+    """
+    from moulage.runs.material import open_described
+
+    return open_described(Path(dataset), **layout).catalogue
 
 
 def make_split(
@@ -241,12 +245,12 @@ def make_split(
     merge: a CSV of confirmed pairs that show one lesion under two ids; "auto", those known for
     HAM10000; or "none". What is merged is logged.
     """
-    from moulage.data.dataset import open_dataset
+    from moulage.runs.material import open_described
     from moulage.split import write_split
     from moulage.splits.grouped import split_by_group
     from moulage.splits.merging import find_merger, tie
 
-    opened = open_dataset(Path(dataset), **layout)
+    opened = open_described(Path(dataset), **layout)
     catalogue = opened.catalogue
     merger = find_merger(merge, catalogue=catalogue, kind=opened.kind)
     dealt = split_by_group(

@@ -38,7 +38,9 @@ def predict(
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A finished run's folder.")],
-    dataset: Annotated[Path, typer.Argument(help="A labelled data set.")],
+    dataset: Annotated[
+        Path, typer.Argument(help="A labelled data set, or a study file that describes it.")
+    ],
     map_: Annotated[
         list[str] | None, typer.Option("--map", help="theirs=ours, for a diagnosis; repeatable.")
     ] = None,

@@ -14,8 +14,10 @@ _MOST_SHOWN = 20
 
 
 def audit(
-    dataset: Annotated[Path, typer.Argument(help="What was trained on.")],
-    other: Annotated[Path, typer.Argument(help="What is meant to be external.")],
+    dataset: Annotated[
+        Path, typer.Argument(help="What was trained on: a data set or a study file.")
+    ],
+    other: Annotated[Path, typer.Argument(help="What is meant to be external, likewise.")],
     out: Annotated[Path, typer.Option(help="The CSV of pairs to write.")] = Path(
         "near_duplicates.csv"
     ),

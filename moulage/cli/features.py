@@ -13,7 +13,9 @@ def features(
     source: Annotated[
         str, typer.Argument(metavar="RUN_OR_BACKBONE", help='A run, "starter", or a backbone.')
     ],
-    dataset: Annotated[Path, typer.Argument(help="The data set.")],
+    dataset: Annotated[
+        Path, typer.Argument(help="The data set, or a study file that describes it.")
+    ],
     out: Annotated[Path, typer.Option(help="A .npy (ids in a .csv beside it) or a .parquet.")],
     weights: Annotated[
         str | None, typer.Option(help="Of a backbone: imagenet, starter, random or a file.")

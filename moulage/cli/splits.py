@@ -13,7 +13,9 @@ from moulage.split import PARTS, Part
 
 
 def split(
-    dataset: Annotated[Path, typer.Argument(help="The data set.")],
+    dataset: Annotated[
+        Path, typer.Argument(help="The data set, or a study file that describes it.")
+    ],
     out: Annotated[Path, typer.Option(help="The CSV to write.")] = Path("split.csv"),
     ratios: Annotated[
         str, typer.Option(help="Shares of train, validation, test and, if given, calibration.")

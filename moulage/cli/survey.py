@@ -12,7 +12,9 @@ from moulage.cli.progress import shown_progress
 
 
 def survey(
-    dataset: Annotated[Path, typer.Argument(help="The data set.")],
+    dataset: Annotated[
+        Path, typer.Argument(help="The data set, or a study file that describes it.")
+    ],
     out: Annotated[Path, typer.Option(help="The folder for survey.html and its tables.")] = Path(
         "survey"
     ),

@@ -147,7 +147,8 @@ def _detect(place: Place) -> str:
         f"`{place.root}` must be a data set of a known kind; got {len(place.names)} files, "
         f"{len(place.images())} of them images, but no HAM10000_metadata, no ground truth with "
         "the columns image, MEL, NV …, no two folders named after diagnoses, and no single "
-        "table. Name the folder that holds them, or say `kind`, `table` and `columns`."
+        "table. Name the folder that holds them, or say `kind`, `table` and `columns` in a study "
+        "file's `[dataset]` and name that file."
     )
 
 

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moulage.catalogue import Catalogue
-from moulage.data.dataset import read_dataset
 from moulage.data.pixels import build_pixels
 from moulage.data.sources import Sources
-from moulage.runs.material import Progress
+from moulage.runs.material import Progress, open_described
 from moulage.survey.duplicates import SIDE, THRESHOLD, Gallery, Pair, find_near_duplicates
 
 
@@ -58,7 +57,7 @@ def compare_datasets(
 ) -> Audit:
     """Find the images of two data sets that show one lesion."""
     least = THRESHOLD if threshold is None else threshold
-    catalogues = read_dataset(dataset), read_dataset(other)
+    catalogues = [open_described(path).catalogue for path in (dataset, other)]
     with ExitStack() as stack:
         first, second = (_gallery(found, stack, progress) for found in catalogues)
         pairs = find_near_duplicates(

@@ -8,7 +8,7 @@ import json
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -26,7 +26,11 @@ class _Model(BaseModel):
 
 
 class DatasetConfig(_Model):
-    """`[dataset]`: where the images are and what their labels mean."""
+    """`[dataset]`: where the images are and what their labels mean.
+
+    `moulage split`, `survey`, `audit`, `features` and `evaluate` take such a file for a data set,
+    too.
+    """
 
     path: Path | None = Field(
         None,
@@ -45,6 +49,11 @@ class DatasetConfig(_Model):
         default_factory=dict, description="diagnoses merged, renamed, kept or dropped"
     )
     name: str | None = Field(None, description="what pages call the data set")
+
+    @property
+    def layout(self) -> dict[str, Any]:
+        """What `open_dataset` must be told beside the path."""
+        return self.model_dump(exclude={"path"})
 
 
 class SplitConfig(_Model):
@@ -336,27 +345,33 @@ class StudyConfig(_Model):
         return self
 
 
+class _Described(BaseModel):
+    """A study file of which `[dataset]` alone counts."""
+
+    dataset: DatasetConfig
+
+
+_Read = TypeVar("_Read", bound=BaseModel)
+
+
 def read_study(path: Path, *, changes: Sequence[str] = (), data: Path | None = None) -> StudyConfig:
     """Read a study file; `changes` are `key=value` with a dotted key (`split.seeds=[0,1]`).
 
     `experiment.dropout=0.3` changes every experiment, `experiment.NAME.dropout=0.3` one.
     `[common]` holds what all experiments share.
     """
-    try:
-        content = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise ConfigError(
-            f"A study must be a file that can be read; got {path} ({error.strerror}). "
-            "`studies/` holds the ready ones."
-        ) from error
-    except ValueError as error:
-        raise ConfigError(f"{path} must be TOML; got: {error}. Correct that line.") from error
+    content = _read_toml(path)
     content.setdefault("name", path.stem)
     if data is not None:
         _set(content, ["dataset", "path"], str(data), "--data")
     for change in changes:
         _apply(content, change)
     return parse_study(content, where=str(path))
+
+
+def read_described(path: Path) -> DatasetConfig:
+    """Read `[dataset]` of a study file; nothing else needs to stand there."""
+    return _checked(_Described, _read_toml(path), where=str(path)).dataset
 
 
 def parse_study(content: dict[str, Any], *, where: str = "the study") -> StudyConfig:
@@ -369,12 +384,28 @@ def parse_study(content: dict[str, Any], *, where: str = "the study") -> StudyCo
         )
     if experiments := _tables(content):
         content["experiment"] = [{**common, **experiment} for experiment in experiments]
+    return _checked(StudyConfig, content, where=where)
+
+
+def _checked(model: type[_Read], content: dict[str, Any], *, where: str) -> _Read:
     try:
         # As JSON, so that lists may stand for tuples and texts for paths, but nothing else is bent.
-        return StudyConfig.model_validate_json(json.dumps(content, default=str), strict=True)
+        return model.model_validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
         faults = "; ".join(_faults(error))
         raise ConfigError(f"{where} must follow the study file's rules: {faults}.") from error
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(
+            f"A study must be a file that can be read; got {path} ({error.strerror}). "
+            "`studies/` holds the ready ones."
+        ) from error
+    except ValueError as error:
+        raise ConfigError(f"{path} must be TOML; got: {error}. Correct that line.") from error
 
 
 def _tables(content: dict[str, Any]) -> list[dict[str, Any]]:

@@ -7,6 +7,8 @@ Knows nothing of networks.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +19,7 @@ from moulage.data.pixels import Pixels, build_pixels
 from moulage.errors import DataError, examples
 from moulage.evaluation.priors import class_prior
 from moulage.runs.atelier import drawn_casts
-from moulage.runs.config import StudyConfig
+from moulage.runs.config import StudyConfig, read_described
 from moulage.runs.study import DISHONEST, Cell
 from moulage.split import Part, Split, positions
 from moulage.splits.folds import split_in_folds
@@ -74,16 +76,7 @@ class Images:
 
 def read_images(study: StudyConfig, progress: Progress) -> Images:
     """Read a study's catalogue and decode its images, or map them from the cache."""
-    dataset = study.dataset
-    opened = open_dataset(
-        dataset.path or drawn_casts(),
-        kind=dataset.kind,
-        columns=dataset.columns or None,
-        table=dataset.table,
-        images=dataset.images,
-        classes=dataset.classes or None,
-        name=dataset.name,
-    )
+    opened = open_dataset(study.dataset.path or drawn_casts(), **study.dataset.layout)
     pixels = build_pixels(
         opened.catalogue,
         size_px=study.images.size,
@@ -92,6 +85,18 @@ def read_images(study: StudyConfig, progress: Progress) -> Images:
         progress=lambda done, total: progress("decoding images", done, total),
     )
     return _keep_readable(opened, pixels)
+
+
+def open_described(path: Path, **layout: Any) -> Dataset:
+    """Open a data set at a path, or the one that a study file describes in `[dataset]`.
+
+    layout: as for `open_dataset`; it goes before what the file says.
+    """
+    if path.suffix.lower() != ".toml":
+        return open_dataset(path, **layout)
+    described = read_described(path)
+    given = {name: value for name, value in layout.items() if value not in (None, "auto")}
+    return open_dataset(described.path or drawn_casts(), **{**described.layout, **given})
 
 
 def prepare(cell: Cell, images: Images) -> Material:

@@ -16,13 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moulage.catalogue import Catalogue
-from moulage.data.dataset import open_dataset
 from moulage.data.images import decode
 from moulage.data.pixels import build_pixels
 from moulage.data.sources import Sources
 from moulage.errors import ImageError
 from moulage.runs.description import describe, find_telltales, look, metadata_of, named, see
-from moulage.runs.material import Progress
+from moulage.runs.material import Progress, open_described
 from moulage.runs.review import review_catalogue
 from moulage.split import Split
 from moulage.splits.fromfile import split_from_file
@@ -52,7 +51,7 @@ def survey_dataset(
 
     Raises DataError where the data set cannot be read at all.
     """
-    dataset = open_dataset(path, **layout)
+    dataset = open_described(path, **layout)
     catalogue = dataset.catalogue
     merger = find_merger(merge, catalogue=catalogue, kind=dataset.kind)
     held = groups.audit_split(_read_split(split, catalogue, merger)) if split else None

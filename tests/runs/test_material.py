@@ -1,5 +1,6 @@
 """What a study's cells share: merged lesions lie in one part, and what cannot train is refused."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,15 +8,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import tomli_w
 
-from moulage.errors import DataError
-from moulage.runs.material import Material, prepare, read_images
+import moulage
+from moulage.errors import ConfigError, DataError
+from moulage.runs.audit import compare_datasets
+from moulage.runs.material import Material, open_described, prepare, read_images
 from moulage.runs.study import cells_of
 from moulage.split import write_split
 
 
+def silent(what: str, done: int, total: int) -> None:
+    pass
+
+
 def material_of(study: Any) -> Material:
-    images = read_images(study, lambda what, done, total: None)
+    images = read_images(study, silent)
     return prepare(cells_of(study)[0], images)
 
 
@@ -86,10 +94,57 @@ def test_a_split_that_trains_on_one_image_is_refused(
 
 
 def test_one_diagnosis_alone_is_refused(casts: Path, study_of: Any) -> None:
-    images = read_images(study_of(casts), lambda what, done, total: None)
+    images = read_images(study_of(casts), silent)
     (first, *_) = images.catalogue.codes
     rows = np.flatnonzero(images.catalogue.labels == 0)
     catalogue = images.catalogue.take(rows)
     alone = replace(catalogue, diagnoses=catalogue.diagnoses[:1])
     with pytest.raises(DataError, match=f"two or more diagnoses to tell apart; got {first} in"):
         prepare(cells_of(study_of(casts))[0], replace(images, catalogue=alone))
+
+
+@pytest.fixture
+def described(casts: Path, tmp_path: Path) -> Path:
+    """A study file for a table whose columns have names of their own."""
+    table = pd.read_csv(casts / "HAM10000_metadata.csv", usecols=["image_id", "lesion_id", "dx"])
+    renamed = table.rename(columns={"image_id": "Photo", "lesion_id": "Mole", "dx": "Label"})
+    renamed.to_csv(tmp_path / "ours.csv", index=False)
+    for folder in casts.glob("HAM10000_images*"):
+        shutil.copytree(folder, tmp_path / folder.name)
+    content = {
+        "path": str(tmp_path),
+        "table": "ours.csv",
+        "columns": {"image_id": "Photo", "lesion_id": "Mole", "diagnosis": "Label"},
+        "name": "Ours",
+    }
+    path = tmp_path / "ours.toml"
+    path.write_text(tomli_w.dumps({"dataset": content}))
+    return path
+
+
+def test_a_study_file_stands_for_the_data_set_that_it_describes(
+    described: Path, casts: Path, tmp_path: Path
+) -> None:
+    catalogue, original = moulage.read_dataset(described), moulage.read_dataset(casts)
+    assert catalogue.name == "Ours"
+    assert sorted(catalogue.image_ids) == sorted(original.image_ids)
+    assert set(catalogue.lesion_ids) == set(original.lesion_ids)
+    assert set(moulage.read_dataset(tmp_path).lesion_ids) != set(original.lesion_ids)
+    assert moulage.read_dataset(described, name="Theirs").name == "Theirs"
+    assert moulage.make_split(described).digest
+    assert compare_datasets(described, casts, threshold=None, progress=silent).names[0] == "Ours"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[dataset]\ncolums = {}\n", r"`dataset\.colums` is no known key\. Did you mean .columns"),
+        ("name = 'x'\n", "`dataset` must be given"),
+        ("[dataset\n", "must be TOML"),
+    ],
+)
+def test_a_file_that_describes_nothing_is_refused(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "ours.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        open_described(path)
