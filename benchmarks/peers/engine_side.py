@@ -1,4 +1,4 @@
-"""The machine's limit: the same activations by several engines, none of them on disk.
+"""The machine's limit: the same activations by several engines, only ours on disk, if asked to.
 
 Weights are random and the same for all; BatchNorm's statistics are their beginning's. Every
 engine is warmed up; ONNX Runtime computes in float32, since its bfloat16 has no kernels here.
@@ -19,11 +19,13 @@ from torch import Tensor, nn
 from benchmarks.peers.turns import N_THREADS, Stopwatch, serve
 from moulage.networks.activations import activations_at
 from moulage.networks.classifier import Classifier, InputContract, Recipe, build_classifier
-from moulage.networks.inputs import pixels_to_images
+from moulage.networks.folding import fold
+from moulage.networks.inputs import pixels_to_bytes, pixels_to_images
 from moulage.networks.machine import resolve_machine
 from moulage.networks.registry import backbone_named
 
 SIZE_PX, BATCH = 128, 64
+Engine = Callable[[NDArray[np.uint8]], Any]
 
 
 class Below(nn.Module):
@@ -54,7 +56,7 @@ class Engines:
         self.classifier = build_classifier(recipe, seed=0).eval()
         shape = (n_images, SIZE_PX, SIZE_PX, 3)
         self.pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-        self.engines: dict[str, Callable[[Tensor], Any]] = {}
+        self.engines: dict[str, Engine] = {}
         self.n_runs = 0
         return {}
 
@@ -72,7 +74,7 @@ class Engines:
         return watch.took
 
     def limit(self, *, engine: str) -> dict[str, float]:
-        """Compute the same with another engine."""
+        """Compute the same and keep nothing, with another engine or with ours."""
         if engine not in self.engines:
             self.engines[engine] = _MAKERS[engine](self.classifier)
             for n_images in (2 * BATCH, len(self.pixels) % BATCH):  # batches of both sizes
@@ -107,32 +109,43 @@ class Engines:
             below(pixels_to_images(self.pixels[:1], "cpu"))
         return {"gflop": n_flop / 1e9}
 
-    def _pass(self, engine: Callable[[Tensor], Any], pixels: NDArray[np.uint8]) -> None:
+    def _pass(self, engine: Engine, pixels: NDArray[np.uint8]) -> None:
         for start in range(0, len(pixels), BATCH):
-            engine(pixels_to_images(pixels[start : start + BATCH], "cpu"))
+            engine(pixels[start : start + BATCH])
 
 
-def _autocast(classifier: Classifier) -> Callable[[Tensor], Any]:
+def _folded(classifier: Classifier) -> Engine:
+    machine = resolve_machine(device="cpu", threads=N_THREADS)
+    below = Below(fold(classifier, machine))
+
+    def run(pixels: NDArray[np.uint8]) -> Any:
+        with torch.inference_mode(), machine.computing():
+            return below(pixels_to_bytes(pixels, "cpu"))
+
+    return run
+
+
+def _autocast(classifier: Classifier) -> Engine:
     below = Below(classifier)
 
-    def run(images: Tensor) -> Any:
+    def run(pixels: NDArray[np.uint8]) -> Any:
         with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
-            return below(images)
+            return below(pixels_to_images(pixels, "cpu"))
 
     return run
 
 
-def _pure(classifier: Classifier) -> Callable[[Tensor], Any]:
+def _pure(classifier: Classifier) -> Engine:
     below = Below(copy.deepcopy(classifier).bfloat16())
 
-    def run(images: Tensor) -> Any:
+    def run(pixels: NDArray[np.uint8]) -> Any:
         with torch.inference_mode():
-            return below(images.bfloat16())
+            return below(pixels_to_images(pixels, "cpu").bfloat16())
 
     return run
 
 
-def _compiled(classifier: Classifier) -> Callable[[Tensor], Any]:
+def _compiled(classifier: Classifier) -> Engine:
     """Compile with weights known beforehand, which folds norms and lays weights out.
 
     A graph for each size of batch: one for any size, which a last, smaller batch would bring about
@@ -142,14 +155,14 @@ def _compiled(classifier: Classifier) -> Callable[[Tensor], Any]:
     torch._inductor.config.freezing = True
     compiled = torch.compile(Below(classifier), dynamic=False)
 
-    def run(images: Tensor) -> Any:
+    def run(pixels: NDArray[np.uint8]) -> Any:
         with torch.no_grad(), machine.computing():
-            return compiled(images)
+            return compiled(pixels_to_images(pixels, "cpu"))
 
     return run
 
 
-def _onnx(classifier: Classifier) -> Callable[[Tensor], Any]:
+def _onnx(classifier: Classifier) -> Engine:
     import onnxruntime
 
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
@@ -166,10 +179,16 @@ def _onnx(classifier: Classifier) -> Callable[[Tensor], Any]:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = N_THREADS
         session = onnxruntime.InferenceSession(str(path), options)
-    return lambda images: session.run(None, {"images": images.contiguous().numpy()})
+
+    def run(pixels: NDArray[np.uint8]) -> Any:
+        images = pixels_to_images(pixels, "cpu").contiguous()
+        return session.run(None, {"images": images.numpy()})
+
+    return run
 
 
-_MAKERS: dict[str, Callable[[Classifier], Callable[[Tensor], Any]]] = {
+_MAKERS: dict[str, Callable[[Classifier], Engine]] = {
+    "moulage": _folded,
     "bfloat16 autocast": _autocast,
     "pure bfloat16": _pure,
     "torch.compile": _compiled,

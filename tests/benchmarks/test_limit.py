@@ -33,6 +33,7 @@ def test_the_last_batch_may_be_smaller(
     monkeypatch.setattr(engine_side, "BATCH", BATCH)
     assert engines.moulage()["seconds"] > 0
     assert engines.limit(engine="bfloat16 autocast")["seconds"] > 0
+    assert engines.limit(engine="moulage")["seconds"] > 0
 
 
 def test_work_is_counted_by_hand_for_one_convolution(engines: Engines) -> None:
