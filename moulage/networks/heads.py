@@ -6,6 +6,7 @@ The paper's head flattens the maps; the pooled one averages them first. Both go 
 stand beside the features from the first dense layer on.
 """
 
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -56,7 +57,7 @@ class Head(nn.Sequential):
     def forward(self, maps: Tensor, covariates: Tensor | None = None) -> Tensor:
         """Return scores (N, K)."""
         features = self.features(maps, covariates)
-        for layer in self[1:]:
+        for layer in islice(self, 1, None):  # a slice of a Sequential would be built anew
             features = layer(features)
         return features
 
