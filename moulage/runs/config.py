@@ -7,6 +7,7 @@ Only this floor and above see configuration; below, everything takes plain argum
 import json
 import tomllib
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -364,7 +365,7 @@ def read_study(path: Path, *, changes: Sequence[str] = (), data: Path | None = N
     content.setdefault("name", path.stem)
     if data is not None:
         _set(content, ["dataset", "path"], str(data), "--data")
-    for change in changes:
+    for change in sorted(changes, key=lambda change: not change.lstrip().startswith("common.")):
         _apply(content, change)
     return parse_study(content, where=str(path))
 
@@ -377,13 +378,7 @@ def read_described(path: Path) -> DatasetConfig:
 def parse_study(content: dict[str, Any], *, where: str = "the study") -> StudyConfig:
     """Check the plain values of a study; raises ConfigError that names each fault."""
     content = dict(content)
-    common = content.pop("common", {})
-    if not isinstance(common, dict):
-        raise ConfigError(
-            f"`common` must be a table in {where}; got {_short(common)}. Write `[common]`."
-        )
-    if experiments := _tables(content):
-        content["experiment"] = [{**common, **experiment} for experiment in experiments]
+    _hand_out_common(content, where)
     return _checked(StudyConfig, content, where=where)
 
 
@@ -406,6 +401,17 @@ def _read_toml(path: Path) -> dict[str, Any]:
         ) from error
     except ValueError as error:
         raise ConfigError(f"{path} must be TOML; got: {error}. Correct that line.") from error
+
+
+def _hand_out_common(content: dict[str, Any], where: str = "the study") -> None:
+    """Give each experiment what `[common]` holds and it does not say itself."""
+    common = content.pop("common", {})
+    if not isinstance(common, dict):
+        raise ConfigError(
+            f"`common` must be a table in {where}; got {_short(common)}. Write `[common]`."
+        )
+    if experiments := _tables(content):
+        content["experiment"] = [{**deepcopy(common), **experiment} for experiment in experiments]
 
 
 def _tables(content: dict[str, Any]) -> list[dict[str, Any]]:
@@ -464,6 +470,7 @@ def _apply(content: dict[str, Any], change: str) -> None:
         )
     parts, value = key.strip().split("."), _value(text.strip())
     if parts[0] == "experiment" and len(parts) > 1:
+        _hand_out_common(content)  # else a table changed here would hide the common one
         experiments = _tables(content)
         named = [e for e in experiments if len(parts) > 2 and e.get("name") == parts[1]]
         for experiment in named or experiments:

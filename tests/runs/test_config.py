@@ -150,6 +150,20 @@ def test_a_change_reaches_a_table_every_experiment_or_one(study_file: Path) -> N
     assert study.dataset.path == Path("elsewhere")
 
 
+def test_a_change_within_a_common_table_leaves_the_rest_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        TEXT + '[common.augmentation]\nflips = true\n[common.imbalance]\nkind = "focal"\n'
+    )
+    changes = ("experiment.a.augmentation.rotation=20.0", "experiment.imbalance.gamma=3.0")
+    a, b = read_study(path, changes=changes).experiments
+    assert (a.augmentation.flips, a.augmentation.rotation) == (True, 20.0)
+    assert (b.augmentation.flips, b.augmentation.rotation) == (True, 0.0)
+    assert [(one.imbalance.kind, one.imbalance.gamma) for one in (a, b)] == [("focal", 3.0)] * 2
+    with pytest.raises(ConfigError, match="where `phases` is no table"):
+        read_study(path, changes=("experiment.phases.epochs=3",))
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
