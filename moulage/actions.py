@@ -72,10 +72,10 @@ def train(
     """Run a study file, or go on with it; write each run's page and the study's.
 
     data: in place of the file's `dataset.path`. only: names of experiments. changes:
-    `key=value`. fresh: start over where a run with another recipe stands. jobs: how many runs at
-    once, each in a process with its share of the threads; a script that asks for several must do
-    so below `if __name__ == "__main__":`. progress is called with (what, done, total). Raises
-    MoulageError.
+    `key=value`. fresh: start over where a run of another recipe or version stands. jobs: how
+    many runs at once, each in a process with its share of the threads; a script that asks for
+    several must do so below `if __name__ == "__main__":`. progress is called with (what, done,
+    total). Raises MoulageError.
     """
     from moulage.runs.config import read_study
     from moulage.runs.schedule import run_study

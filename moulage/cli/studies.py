@@ -25,7 +25,9 @@ def train(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Change a key, as split.seeds=[0,1].")
     ] = None,
-    fresh: Annotated[bool, typer.Option(help="Start over where another recipe stands.")] = False,
+    fresh: Annotated[
+        bool, typer.Option(help="Start over where a run of another recipe or version stands.")
+    ] = False,
     jobs: Annotated[
         int, typer.Option(help="Runs at once, each with its share of the threads.")
     ] = 1,
@@ -84,9 +86,9 @@ def _saying_how_to_go_on() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        words = [word for word in sys.argv[1:] if word != "--fresh"]
+        words = shlex.join(sys.argv[1:])
         print(
-            f"moulage: stopped; what was done is kept. Go on with: moulage {shlex.join(words)}",
+            f"moulage: stopped; what was done is kept. Go on with: moulage {words}",
             file=sys.stderr,
         )
         raise SystemExit(130) from None

@@ -63,7 +63,7 @@ def _run_alone(
 ) -> folders.RunFolder:
     run = folders.RunFolder(path=path)
     resolved = _resolve(cell, material)
-    kept = folders.claim(path, resolved, fresh=fresh)
+    kept = folders.claim(path, resolved, fresh=fresh, present=versions())
     if kept is not None and run.is_finished:
         logger.info("%s is finished", cell.name)
         drop_checkpoints(path)

@@ -114,13 +114,29 @@ def open_run(path: Path) -> RunFolder:
     )
 
 
-def claim(path: Path, resolved: dict[str, Any], *, fresh: bool) -> dict[str, Any] | None:
-    """Clear a folder for a run, and return what stands there as `read_begun` does."""
-    if fresh and path.exists():
+def claim(
+    path: Path, resolved: dict[str, Any], *, fresh: bool, present: dict[str, str]
+) -> dict[str, Any] | None:
+    """Clear a folder for a run, and return what stands there as `read_begun` does.
+
+    fresh: what cannot go on under these libraries, or is of another recipe, is deleted.
+    """
+    if fresh and path.exists() and not _may_go_on(path, resolved, present):
         shutil.rmtree(path)
-    for torn in (*path.glob(".*.part"), *path.glob(".tmp*")):  # what a killed run was writing
-        torn.unlink(missing_ok=True)
+    if not RunFolder(path=path).is_finished:  # else another command may be writing pages
+        for torn in (*path.glob(".*.part"), *path.glob(".tmp*")):  # what a killed run was writing
+            torn.unlink(missing_ok=True)
     return read_begun(path, resolved)
+
+
+def _may_go_on(path: Path, resolved: dict[str, Any], present: dict[str, str]) -> bool:
+    try:
+        kept = read_begun(path, resolved)
+        if kept is not None and not RunFolder(path=path).is_finished:
+            refuse_other_versions(path, kept=kept["versions"], present=present)
+    except (ConfigError, RunError, tomllib.TOMLDecodeError):
+        return False
+    return True
 
 
 def read_begun(path: Path, resolved: dict[str, Any]) -> dict[str, Any] | None:

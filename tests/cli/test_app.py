@@ -107,7 +107,8 @@ def test_ctrl_c_says_in_one_line_how_to_go_on(
     assert call("--quiet", *words, "--fresh") == 130
     said = capsys.readouterr().err.splitlines()
     assert said == [
-        "moulage: stopped; what was done is kept. Go on with: moulage --quiet " + " ".join(words)
+        "moulage: stopped; what was done is kept. Go on with: moulage --quiet "
+        + " ".join([*words, "--fresh"])
     ]
     assert (tmp_path / "runs" / "small" / "tiny-seed0" / "checkpoint.safetensors").is_file()
     monkeypatch.undo()

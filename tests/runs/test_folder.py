@@ -14,7 +14,8 @@ RECIPE: dict[str, Any] = {
     "images": {"size": 64, "digest": "d"},
     "experiment": [{"name": "a", "dropout": 0.5, "phases": [{"epochs": 3}]}],
 }
-MACHINE = {"threads": 2, "versions": {"torch": "2"}}
+VERSIONS = {"torch": "2"}
+MACHINE = {"threads": 2, "versions": VERSIONS}
 
 
 def changed(**keys: Any) -> dict[str, Any]:
@@ -30,17 +31,22 @@ def run(tmp_path: Path) -> Path:
 
 
 def test_an_empty_place_may_be_claimed(tmp_path: Path) -> None:
-    assert claim(tmp_path / "new", RECIPE, fresh=False) is None
+    assert claim(tmp_path / "new", RECIPE, fresh=False, present=VERSIONS) is None
 
 
 def test_a_run_goes_on_as_the_machine_that_it_began_on(run: Path) -> None:
-    assert claim(run, RECIPE, fresh=False) == MACHINE
+    assert claim(run, RECIPE, fresh=False, present=VERSIONS) == MACHINE
 
 
 def test_a_changed_recipe_is_refused_and_each_key_named(run: Path) -> None:
     experiment = [{"name": "a", "dropout": 0.1, "phases": [{"epochs": 4}]}]
     with pytest.raises(ConfigError) as caught:
-        claim(run, changed(experiment=experiment, images={"size": 32, "digest": "d"}), fresh=False)
+        claim(
+            run,
+            changed(experiment=experiment, images={"size": 32, "digest": "d"}),
+            fresh=False,
+            present=VERSIONS,
+        )
     message = str(caught.value)
     for key in ("experiment.0.dropout", "experiment.0.phases.0.epochs", "images.size"):
         assert key in message
@@ -53,21 +59,40 @@ def test_a_changed_recipe_is_refused_and_each_key_named(run: Path) -> None:
 def test_where_things_lie_and_what_they_are_called_may_change(
     run: Path, free: dict[str, Any]
 ) -> None:
-    assert claim(run, changed(**free), fresh=False) == MACHINE
+    assert claim(run, changed(**free), fresh=False, present=VERSIONS) == MACHINE
 
 
-def test_fresh_starts_over(run: Path) -> None:
-    (run / "old").write_text("")
-    assert claim(run, changed(images={"size": 32}), fresh=True) is None
+@pytest.mark.parametrize(
+    ("recipe", "present"), [({"images": {"size": 32}}, VERSIONS), ({}, {"torch": "3"})]
+)
+def test_fresh_starts_over_where_a_run_cannot_go_on(
+    run: Path, recipe: dict[str, Any], present: dict[str, str]
+) -> None:
+    assert claim(run, changed(**recipe), fresh=True, present=present) is None
     assert not run.exists()
+
+
+def test_fresh_leaves_what_is_of_this_recipe(run: Path) -> None:
+    assert claim(run, RECIPE, fresh=True, present=VERSIONS) == MACHINE
+    (run / METRICS).write_text("{}")
+    assert claim(run, RECIPE, fresh=True, present={"torch": "3"}) == MACHINE, "it has ended"
+    (run / STUDY).write_text("[torn")
+    assert claim(run, RECIPE, fresh=True, present=VERSIONS) is None
 
 
 def test_what_a_killed_run_was_writing_is_swept(run: Path) -> None:
     torn = [run / ".metrics.json.abcd1234.part", run / ".tmpA1b2C3"]  # ours, and safetensors' own
     for path in torn:
         path.write_text("{")
-    claim(run, RECIPE, fresh=False)
+    claim(run, RECIPE, fresh=False, present=VERSIONS)
     assert not any(path.exists() for path in torn)
+
+
+def test_what_is_being_written_into_a_finished_run_is_left_alone(run: Path) -> None:
+    (run / METRICS).write_text("{}")
+    (run / ".report.html.abcd1234.part").write_text("<")
+    claim(run, RECIPE, fresh=False, present=VERSIONS)
+    assert (run / ".report.html.abcd1234.part").exists()
 
 
 def test_other_versions_are_refused_by_name(run: Path) -> None:
