@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from moulage import store
 from moulage.runs.folder import (
+    CARD,
     CARD_PAGE,
     REPORT,
     TRUST_PAGE,
@@ -51,7 +52,6 @@ StrPath = str | Path
 COMPARISON, COMPARISON_PAGE = "comparison", "comparison.html"
 EXPLANATIONS, UNITS = "explanations", "units"
 SURVEY_PAGE, NEAR_DUPLICATES = "survey.html", "near_duplicates.csv"
-CARD = "card.md"
 
 
 def _silently(what: str, done: int, total: int) -> None:

@@ -28,8 +28,8 @@ from moulage.errors import DataError, examples
 Progress = Callable[[int, int], None]
 
 _KIND = "pixels"
-_ARRAY, _BROKEN = "pixels.npy", "unreadable.json"
-_DECODER = 1  # raise it when the same file would become other pixels
+_ARRAY, _BROKEN, _DIGEST = "pixels.npy", "unreadable.json", "digest.txt"
+_DECODER = 2  # raise it when the same file would become other pixels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,10 +39,12 @@ class Pixels:
     array: (N, H, W, 3) uint8 in [0, 255], RGB, a read-only memory map. image_ids (N,) str and
     rows (N,) int64: the catalogue's rows that remain; `catalogue.take(pixels.rows)` matches the
     array row by row. skipped: the others and why. key: what is computed from these is keyed by it.
+    digest: a function of the array alone, wherever the files lie.
     """
 
     array: NDArray[np.uint8]
     key: str
+    digest: str
     image_ids: NDArray[np.str_]
     rows: NDArray[np.int64]
     skipped: tuple[Unreadable, ...] = ()
@@ -77,6 +79,7 @@ def build_pixels(
     return Pixels(
         array=np.load(folder / _ARRAY, mmap_mode="r")[: len(rows)],
         key=store.digest_of(key),
+        digest=(folder / _DIGEST).read_text(),
         image_ids=catalogue.image_ids[rows],
         rows=rows,
         skipped=skipped,
@@ -130,25 +133,31 @@ def _build(
     )
     about = {"dataset": catalogue.name, "root": str(catalogue.root)}
     with store.publish(_KIND, key, about=about) as folder:
-        broken = _write(folder / _ARRAY, batches, _shape(key), progress)
+        broken, digest = _write(folder / _ARRAY, batches, _shape(key), progress)
         _check_broken(broken, catalogue, refuses=refuses)
         store.write_json(folder / _BROKEN, [asdict(fault) for fault in broken])
+        store.write_text(folder / _DIGEST, digest)
 
 
 def _write(
     path: Path, batches: Iterator[Batch], shape: tuple[int, ...], progress: Progress | None
-) -> list[Unreadable]:
-    """Write the rows that can be decoded, in order, then an empty one for each that cannot."""
+) -> tuple[list[Unreadable], str]:
+    """Write the rows that can be decoded, in order, then an empty one for each that cannot.
+
+    Returns what cannot, and the sha256 of what can.
+    """
     broken: list[Unreadable] = []
+    seen = hashlib.sha256()
     with store.ArrayWriter(path, shape=shape, dtype=np.uint8) as writer:
         for batch in batches:
             writer.append(batch.pixels)
+            seen.update(batch.pixels)
             broken += batch.unreadable
             if progress:
                 progress(batch.n_seen, shape[0])
         for _ in broken:
             writer.append(np.zeros((1, *shape[1:]), dtype=np.uint8))
-    return broken
+    return broken, seen.hexdigest()
 
 
 def _shape(key: Mapping[str, Any]) -> tuple[int, ...]:

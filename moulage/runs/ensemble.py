@@ -22,6 +22,7 @@ from moulage.networks.saved import Saved, load_classifier, save_classifier
 from moulage.predictions import Predictions, read_predictions, write_predictions
 from moulage.runs import folder as folders
 from moulage.runs import ledger
+from moulage.runs.certainty import certainty_of
 from moulage.runs.config import EnsembleConfig
 from moulage.runs.familiarity import adopt_familiarity
 from moulage.runs.folder import RunFolder
@@ -72,9 +73,11 @@ def _keep(ensemble: EnsembleConfig, members: Sequence[Cell], folder: Path) -> Ru
     predictions = [read_predictions(run.path / folders.PREDICTIONS) for run in runs]
     asked = asked_of(cell.study.decisions)
     recipe = digest_of([[one.classifier_digest for one in predictions], repr(asked)])
+    alike = len({member.experiment.name for member in members}) == 1
     with alone_at(kept.path):
-        if not kept.is_finished or kept.metrics()[_MEMBERS]["digest"] != recipe:
-            _write(kept, runs, predictions, cell, recipe)
+        if not kept.is_finished or kept.metrics().get(_MEMBERS, {}).get("digest") != recipe:
+            folders.drop_pages(kept.path, *folders.PAGES)
+            _write(kept, runs, predictions, cell, recipe=recipe, alike=alike)
     return kept
 
 
@@ -83,8 +86,11 @@ def _write(
     runs: Sequence[RunFolder],
     predictions: Sequence[Predictions],
     cell: Cell,
+    *,
     recipe: str,
+    alike: bool,
 ) -> None:
+    """Write the whole run; alike: its members are of one recipe."""
     saved = [load_classifier(run.path) for run in runs]
     committee = committee_of([one.classifier for one in saved], [one.temperature for one in saved])
     final = _calibrated(
@@ -113,10 +119,16 @@ def _write(
     keep_trust(kept.path, final, split=split, catalogue=catalogue, asked=asked)
     history = pd.read_csv(runs[0].path / folders.HISTORY).iloc[:0]
     write_text(kept.path / folders.HISTORY, history.to_csv(index=False, lineterminator="\n"))
-    looks = ledger.look(split.digest, run=f"{cell.study.name}/{cell.name}", recipe=recipe)
+    looks = ledger.look(
+        split.digest, run=f"{cell.study.name}/{cell.name}", recipe=final.classifier_digest
+    )
     write_json(kept.path / folders.LEDGER, looks)
-    write_json(kept.path / folders.METRICS, _metrics(whole, final, runs, looks, recipe))
-    (kept.path / folders.REPORT).unlink(missing_ok=True)
+    content = _metrics(whole, final, runs, n_looks=len(looks), alike=alike)
+    content[_MEMBERS] = {"names": [run.path.name for run in runs], "digest": recipe}
+    content["certainty"] = certainty_of(
+        final, diagnoses=catalogue.diagnoses, chosen_on=fitting_part(split)[0]
+    )
+    write_json(kept.path / folders.METRICS, content)
 
 
 def _calibrated(averaged: Predictions, run: RunFolder) -> Predictions:
@@ -142,8 +154,9 @@ def _metrics(
     saved: Saved,
     final: Predictions,
     runs: Sequence[RunFolder],
-    looks: Sequence[Any],
-    recipe: str,
+    *,
+    n_looks: int,
+    alike: bool,
 ) -> dict[str, Any]:
     about = runs[0].metrics()["run"]
     titles = dict.fromkeys(run.metrics()["run"]["backbone_title"] for run in runs)
@@ -152,7 +165,6 @@ def _metrics(
     return {
         "parts": scores_by_part(final),
         "phases": [],
-        _MEMBERS: {"names": members, "digest": recipe},
         "run": {
             **about,
             "weights_source": saved.weights_source,
@@ -161,10 +173,15 @@ def _metrics(
             "temperature_note": f"The temperature was fitted {whose}.",
             "backbone_title": f"{len(runs)} × {' and '.join(titles)}",
             "best_phase": "",
-            "n_looks": len(looks),
+            "n_looks": n_looks,
             "notes": [
                 f"An ensemble: the mean log-probability of {', '.join(members)}, each at its own "
                 "temperature.",
+                *(
+                    []
+                    if alike
+                    else [f"The recipe told here is that of {members[0]}; others differ."]
+                ),
                 *about["notes"],
             ],
         },

@@ -63,7 +63,8 @@ def _run_alone(
 ) -> folders.RunFolder:
     run = folders.RunFolder(path=path)
     resolved = _resolve(cell, material)
-    kept = folders.claim(path, resolved, fresh=fresh, present=versions())
+    present = versions() if run.is_finished else _grounds(cell)
+    kept = folders.claim(path, resolved, fresh=fresh, present=present)
     if kept is not None and run.is_finished:
         logger.info("%s is finished", cell.name)
         drop_checkpoints(path)
@@ -72,7 +73,7 @@ def _run_alone(
     machine = _resolve_machine(cell, path, kept)
     classifier, weights = build(cell, material)
     classifier.to(machine.device)
-    _begin(path, resolved, machine, material)
+    _begin(path, resolved, machine, weights, material)
     job = job_of(cell, material, classifier, machine, path, progress)
     phases = tuple(Phase(**phase.model_dump()) for phase in cell.experiment.phases)
     state = run_phases(job, phases)
@@ -92,7 +93,7 @@ def _ask_anew(cell: Cell, material: Material, path: Path) -> None:
         catalogue=material.catalogue,
         asked=asked,
     )
-    (path / folders.TRUST_PAGE).unlink(missing_ok=True)
+    folders.drop_pages(path, folders.TRUST_PAGE, folders.CARD_PAGE)
 
 
 def build(cell: Cell, material: Material) -> tuple[Classifier, WeightsFile | None]:
@@ -128,7 +129,7 @@ def refuse_early(cell: Cell, material: Material, path: Path) -> None:
     check_asked(asked_of(cell.study.decisions), material.catalogue.codes)
     kept = folders.read_begun(path, _resolve(cell, material))
     if kept is not None and not folders.RunFolder(path=path).is_finished:
-        folders.refuse_other_versions(path, kept=kept["versions"], present=versions())
+        folders.refuse_other_versions(path, begun=kept, present=_grounds(cell))
 
 
 def fill_caches(cell: Cell, material: Material, *, threads: int, progress: Progress) -> None:
@@ -166,7 +167,8 @@ def keep_cell_baselines(
 def _resolve(cell: Cell, material: Material) -> dict[str, Any]:
     resolved = cell.resolved()
     resolved["split"]["digest"] = material.split.digest
-    resolved["images"]["digest"] = material.pixels.key
+    resolved["images"]["digest"] = material.pixels.digest
+    resolved["dataset"]["digest"] = material.catalogue.digest
     return resolved
 
 
@@ -175,10 +177,21 @@ def _resolve_machine(cell: Cell, path: Path, kept: dict[str, Any] | None) -> Mac
     config = cell.study.machine
     if kept is None:
         return resolve_machine(**config.model_dump())
-    folders.refuse_other_versions(path, kept=kept["versions"], present=versions())
+    folders.refuse_other_versions(path, begun=kept, present=_grounds(cell))
     return resolve_machine(
         device=kept["device"], precision=kept["precision"], threads=kept["threads"]
     )
+
+
+def _grounds(cell: Cell) -> dict[str, str]:
+    """Return the versions here, and the weights that a cell begins from."""
+    experiment = cell.experiment
+    weights = find_weights(backbone_named(experiment.backbone), experiment.weights)
+    return {**versions(), "weights": _digest_of(weights)}
+
+
+def _digest_of(weights: WeightsFile | None) -> str:
+    return weights.digest[:12] if weights else "random"
 
 
 def versions() -> dict[str, str]:
@@ -187,13 +200,24 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **found}
 
 
-def _begin(path: Path, resolved: dict[str, Any], machine: Machine, material: Material) -> None:
+def _begin(
+    path: Path,
+    resolved: dict[str, Any],
+    machine: Machine,
+    weights: WeightsFile | None,
+    material: Material,
+) -> None:
     """Write what the run is before its first step, so that a killed one can be known again."""
     if (path / folders.STUDY).is_file():
         return
     write_catalogue(material.catalogue, path / folders.CATALOGUE)
     write_split(material.split, path / folders.SPLIT)
-    here = {**asdict(machine), "versions": versions(), "date": time.strftime("%Y-%m-%d")}
+    here = {
+        **asdict(machine),
+        "versions": versions(),
+        "weights": _digest_of(weights),
+        "date": time.strftime("%Y-%m-%d"),
+    }
     write_text(path / folders.STUDY, tomli_w.dumps({**resolved, "resolved": here}))
 
 

@@ -32,7 +32,7 @@ from moulage.split import Part, positions, read_split
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """Which images of a part: at most `sample`, as evenly over diagnoses as there are images."""
+    """Which images of a part: at most `sample`, as evenly over diagnoses as there are lesions."""
 
     part: Part = "test"
     sample: int = 50
@@ -105,10 +105,19 @@ def explain_part(
         Subject(image_id=image_id, path=path, truth=truth, mask=masks.get(image_id, ""))
         for image_id, path, truth in zip(*columns, strict=True)
     ]
-    source = f"the {chosen.part} part, drawn as evenly over diagnoses as it has images"
+    source = _source(catalogue, chosen)
     told = told_of_table(_covariates(inquiry), catalogue.frame.iloc[rows])
     return _explain(
         run, subjects, inquiry, root=catalogue.root, told=told, source=source, progress=progress
+    )
+
+
+def _source(catalogue: Catalogue, chosen: Chosen) -> str:
+    is_blind = (catalogue.lesion_ids == catalogue.image_ids).all()
+    what = "images of unknown lesions" if is_blind else "one photograph a lesion"
+    return (
+        f"drawn from the {chosen.part} part: {what}, as evenly over true diagnoses as the part "
+        "allows"
     )
 
 
@@ -117,7 +126,10 @@ def _covariates(inquiry: Inquiry) -> tuple[Covariate, ...]:
 
 
 def draw_rows(run: RunFolder, catalogue: Catalogue, chosen: Chosen) -> NDArray[np.int64]:
-    """Return rows of the catalogue in its order: one of each diagnosis in turn, in random order."""
+    """Draw rows of the catalogue, one photograph a lesion, and return them in its order.
+
+    Lesions come in random order, one of each diagnosis in turn.
+    """
     split = read_split(run.path / SPLIT)
     if not split.has(chosen.part) or chosen.sample < 1:
         raise ConfigError(
@@ -125,12 +137,15 @@ def draw_rows(run: RunFolder, catalogue: Catalogue, chosen: Chosen) -> NDArray[n
             f"{chosen.part!r} and {chosen.sample}. Choose others."
         )
     rows = positions(split, catalogue.image_ids)[split.rows_of(chosen.part)]
-    shuffled = generator("explained", chosen.part, chosen.seed).permutation(rows)
-    labels = catalogue.labels[shuffled]
-    turns = np.zeros(len(shuffled), dtype=np.int64)  # the how-manieth of its diagnosis
+    rng = generator("explained", chosen.part, chosen.seed)
+    shuffled = rng.permutation(rows)
+    _, photographs = np.unique(catalogue.lesion_ids[shuffled], return_index=True)
+    lesions = rng.permutation(shuffled[photographs])  # else many photographs would come early
+    labels = catalogue.labels[lesions]
+    turns = np.zeros(len(lesions), dtype=np.int64)  # the how-manieth of its diagnosis
     for label in np.unique(labels):
         turns[labels == label] = np.arange((labels == label).sum())
-    return np.sort(shuffled[np.argsort(turns, kind="stable")[: chosen.sample]])
+    return np.sort(lesions[np.argsort(turns, kind="stable")[: chosen.sample]])
 
 
 def _explain(

@@ -24,7 +24,8 @@ PREDICTIONS, REPORT, CATALOGUE, LEDGER = (
 )
 TRUST, TRUST_PAGE, TRUST_TEST = "trust.json", "trust.html", "trust-test.json"
 FAMILIARITY, UNFAMILIARITY = "familiarity.safetensors", "unfamiliarity.csv"
-CARD_PAGE, EXPLANATIONS_PAGE, UNITS_PAGE = "card.html", "explanations.html", "units.html"
+CARD, CARD_PAGE = "card.md", "card.html"
+EXPLANATIONS_PAGE, UNITS_PAGE = "explanations.html", "units.html"
 PAGES = {
     TRUST_PAGE: "how far it can be trusted",
     CARD_PAGE: "its model card",
@@ -34,6 +35,11 @@ PAGES = {
 """Pages that later commands write beside the report, and what stands there."""
 LAYOUT = "study.json"
 _RESOLVED = "resolved"
+_MEANT = {
+    "dataset.digest": " (the table of images, or their diagnoses)",
+    "images.digest": " (their pixels)",
+    "split.digest": " (which image is in which part)",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +120,13 @@ def open_run(path: Path) -> RunFolder:
     )
 
 
+def drop_pages(path: Path, *pages: str) -> None:
+    """Delete pages that no longer hold, and what stands beside them; the report links them."""
+    beside = {TRUST_PAGE: (TRUST_TEST,), CARD_PAGE: (CARD,)}
+    for name in (REPORT, *pages, *(file for page in pages for file in beside.get(page, ()))):
+        (path / name).unlink(missing_ok=True)
+
+
 def claim(
     path: Path, resolved: dict[str, Any], *, fresh: bool, present: dict[str, str]
 ) -> dict[str, Any] | None:
@@ -133,7 +146,7 @@ def _may_go_on(path: Path, resolved: dict[str, Any], present: dict[str, str]) ->
     try:
         kept = read_begun(path, resolved)
         if kept is not None and not RunFolder(path=path).is_finished:
-            refuse_other_versions(path, kept=kept["versions"], present=present)
+            refuse_other_versions(path, begun=kept, present=present)
     except (ConfigError, RunError, tomllib.TOMLDecodeError):
         return False
     return True
@@ -148,7 +161,9 @@ def read_begun(path: Path, resolved: dict[str, Any]) -> dict[str, Any] | None:
         return None
     kept = tomllib.loads((path / STUDY).read_text())
     machine = kept.pop(_RESOLVED, {})
-    changed = [key for key in differing_keys(kept, resolved) if not _is_free(key)]
+    changed = [
+        f"{key}{_MEANT.get(key, '')}" for key in differing_keys(kept, resolved) if not _is_free(key)
+    ]
     if changed:
         raise ConfigError(
             f"A run must go on with the recipe it began with; got other values of "
@@ -158,8 +173,12 @@ def read_begun(path: Path, resolved: dict[str, Any]) -> dict[str, Any] | None:
     return dict(machine)
 
 
-def refuse_other_versions(path: Path, *, kept: dict[str, str], present: dict[str, str]) -> None:
-    """Raise RunError where an unfinished run began under other versions of its libraries."""
+def refuse_other_versions(path: Path, *, begun: dict[str, Any], present: dict[str, str]) -> None:
+    """Raise RunError where an unfinished run began under other libraries, or from other weights.
+
+    begun: as `read_begun` returns it. present: versions by name, and the digest of `weights`.
+    """
+    kept = {**begun["versions"], **{name: begun[name] for name in ("weights",) if name in begun}}
     changed = [
         f"{name} {kept[name]} (here {present.get(name, 'none')})"
         for name in kept
@@ -168,7 +187,7 @@ def refuse_other_versions(path: Path, *, kept: dict[str, str], present: dict[str
     if changed:
         raise RunError(
             f"A run must end under the versions it began with, or its bits differ; got "
-            f"{examples(changed)} in {path}. Install those versions, or start over with `--fresh`."
+            f"{examples(changed)} in {path}. Put those back, or start over with `--fresh`."
         )
 
 

@@ -131,7 +131,7 @@ def keep_outcome(
     looks = ledger.look(
         material.split.digest,
         run=f"{cell.study.name}/{cell.name}",
-        recipe=digest_of(cell.resolved()["experiment"]),
+        recipe=digest_of(cell.recipe()),
     )
     write_json(path / folders.LEDGER, looks)
     content = _metrics(run, job.classifier, final, state, phases)

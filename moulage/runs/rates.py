@@ -67,7 +67,7 @@ def _cell_of_run(run: RunFolder, data: Path | None) -> Cell:
 def _without_findings(content: dict[str, Any]) -> dict[str, Any]:
     """Take away what a run wrote down about itself, which no study file may say."""
     study = {name: value for name, value in content.items() if name != "resolved"}
-    for table in ("split", "images"):
+    for table in ("split", "images", "dataset"):
         study[table] = {key: value for key, value in study[table].items() if key != "digest"}
     return study
 

@@ -40,6 +40,15 @@ class Cell:
         place = "" if is_plain else f"{_place(self.split_seed, self.fold)}-"
         return f"{self.experiment.name}-{place}seed{self.seed}"
 
+    def recipe(self) -> dict[str, Any]:
+        """Return what makes another classifier of the same images and split."""
+        resolved = self.resolved()
+        return {
+            "experiment": resolved["experiment"],
+            "images": resolved["images"],
+            "classes": resolved["dataset"]["classes"],
+        }
+
     def resolved(self) -> dict[str, Any]:
         """Return what this run's outcome depends on, as plain values without nulls."""
         content = self.study.model_dump(

@@ -1,5 +1,7 @@
 """Experiments that answer together: their predictions, and the classifier that repeats them."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +17,21 @@ from moulage.pages.card import card_markdown
 from moulage.pages.report import report_page
 from moulage.predictions import read_predictions
 from moulage.runs.application import classify_files
-from moulage.runs.config import parse_study
-from moulage.runs.ensemble import average
+from moulage.runs.config import StudyConfig, parse_study
+from moulage.runs.ensemble import average, keep_ensembles
+from moulage.runs.folder import PAGES, RunFolder
 from moulage.runs.schedule import Outcome, run_study
+from moulage.runs.study import cells_of
 
 from .conftest import FROZEN, TINY
 
 OTHER = {**TINY, "name": "other", "head": "pooled", "hidden": [], "views": 8}
+MEASURED = ("members", "parts", "certainty")
 MACHINE = Machine(device="cpu", precision="float32", threads=1)
 
 
 @pytest.fixture(scope="module")
-def outcome(casts: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+def study(casts: Path) -> StudyConfig:
     content: dict[str, Any] = {
         "name": "small",
         "dataset": {"path": str(casts)},
@@ -35,8 +40,13 @@ def outcome(casts: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
         "experiment": [{**TINY, "seeds": [0, 1]}, OTHER],
         "ensemble": [{"name": "together", "of": ["tiny", "other"]}],
     }
+    return parse_study(content)
+
+
+@pytest.fixture(scope="module")
+def outcome(study: StudyConfig, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     return run_study(
-        parse_study(content),
+        study,
         out=tmp_path_factory.mktemp("ensemble"),
         only=(),
         fresh=False,
@@ -77,6 +87,34 @@ def test_the_saved_ensemble_repeats_its_predictions_on_loose_files(
     assert loaded.digest() == written.classifier_digest
     assert first_of(loaded).recipe.backbone == "test_efficientnet"
     assert [loaded.boundary(name) for name in ("all", "head")] == [0, 1]
+
+
+def test_an_ensemble_is_measured_as_any_run_is(outcome: Outcome) -> None:
+    *members, together = (found.metrics() for found in outcome.finished)
+    assert together["certainty"].keys() == members[0]["certainty"].keys() != set()
+    low, high = together["certainty"]["intervals"]["natural"]["accuracy"]
+    assert low <= together["parts"]["test"]["natural"]["accuracy"] <= high
+    assert "The recipe told here is that of tiny-seed0; others differ." in together["run"]["notes"]
+
+
+def test_an_ensemble_of_other_members_drops_the_pages_of_the_one_before(
+    study: StudyConfig, outcome: Outcome, tmp_path: Path
+) -> None:
+    folder = tmp_path / "small"
+    shutil.copytree(outcome.folder, folder)
+    kept = folder / "together-seed0"
+    pages = [kept / name for name in (*PAGES, "report.html", "trust-test.json", "card.md")]
+    for page in pages:
+        page.touch()
+    cells = cells_of(study)
+    keep_ensembles(cells, folder)
+    assert all(page.exists() for page in pages), "nothing has changed"
+    for content in ({"members": {"digest": "another"}}, {}):
+        (kept / "metrics.json").write_text(json.dumps(content))
+        keep_ensembles(cells, folder)
+        assert not any(page.exists() for page in pages)
+        found, whole = RunFolder(path=kept).metrics(), outcome.finished[-1].metrics()
+        assert [found[key] for key in MEASURED] == [whole[key] for key in MEASURED]
 
 
 def test_an_ensemble_has_a_page_and_a_card(outcome: Outcome) -> None:

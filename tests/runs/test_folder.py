@@ -96,12 +96,12 @@ def test_what_is_being_written_into_a_finished_run_is_left_alone(run: Path) -> N
 
 
 def test_other_versions_are_refused_by_name(run: Path) -> None:
-    refuse_other_versions(
-        run, kept={"torch": "2", "timm": "1"}, present={"torch": "2", "timm": "1"}
-    )
-    with pytest.raises(RunError, match=r"got timm 1 \(here 2\), numpy 1 \(here none\)"):
+    begun = {"versions": {"torch": "2", "timm": "1", "numpy": "1"}, "weights": "f00d"}
+    refuse_other_versions(run, begun=begun, present={**begun["versions"], "weights": "f00d"})
+    message = r"got timm 1 \(here 2\), numpy 1 \(here none\), weights f00d \(here beef\)"
+    with pytest.raises(RunError, match=message):
         refuse_other_versions(
-            run, kept={"torch": "2", "timm": "1", "numpy": "1"}, present={"torch": "2", "timm": "2"}
+            run, begun=begun, present={"torch": "2", "timm": "2", "weights": "beef"}
         )
 
 

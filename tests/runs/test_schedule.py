@@ -16,6 +16,8 @@ from moulage.catalogue import read_catalogue
 from moulage.dossier import study_record
 from moulage.errors import ConfigError, DataError, LeakageError, MoulageError, RunError
 from moulage.evaluation.decisions import decide
+from moulage.networks.classifier import build_network
+from moulage.networks.tensors import write_tensors
 from moulage.predictions import Predictions, read_predictions
 from moulage.runs import experiment, schedule
 from moulage.runs.baselines import NAMES, read_baselines
@@ -219,6 +221,57 @@ def test_a_changed_experiment_is_refused_and_fresh_starts_over(
         run(other, tmp_path)
     (finished,) = run(other, tmp_path, fresh=True).finished
     assert finished.study()["experiment"][0]["dropout"] == 0.1
+
+
+def test_a_run_is_of_its_pixels_and_its_table_wherever_they_lie(
+    study_of: Any, casts: Path, tmp_path: Path
+) -> None:
+    moved, other = tmp_path / "moved", tmp_path / "other"
+    for copy in (moved, other):
+        shutil.copytree(casts, copy, copy_function=shutil.copyfile)  # other times of the files
+    name = "HAM10000_metadata.csv"
+    table = pd.read_csv(other / name, dtype=str)
+    (finished,) = run(study_of(casts), tmp_path).finished
+    assert run(study_of(moved), tmp_path).finished == (finished,)
+    table.assign(age="40").to_csv(other / name, index=False)
+    with pytest.raises(ConfigError, match=r"dataset\.digest \(the table of images, or their diag"):
+        run(study_of(other), tmp_path)
+    table.to_csv(other / name, index=False)
+    one, another, *_ = sorted(other.rglob("*.jpg"))
+    shutil.copyfile(another, one)
+    with pytest.raises(ConfigError, match=r"images\.digest \(their pixels\)"):
+        run(study_of(other), tmp_path)
+
+
+def test_a_run_that_goes_on_from_other_weights_is_refused(
+    study_of: Any, casts: Path, tmp_path: Path
+) -> None:
+    weights = tmp_path / "mine.safetensors"
+    phase = {**TINY["phases"][0], "epochs": 2}
+    study = study_of(casts, experiment=[{**TINY, "weights": str(weights), "phases": [phase]}])
+
+    def stop(what: str, done: int, total: int) -> None:
+        if what.startswith("frozen 2"):
+            raise KeyboardInterrupt
+
+    write_tensors(weights, build_network("test_efficientnet", seed=0).state_dict())
+    with pytest.raises(KeyboardInterrupt):
+        run_study(study, out=tmp_path, only=(), fresh=False, progress=stop)
+    write_tensors(weights, build_network("test_efficientnet", seed=1).state_dict())
+    with pytest.raises(RunError, match=r"got weights [0-9a-f]{12} \(here [0-9a-f]{12}\) in"):
+        run(study, tmp_path)
+    (finished,) = run(study, tmp_path, fresh=True).finished
+    assert finished.is_finished
+
+
+def test_another_size_is_another_look_at_the_test_part(
+    study_of: Any, casts: Path, tmp_path: Path
+) -> None:
+    looks = [
+        run(study_of(casts, images={"size": size}), tmp_path / str(n)).finished[0].metrics()
+        for n, size in enumerate((32, 48, 32))
+    ]
+    assert [found["run"]["n_looks"] for found in looks] == [1, 2, 2]
 
 
 def test_what_is_refused_is_refused_before_anything_is_computed_side_by_side(
