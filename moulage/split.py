@@ -61,6 +61,14 @@ class Split:
         """Return the rows of this split that belong to a part, in order."""
         return np.flatnonzero(self.parts == part)
 
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "Split":
+        """Return some rows of this split."""
+        return Split(
+            image_ids=self.image_ids[rows],
+            lesion_ids=self.lesion_ids[rows],
+            parts=self.parts[rows],
+        )
+
     def has(self, part: Part) -> bool:
         """Say whether any image belongs to a part."""
         return bool((self.parts == part).any())

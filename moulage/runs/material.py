@@ -66,9 +66,10 @@ class Material:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Images:
-    """A study's images, read once."""
+    """A study's images, read once; `listed` has those too that could not be read."""
 
     catalogue: Catalogue
+    listed: Catalogue
     pixels: Pixels
     kind: str
     notes: tuple[str, ...]
@@ -102,8 +103,8 @@ def open_described(path: Path, **layout: Any) -> Dataset:
 def prepare(cell: Cell, images: Images) -> Material:
     """Make a cell's split; raises LeakageError for a leak that the study did not ask for."""
     catalogue = images.catalogue
-    merger = find_merger(cell.study.split.merge, catalogue=catalogue, kind=images.kind)
-    split, n_moved = _split_of(cell, catalogue, merger)
+    merger = find_merger(cell.study.split.merge, catalogue=images.listed, kind=images.kind)
+    split, n_moved = _split_of(cell, images, merger)
     if cell.split_kind not in DISHONEST:
         refuse_leak(split)
     _refuse_idle(catalogue, split)
@@ -143,22 +144,25 @@ def _keep_readable(opened: Dataset, pixels: Pixels) -> Images:
     catalogue = opened.catalogue.take(pixels.rows)
     return Images(
         catalogue=catalogue,
+        listed=opened.catalogue,
         pixels=pixels,
         kind=opened.kind,
         notes=(*opened.notes, *left_out),
     )
 
 
-def _split_of(cell: Cell, catalogue: Catalogue, merger: Merger) -> tuple[Split, int]:
+def _split_of(cell: Cell, images: Images, merger: Merger) -> tuple[Split, int]:
     """Return a cell's split and how many of its images a merge has moved.
 
-    A file's parts are as they are, and so are those of single images.
+    A file's parts are as they are, and so are those of single images. A file may name images
+    that cannot be read: whoever wrote it need not have looked into them.
     """
-    config = cell.study.split
+    config, catalogue = cell.study.split, images.catalogue
     if config.kind == "file":
         assert config.file is not None
-        renamed = merger.renamed(catalogue)
-        return split_from_file(config.file, catalogue=renamed, names=merger.names), 0
+        renamed = merger.renamed(images.listed)
+        listed = split_from_file(config.file, catalogue=renamed, names=merger.names)
+        return listed.take(np.isin(listed.image_ids, catalogue.image_ids)), 0
     if cell.split_kind == "leaky":
         honest, n_moved = tie(_dealt(cell, catalogue, "grouped"), merger)
         return train_on_test(honest), n_moved
@@ -178,6 +182,7 @@ def _dealt(cell: Cell, catalogue: Catalogue, kind: str) -> Split:
             labels=labels,
             n_folds=config.folds,
             seed=cell.split_seed,
+            rest={part: share for part, share in config.ratios.items() if part != "test"},
         )
         return folds[cell.fold]
     makers = {"grouped": split_by_group, "image": split_by_image}

@@ -34,11 +34,7 @@ def split_from_file(
     _refuse_other_lesions(split, places=places, catalogue=catalogue, path=path)
     rank = np.array([PARTS.index(part) for part in split.parts])
     order = np.lexsort((rank, places))
-    return Split(
-        image_ids=split.image_ids[order],
-        lesion_ids=split.lesion_ids[order],
-        parts=split.parts[order],
-    )
+    return split.take(order)
 
 
 def _renamed(split: Split, names: Mapping[str, str]) -> Split:

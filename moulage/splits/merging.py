@@ -143,12 +143,11 @@ def tie(split: Split, merger: Merger, *, move: bool = True) -> tuple[Split, int]
 
 def _tied_parts(split: Split, merger: Merger) -> NDArray[np.str_]:
     lesions, parts = split.lesion_ids.tolist(), split.parts.tolist()
-    part_of = dict(zip(lesions, parts, strict=True))
     led = [merger.tied.get(lesion, lesion) for lesion in lesions]
-    return np.array(
-        [part_of.get(first, part) for first, part in zip(led, parts, strict=True)],
-        dtype=split.parts.dtype,
-    )
+    part_of: dict[str, str] = {}
+    for _, first, part in sorted(zip(lesions, led, parts, strict=True)):
+        part_of.setdefault(first, part)  # of the first id that is in the split
+    return np.array([part_of[first] for first in led], dtype=split.parts.dtype)
 
 
 def _tie_chains(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -93,6 +93,36 @@ def test_a_split_that_trains_on_one_image_is_refused(
         material_of(study_of(casts, split={"kind": "file", "file": str(path)}))
 
 
+def test_folds_share_out_the_rest_as_the_ratios_say(casts: Path, study_of: Any) -> None:
+    ratios = {"train": 0.5, "validation": 0.2, "test": 0.1, "calibration": 0.2}
+    split = material_of(study_of(casts, split={"folds": 2, "ratios": ratios})).split
+    n_rest = len(split) - len(split.rows_of("test"))
+    shares = {part: len(split.rows_of(part)) / n_rest for part in ("train", "calibration")}
+    assert shares["train"] == pytest.approx(5 / 9, abs=0.1)
+    assert shares["calibration"] == pytest.approx(2 / 9, abs=0.1)
+
+
+def test_a_split_file_and_pairs_may_name_images_that_cannot_be_read(
+    casts: Path, study_of: Any, tmp_path: Path
+) -> None:
+    folder = tmp_path / "torn"
+    shutil.copytree(casts, folder)
+    write_split(moulage.make_split(folder), tmp_path / "split.csv")
+    table = pd.read_csv(folder / "HAM10000_metadata.csv").drop_duplicates("lesion_id")
+    torn, one, other = table.loc[table["dx"] == "nv", "image_id"].iloc[:3]
+    next(folder.rglob(f"{torn}.jpg")).write_bytes(b"torn")
+    (tmp_path / "pairs.csv").write_text(f"image_id,other_id\n{torn},{one}\n{torn},{other}\n")
+    skipping = {"images": {"size": 32, "unreadable": "skip"}}
+    split = {"kind": "file", "file": str(tmp_path / "split.csv")}
+    listed = material_of(study_of(folder, **skipping, split=split)).split
+    assert len(listed) == 59
+    assert torn not in listed.image_ids
+    merge = {"merge": str(tmp_path / "pairs.csv")}
+    tied = material_of(study_of(folder, **skipping, split=merge)).split
+    parts = {str(tied.parts[tied.image_ids == name][0]) for name in (one, other)}
+    assert len(parts) == 1, "tied by an image that is not there"
+
+
 def test_one_diagnosis_alone_is_refused(casts: Path, study_of: Any) -> None:
     images = read_images(study_of(casts), silent)
     (first, *_) = images.catalogue.codes

@@ -62,7 +62,7 @@ def images_of(n_images, folder):
     array = sparse(folder / "pixels.npy", (n_images, 128, 128, 3), np.uint8)
     pixels = Pixels(array=array, key=f"{n_images}", digest=f"{n_images}", image_ids=catalogue.image_ids,
                     rows=np.arange(n_images))
-    return Images(catalogue=catalogue, pixels=pixels, kind="table", notes=())
+    return Images(catalogue=catalogue, listed=catalogue, pixels=pixels, kind="table", notes=())
 
 def cell_of(train_from, batch, precision, policy="update"):
     phase = {"name": "phase", "train_from": train_from, "epochs": 1, "batch": batch,
