@@ -17,9 +17,11 @@ from moulage.networks.classifier import Classifier
 from moulage.networks.machine import Machine
 from moulage.predictions import Predictions, read_predictions, write_predictions
 from moulage.runs.material import Material, Progress
+from moulage.store import write_text
 
 logger = logging.getLogger(__name__)
 
+_KEY = "key.txt"
 NAMES = ("majority diagnosis", "metadata regression", "pooled activations regression")
 
 
@@ -67,6 +69,16 @@ def read_baselines(folder: Path, split_digest: str) -> dict[str, Predictions]:
     found = {name: read_predictions(path) for name, path in files.items()}
     is_ours = all(baseline.split_digest == split_digest for baseline in found.values())
     return found if is_ours else {}
+
+
+def write_key(folder: Path, key: str) -> None:
+    """Say what a folder's baselines were fitted on, once they are all there."""
+    write_text(folder / _KEY, key)
+
+
+def read_key(folder: Path) -> str:
+    """Return what `write_key` wrote, or nothing."""
+    return (folder / _KEY).read_text() if (folder / _KEY).is_file() else ""
 
 
 def _file(folder: Path, name: str) -> Path:

@@ -27,13 +27,13 @@ from moulage.networks.registry import backbone_named
 from moulage.networks.weights import WeightsFile, find_weights, load_weights
 from moulage.predictions import read_predictions
 from moulage.runs import folder as folders
-from moulage.runs.baselines import keep_baselines, read_baselines
+from moulage.runs.baselines import keep_baselines, read_baselines, read_key, write_key
 from moulage.runs.material import Material, Progress
 from moulage.runs.outcome import PhaseEnd, drop_checkpoints, keep_outcome
 from moulage.runs.study import Cell
 from moulage.runs.trust import asked_of, keep_trust, read_trust
 from moulage.split import write_split
-from moulage.store import alone_at, write_text
+from moulage.store import alone_at, digest_of, write_text
 from moulage.training.augmentation import Augmentation
 from moulage.training.batches import ActivationSource, PixelSource, Source, views_of
 from moulage.training.imbalance import Treatment
@@ -96,11 +96,19 @@ def _ask_anew(cell: Cell, material: Material, path: Path) -> None:
     folders.drop_pages(path, folders.TRUST_PAGE, folders.CARD_PAGE)
 
 
+def starting_weights(cell: Cell) -> WeightsFile | None:
+    """Return the file that a cell's weights begin from, or None where they are drawn.
+
+    Raises MissingWeightsError where it is not here.
+    """
+    return find_weights(backbone_named(cell.experiment.backbone), cell.experiment.weights)
+
+
 def build(cell: Cell, material: Material) -> tuple[Classifier, WeightsFile | None]:
     """Build a cell's classifier with its starting weights; RunError where these are missing."""
     experiment = cell.experiment
     backbone = backbone_named(experiment.backbone)
-    weights = find_weights(backbone, experiment.weights)
+    weights = starting_weights(cell)
     scaling = weights.scaling if weights and weights.scaling else backbone.scaling
     recipe = Recipe(
         backbone=backbone.name,
@@ -151,7 +159,8 @@ def keep_cell_baselines(
 ) -> None:
     """Fit the baselines of a cell's split on what its backbone starts from, once."""
     path = folder / f"baselines-{cell.split_name}"
-    if read_baselines(path, material.split.digest):
+    key = _baselines_key(cell, material)
+    if read_baselines(path, material.split.digest) and read_key(path) == key:
         return
     classifier, _ = build(cell, material)
     machine = resolve_machine(**cell.study.machine.model_dump())
@@ -161,6 +170,20 @@ def keep_cell_baselines(
         folder=path,
         machine=machine,
         progress=progress,
+    )
+    write_key(path, key)
+
+
+def _baselines_key(cell: Cell, material: Material) -> str:
+    """Return a digest of what baselines are fitted on: images, labels, table, backbone."""
+    weights, seed = starting_weights(cell), cell.seed
+    return digest_of(
+        [
+            material.catalogue.digest,
+            material.pixels.digest,
+            cell.experiment.backbone,
+            weights.digest if weights else seed,
+        ]
     )
 
 
@@ -185,9 +208,7 @@ def _resolve_machine(cell: Cell, path: Path, kept: dict[str, Any] | None) -> Mac
 
 def _grounds(cell: Cell) -> dict[str, str]:
     """Return the versions here, and the weights that a cell begins from."""
-    experiment = cell.experiment
-    weights = find_weights(backbone_named(experiment.backbone), experiment.weights)
-    return {**versions(), "weights": _digest_of(weights)}
+    return {**versions(), "weights": _digest_of(starting_weights(cell))}
 
 
 def _digest_of(weights: WeightsFile | None) -> str:

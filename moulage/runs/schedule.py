@@ -7,6 +7,7 @@ Knows nothing of pages.
 import logging
 import pickle
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from moulage.runs.experiment import (
     keep_cell_baselines,
     refuse_early,
     run_cell,
+    starting_weights,
 )
 from moulage.runs.folder import Layout, RunFolder, keep_layout
 from moulage.runs.material import Images, Material, Progress, prepare, read_images
@@ -71,8 +73,8 @@ def run_study(
     )
     if not finished:
         raise RunError("; ".join(not_run.values()))
-    ran = [cell for cell in cells if cell.experiment.name not in not_run]
-    for cell in {cell.split_name: cell for cell in reversed(ran)}.values():
+    splits = {cell.split_name for cell in cells if cell.experiment.name not in not_run}
+    for cell in _leaders(cells_of(cells[0].study), splits):
         keep_cell_baselines(cell, materials.of(cell), folder, progress=progress)
     keep_layout(
         Layout(
@@ -91,6 +93,20 @@ def run_study(
         not_run=tuple(not_run.items()),
         pooled=keep_pooled(cells, folder),
     )
+
+
+def _leaders(cells: Sequence[Cell], splits: set[str]) -> Sequence[Cell]:
+    """Return each split's first cell of the study whose weights are here, named or not.
+
+    Baselines begin from its backbone, so that they do not depend on which command was first.
+    """
+    leaders: dict[str, Cell] = {}
+    for cell in cells:
+        if cell.split_name in splits - leaders.keys():
+            with suppress(MissingWeightsError):
+                starting_weights(cell)
+                leaders[cell.split_name] = cell
+    return tuple(leaders.values())
 
 
 def sharing_threads(study: StudyConfig, n_jobs: int) -> StudyConfig:

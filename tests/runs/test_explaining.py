@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,12 +11,14 @@ import pandas as pd
 import pytest
 
 from moulage import actions
-from moulage.catalogue import read_catalogue
+from moulage.catalogue import Catalogue, read_catalogue
+from moulage.dossier import first_notes
 from moulage.errors import ConfigError, DataError
 from moulage.networks import machine
-from moulage.runs.explaining import Chosen, draw_rows, open_witness
+from moulage.runs.explaining import Chosen, _source, draw_rows, open_witness
 from moulage.runs.folder import RunFolder, open_run
-from moulage.split import positions, read_split
+from moulage.split import Split, positions, read_split, write_split
+from moulage.splits.leakage import train_on_test
 
 QUICK = {"n_segments": 4, "method": "exact"}
 STUDY = """
@@ -63,6 +66,39 @@ def test_a_sample_is_drawn_evenly_over_diagnoses_from_its_part_alone(run: RunFol
     np.testing.assert_array_equal(rows, draw_rows(run, catalogue, Chosen(part="train", sample=10)))
 
 
+@pytest.fixture
+def crowded(run: RunFolder, tmp_path: Path) -> tuple[RunFolder, Catalogue]:
+    """Return five test lesions: one of 36 photographs, four of one each, all of one diagnosis."""
+    catalogue = read_catalogue(run.path / "catalogue.parquet").take(np.arange(40))
+    lesions = np.array(["L0"] * 36 + ["L1", "L2", "L3", "L4"])
+    frame = catalogue.frame.assign(lesion_id=lesions, diagnosis="nv")
+    write_split(
+        Split(image_ids=catalogue.image_ids, lesion_ids=lesions, parts=np.full(40, "test")),
+        tmp_path / "split.csv",
+    )
+    return RunFolder(path=tmp_path), replace(catalogue, frame=frame)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_lesion_is_drawn_by_one_of_its_photographs(
+    crowded: tuple[RunFolder, Catalogue], seed: int
+) -> None:
+    run, catalogue = crowded
+    rows = draw_rows(run, catalogue, Chosen(sample=50, seed=seed))
+    assert catalogue.lesion_ids[rows].tolist() == ["L0", "L1", "L2", "L3", "L4"]
+    np.testing.assert_array_equal(rows, draw_rows(run, catalogue, Chosen(sample=50, seed=seed)))
+
+
+def test_many_photographs_make_a_lesion_no_likelier(
+    crowded: tuple[RunFolder, Catalogue],
+) -> None:
+    run, catalogue = crowded
+    first = [draw_rows(run, catalogue, Chosen(sample=1, seed=seed))[0] for seed in range(200)]
+    n_crowded = sum(catalogue.lesion_ids[row] == "L0" for row in first)
+    assert 20 < n_crowded < 60  # a fifth of 200 is 40; by image it would be 180
+    assert len({row for row in first if row < 36}) > 10
+
+
 def test_pages_numbers_and_pictures_are_written(run: RunFolder, tmp_path: Path) -> None:
     casebook = actions.explain(run.path, sample=2, diagnosis="mel", out=tmp_path, **QUICK)
     content = json.loads((tmp_path / "explanations.json").read_text())
@@ -76,6 +112,33 @@ def test_pages_numbers_and_pictures_are_written(run: RunFolder, tmp_path: Path) 
         assert sheet is not None
         assert sheet.shape == (256, 5 * 256, 3)
     assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "The images are drawn from the test part: one photograph a lesion, as evenly" in page
+
+
+def test_where_no_lesion_is_known_none_is_said_to_be_drawn(run: RunFolder) -> None:
+    catalogue = read_catalogue(run.path / "catalogue.parquet")
+    alone = replace(catalogue, frame=catalogue.frame.assign(lesion_id=catalogue.image_ids))
+    assert "images of unknown lesions" in _source(alone, Chosen())
+    assert "photograph" not in _source(alone, Chosen())
+
+
+def test_a_run_under_a_leaky_split_has_a_first_note(run: RunFolder, tmp_path: Path) -> None:
+    there = RunFolder(path=tmp_path / "leaky")
+    shutil.copytree(run.path, there.path)
+    write_split(train_on_test(read_split(run.path / "split.csv")), there.path / "split.csv")
+    (said,) = first_notes(there)
+    assert "show a lesion that was trained on" in said
+    assert said in actions.trust(there.path).read_text()
+    assert all(said in page.read_text() for page in actions.card(there.path))
+    assert first_notes(run) == ()
+
+
+def test_named_images_bring_no_outline_so_nothing_is_found_beside_it(
+    run: RunFolder, casts: Path, tmp_path: Path
+) -> None:
+    image = next(casts.rglob("*.jpg"))
+    casebook = actions.explain(run.path, [image, image], out=tmp_path, **QUICK)
+    assert casebook.findings() == ()
 
 
 def test_large_and_grey_files_are_explained_at_the_classifiers_size(

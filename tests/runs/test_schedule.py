@@ -264,6 +264,21 @@ def test_a_run_that_goes_on_from_other_weights_is_refused(
     assert finished.is_finished
 
 
+def test_baselines_are_those_of_the_images_and_of_the_first_experiment(
+    study_of: Any, casts: Path, tmp_path: Path
+) -> None:
+    def fitted(folder: Path) -> bytes:
+        return (folder / "baselines-split0" / "pooled-activations-regression.parquet").read_bytes()
+
+    recipes = [TINY, {**TINY, "name": "other", "backbone": "MobileNetV3Small"}]
+    asked: dict[str, Any] = {"out": tmp_path, "fresh": True, "progress": lambda *step: None}
+    study = study_of(casts, experiment=recipes)
+    alone = fitted(run_study(study, only=("other",), **asked).folder)
+    assert fitted(run_study(study, only=("tiny",), **asked).folder) == alone
+    larger = study_of(casts, experiment=recipes, images={"size": 48})
+    assert fitted(run_study(larger, only=("tiny",), **asked).folder) != alone
+
+
 def test_another_size_is_another_look_at_the_test_part(
     study_of: Any, casts: Path, tmp_path: Path
 ) -> None:
