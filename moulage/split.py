@@ -100,22 +100,33 @@ def read_split(path: Path) -> Split:
     """Read `image_id,lesion_id,part`; raises DataError where a column is missing."""
     import pandas as pd
 
-    text = io.StringIO(path.read_text())
     try:
-        frame = pd.read_csv(text, dtype=str, na_filter=False)  # `NA` is an id
+        text = path.read_text(encoding="utf-8-sig")
+        separator = max(",;\t", key=text.partition("\n")[0].count)
+        frame = pd.read_csv(
+            io.StringIO(text), sep=separator, dtype=str, na_filter=False
+        )  # `NA`: id
     except pd.errors.EmptyDataError:
         frame = pd.DataFrame()
+    except (ValueError, OSError) as error:  # pandas' faults and those of encodings are ValueErrors
+        raise DataError(
+            f"A split file must be a table in UTF-8; got another in {path} ({error}). Export it "
+            "again, as CSV."
+        ) from error
     missing = [name for name in ("image_id", "lesion_id", "part") if name not in frame.columns]
     if missing:
         raise DataError(
             f"A split file must have the columns image_id, lesion_id and part; got no "
             f"{examples(missing)} in {path}. Add the column."
         )
-    return Split(
-        image_ids=frame["image_id"].to_numpy(dtype=str),
-        lesion_ids=frame["lesion_id"].to_numpy(dtype=str),
-        parts=frame["part"].to_numpy(dtype=str),
-    )
+    try:
+        return Split(
+            image_ids=frame["image_id"].to_numpy(dtype=str),
+            lesion_ids=frame["lesion_id"].to_numpy(dtype=str),
+            parts=frame["part"].to_numpy(dtype=str),
+        )
+    except DataError as error:
+        raise DataError(f"{error} [{path}]") from error
 
 
 def _frame(split: Split) -> "pd.DataFrame":

@@ -18,8 +18,8 @@ from moulage.data import table as tables
 from moulage.data.checks import check_catalogue
 from moulage.data.classes import Members, plan_regrouping, regroup
 from moulage.data.diagnoses import HAM10000, describe
-from moulage.data.sources import Place, open_place
-from moulage.errors import ConfigError, DataError, nearest
+from moulage.data.sources import Place, open_place, stem_of
+from moulage.errors import ConfigError, DataError, examples, nearest
 
 KINDS = ("auto", "ham10000", "isic", "casts", "table", "folders")
 _CASTS_SIGN = "plantings.csv"
@@ -161,7 +161,7 @@ def _read_ham10000(
 ) -> _Rows:
     found = _required(table or ham10000.find_table(place), "HAM10000_metadata.csv", place)
     frame = ham10000.read_rows(place, found, images=images)
-    return _Rows(frame=frame, diagnoses=HAM10000)
+    return _Rows(frame=frame, diagnoses=HAM10000, notes=_doubled(place, frame, images))
 
 
 def _read_isic(
@@ -169,7 +169,21 @@ def _read_isic(
 ) -> _Rows:
     found = _required(table or isic.find_table(place), "table with image, MEL, NV …", place)
     frame, codes, notes = isic.read_rows(place, found, images=images)
+    notes = [*notes, *_doubled(place, frame, images)]
     return _Rows(frame=frame, diagnoses=describe(codes), notes=notes)
+
+
+def _doubled(place: Place, frame: pd.DataFrame, images: str | None) -> list[str]:
+    """Return a note on files that bear the name of an image that was found elsewhere."""
+    chosen = set(frame["path"])
+    stems = {stem_of(path) for path in chosen}
+    left = [name for name in place.images(images) if stem_of(name) in stems and name not in chosen]
+    if not left:
+        return []
+    return [
+        f"{len(left)} files are called as images that were found before them ({examples(left)}): "
+        "the first, by folder, counts. Name the folder that is meant with `images`."
+    ]
 
 
 def _read_table(

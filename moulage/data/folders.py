@@ -94,10 +94,12 @@ def _with_table(
     """
     if table is None:
         return frame.reindex(columns=list(COLUMNS)), []
-    said = read_table(place.root, table).rename(columns=ALIASES)
+    theirs = read_table(place.root, table)
+    named = {ALIASES.get(name, name): name for name in reversed(theirs.columns)}
+    said = theirs[list(named.values())].set_axis(list(named), axis=1)
     if "image_id" not in said.columns:
         raise DataError(
-            f"A table beside folders must have a column image_id; got {', '.join(said.columns)} "
+            f"A table beside folders must have a column image_id; got {', '.join(theirs.columns)} "
             f"in {table}. Rename the column that holds the files' names without ending."
         )
     said = said.assign(image_id=said["image_id"].map(lambda i: stem_of(str(i))))

@@ -83,8 +83,8 @@ def truncated(what: str) -> ImageError:
 def _read(read: Callable[[bytes], Header], content: bytes) -> Header:
     try:
         return read(content)
-    except (struct.error, IndexError) as error:
-        raise truncated("one that ends within its header") from error
+    except (struct.error, IndexError, KeyError) as error:  # KeyError: a PNG without its header
+        raise truncated("one that ends within its header, or lacks it") from error
 
 
 def _read_jpeg(content: bytes) -> Header:

@@ -38,6 +38,11 @@ def read_rows(
     `UNK` is left out where no image has it: the training part of 2019 comes with it empty.
     """
     truth = read_table(place.root, table)
+    if "image" not in truth.columns:
+        raise DataError(
+            f"An ISIC ground truth must have the column image; got {', '.join(truth.columns)} in "
+            f'{table}. Rename the column of image ids, or read it as `kind = "table"`.'
+        )
     codes = [column for column in truth.columns if column != "image"]
     marks = truth[codes].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
     _check_marks(truth["image"], marks, table)

@@ -90,9 +90,12 @@ def test_an_image_that_lies_there_twice_counts_once_and_loose_before_zipped(
 ) -> None:
     write_image(ham / "another_copy" / "ISIC_00.jpg")
     zip_folder(ham / "HAM10000_images_part_1")
-    paths = read_dataset(ham).frame["path"]
+    dataset = open_dataset(ham)
+    paths = dataset.catalogue.frame["path"]
     assert paths[0] == "another_copy/ISIC_00.jpg"
     assert paths[2] == "HAM10000_images_part_1.zip!/ISIC_10.jpg"
+    (note,) = dataset.notes
+    assert note.startswith("1 files are called as images that were found before them (HAM10000_im")
 
 
 def test_lesion_masks_are_no_images(ham: Path, write_image: Write) -> None:
@@ -153,6 +156,16 @@ def test_a_ground_truth_that_is_not_one_hot_is_refused(
     table.write_text(table.read_text().replace("1.0,0.0,0.0", row))
     with pytest.raises(DataError, match=r"must hold one 1 and else 0; got 1 others \(a\)"):
         read_dataset(root)
+
+
+def test_a_ground_truth_whose_ids_are_called_otherwise_is_refused(
+    tmp_path: Path, write_image: Write
+) -> None:
+    root = isic(tmp_path / "isic", write_image)
+    table = root / "GroundTruth.csv"
+    table.write_text(table.read_text().replace("image,", "image_name,", 1))
+    with pytest.raises(DataError, match="must have the column image; got image_name, "):
+        read_dataset(root, kind="isic", table="GroundTruth.csv")
 
 
 def table_of(root: Path, write_image: Write) -> Path:
@@ -356,6 +369,11 @@ def test_a_table_beside_folders_gives_groups(tmp_path: Path, write_image: Write)
     dataset = open_dataset(root, kind="folders", table="groups.csv")
     assert dataset.catalogue.lesion_ids.tolist() == ["L2", "L1", "L1"]
     assert dataset.notes == ()
+    (root / "groups.csv").write_text(
+        "image,image_id,group,lesion_id\na,z,L1,-\nb,z,L1,-\nc,z,L2,-\n"
+    )
+    again = read_dataset(root, kind="folders", table="groups.csv")
+    assert again.lesion_ids.tolist() == ["L2", "L1", "L1"], "the first of two names counts"
 
 
 def test_an_image_outside_of_all_folders_is_refused(tmp_path: Path, write_image: Write) -> None:

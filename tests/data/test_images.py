@@ -116,6 +116,7 @@ def broken_files() -> dict[str, tuple[bytes, str]]:
         "jpeg cut and closed": (jpeg[:half] + b"\xff\xd9", "corrupt"),
         "jpeg with noise": (jpeg[:half] + noise + jpeg[half + 400 :], "corrupt"),
         "png cut": (png[: len(png) // 2], "truncated"),
+        "png without its header": (png.replace(b"IHDR", b"IHDX", 1), "truncated"),
         "png with noise": (png[:5000] + noise + png[5400:], "corrupt"),
         "tiff cut": (tiff[: len(tiff) // 2], "truncated"),
         "webp cut": (webp[: len(webp) // 2], "truncated"),

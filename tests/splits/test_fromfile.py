@@ -36,6 +36,35 @@ def test_rows_come_in_the_order_of_the_catalogue(tmp_path: Path, catalogue: Cata
     assert split.parts.tolist() == ["train", "train", "test"]
 
 
+def test_a_split_may_be_separated_as_a_spreadsheet_does(
+    tmp_path: Path, catalogue: Catalogue
+) -> None:
+    path = written(tmp_path, "a,x,train", "b,x,train", "c,y,test")
+    path.write_text("\ufeff" + path.read_text().replace(",", ";"), encoding="utf-8")
+    assert split_from_file(path, catalogue=catalogue).parts.tolist() == ["train", "train", "test"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (
+            "image_id,lesion_id,part\n\xe4,x,train\n".encode("latin-1"),
+            "table in UTF-8; got another .*'utf-8'",
+        ),
+        ("image_id,lesion_id,part\n".encode("utf-16"), "table in UTF-8; got another .*'utf-8'"),
+        (b"image_id,lesion_id,part\na,x,train\nb,x,train,more\n", "Expected 3 fields in line 3"),
+        (b"image_id,lesion_id,part\na,x,trian\n", r"got trian\. Rename .* \[.*split\.csv\]"),
+    ],
+)
+def test_a_file_that_is_no_split_is_told_in_a_sentence(
+    tmp_path: Path, content: bytes, says: str
+) -> None:
+    path = tmp_path / "split.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=says):
+        read_split(path)
+
+
 def test_an_id_spelled_like_a_missing_value_is_an_id(tmp_path: Path, catalogue: Catalogue) -> None:
     frame = catalogue.frame.assign(image_id=["NA", "null", "c"], lesion_id=["nan", "nan", "None"])
     odd = replace(catalogue, frame=frame)
