@@ -184,9 +184,8 @@ class ArrayWriter:
 def find(kind: str, key: Mapping[str, Any]) -> Path | None:
     """Return the finished folder of this key, held against pruning until the process ends."""
     folder = cache_folder() / kind / digest_of(key)
-    if not (folder / _KEY).is_file():
+    if not (folder / _KEY).is_file() or not _hold(folder):
         return None
-    _hold(folder)
     with suppress(OSError):  # a read-only cache is as good; it only looks older than it is
         os.utime(folder / _KEY)
     return folder
@@ -284,28 +283,34 @@ def _wait_for(lock: IO[str], path: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
 
 
-def _hold(folder: Path) -> None:
+def _hold(folder: Path) -> bool:
+    """Say whether a folder is held now; it is not where it was pruned while it was waited for."""
     if fcntl is None or folder in _held:
-        return
+        return True
     try:
         handle = os.open(folder / _LOCK, os.O_RDONLY | os.O_CREAT)
     except OSError:
-        return  # read-only cache: nobody prunes it either
+        return (folder / _KEY).is_file()  # read-only cache: nobody prunes it either
     fcntl.flock(handle, fcntl.LOCK_SH)
+    if not (folder / _KEY).is_file():
+        os.close(handle)
+        return False
     _held[folder] = handle
+    return True
 
 
 def _delete_unless_held(folder: Path) -> bool:
-    if fcntl is not None:
-        handle = os.open(folder / _LOCK, os.O_RDONLY | os.O_CREAT)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        finally:
-            os.close(handle)
+    """Delete a folder, or leave it to who holds it, or to another that prunes it."""
     doomed = folder.with_name(f"{_BUILDING}doomed-{secrets.token_hex(4)}")
-    folder.rename(doomed)
+    try:
+        with ExitStack() as stack:
+            if fcntl is not None:
+                handle = os.open(folder / _LOCK, os.O_RDONLY | os.O_CREAT)
+                stack.callback(os.close, handle)
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            folder.rename(doomed)  # under the lock: who asks for it now finds none
+    except OSError:
+        return False
     shutil.rmtree(doomed, ignore_errors=True)
     return True
 

@@ -302,7 +302,7 @@ class DecisionsConfig(_Model):
 class StudyConfig(_Model):
     """A study file."""
 
-    name: Name = Field("study", pattern=_NAME)
+    name: Name = Field("study", pattern=_NAME, description="left out, what the file is called")
     description: str = Field("", description="what the study asks, for its page")
     dataset: DatasetConfig = DatasetConfig()
     split: SplitConfig = SplitConfig()

@@ -140,7 +140,7 @@ def draw_rows(run: RunFolder, catalogue: Catalogue, chosen: Chosen) -> NDArray[n
     rng = generator("explained", chosen.part, chosen.seed)
     shuffled = rng.permutation(rows)
     _, photographs = np.unique(catalogue.lesion_ids[shuffled], return_index=True)
-    lesions = rng.permutation(shuffled[photographs])  # anew: many photographs are no precedence
+    lesions = rng.permutation(shuffled[photographs])  # or the ids would order them
     labels = catalogue.labels[lesions]
     turns = np.zeros(len(lesions), dtype=np.int64)  # the how-manieth of its diagnosis
     for label in np.unique(labels):

@@ -23,7 +23,7 @@ from moulage.runs.experiment import (
     run_cell,
     starting_weights,
 )
-from moulage.runs.folder import Layout, RunFolder, keep_layout
+from moulage.runs.folder import Layout, RunFolder, keep_layout, read_layout
 from moulage.runs.material import Images, Material, Progress, prepare, read_images
 from moulage.runs.pooled import keep_pooled
 from moulage.runs.study import Cell, cells_of
@@ -83,7 +83,7 @@ def run_study(
                 *(experiment.name for experiment in study.experiments),
                 *(ensemble.name for ensemble in study.ensembles),
             ),
-            not_run=tuple(not_run.items()),
+            not_run=tuple((_not_run_before(cells, folder) | not_run).items()),
         ),
         folder,
     )
@@ -93,6 +93,13 @@ def run_study(
         not_run=tuple(not_run.items()),
         pooled=keep_pooled(cells, folder),
     )
+
+
+def _not_run_before(cells: Sequence[Cell], folder: Path) -> dict[str, str]:
+    """Return why experiments of the study that nobody asked for now were not run before."""
+    asked = {cell.experiment.name for cell in cells}
+    known = {experiment.name for experiment in cells[0].study.experiments} - asked
+    return {name: reason for name, reason in read_layout(folder).not_run if name in known}
 
 
 def _leaders(cells: Sequence[Cell], splits: set[str]) -> Sequence[Cell]:

@@ -330,7 +330,7 @@ def test_one_folder_alone_is_one_diagnosis(tmp_path: Path, write_image: Write) -
 def test_a_table_beside_folders_must_name_images(tmp_path: Path, write_image: Write) -> None:
     root = folders_of(tmp_path / "mine", write_image)
     (root / "groups.csv").write_text("picture,group\na,L1\n")
-    with pytest.raises(DataError, match="must have a column image_id; got picture, lesion_id"):
+    with pytest.raises(DataError, match="must have a column image_id; got picture, group in"):
         read_dataset(root, kind="folders", table="groups.csv")
 
 

@@ -1,5 +1,6 @@
 """What the cache holds is told by kind and data set."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from moulage.networks.registry import TORCH_SCALING
 from moulage.runs.holdings import UNKNOWN, list_holdings
 
 
-def publish(kind: str, key: dict[str, object], *, n_bytes: int, about: dict[str, str]) -> str:
+def publish(
+    kind: str, key: dict[str, object], *, n_bytes: int = 1, about: dict[str, str] | None = None
+) -> str:
     with store.publish(kind, key, about=about) as folder:
         (folder / "content").write_bytes(bytes(n_bytes))
     return store.digest_of(key)
@@ -71,3 +74,34 @@ def test_pixels_and_activations_are_traced_to_their_data_set(
         ("pixels", "ours"),
         ("activations", "ours"),
     }
+
+
+def test_what_is_pruned_while_it_is_waited_for_is_not_found_and_made_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MOULAGE_CACHE", str(tmp_path))
+    fcntl = pytest.importorskip("fcntl")
+    key: dict[str, object] = {"n": 7}
+    publish("pixels", key)
+    (entry,) = store.entries()
+    with (entry.folder / "lock").open("a") as lock, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = pool.submit(store.find, "pixels", key)
+        with pytest.raises(TimeoutError):
+            found.result(timeout=0.2)
+        entry.folder.rename(entry.folder.with_name(".gone"))
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        assert found.result(timeout=10) is None
+    publish("pixels", key)
+    assert store.find("pixels", key) == entry.folder
+    assert store.prune(older_than_s=-1) == ([], store.entries()), "it is held"
+
+
+def test_two_that_prune_at_once_delete_an_entry_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MOULAGE_CACHE", str(tmp_path))
+    publish("pixels", {"n": 8})
+    (entry,) = store.entries()
+    assert store._delete_unless_held(entry.folder)
+    assert not store._delete_unless_held(entry.folder)

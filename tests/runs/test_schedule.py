@@ -103,6 +103,8 @@ def test_experiments_without_weights_are_left_out_side_by_side_too(
     assert [name for name, _ in outcome.not_run] == ["lacks"]
     again = run_study(study, progress=lambda *step: None, **asked)
     assert again.finished == outcome.finished
+    run_study(study, progress=lambda *step: None, **{**asked, "only": ("has",)})
+    assert read_layout(outcome.folder).not_run == outcome.not_run, "not asked for, not forgotten"
 
 
 def test_no_runs_at_once_are_refused(study_of: Any, casts: Path, tmp_path: Path) -> None:
