@@ -534,19 +534,21 @@ def explain(
     else:
         chosen = explaining.Chosen(part=part, sample=sample, seed=inquiry.manner.seed)
         casebook = explaining.explain_part(folder, chosen, inquiry=inquiry, progress=progress)
-    _write_explanations(casebook, Path(out) if out is not None else folder.path)
+    _write_explanations(folder, casebook, Path(out) if out is not None else folder.path)
     _link(folder)
     return casebook
 
 
-def _write_explanations(casebook: "Casebook", folder: Path) -> None:
+def _write_explanations(run: RunFolder, casebook: "Casebook", folder: Path) -> None:
+    from moulage.dossier import first_notes
     from moulage.pages.explanations import draw_sheet, explanations_page
     from moulage.pages.figures.overlays import as_png
 
     for case in casebook.cases:
         store.write_bytes(folder / EXPLANATIONS / f"{case.image_id}.png", as_png(draw_sheet(case)))
     store.write_json(folder / f"{EXPLANATIONS}.json", casebook.as_dict())
-    store.write_text(folder / EXPLANATIONS_PAGE, explanations_page(casebook))
+    page = explanations_page(casebook, first=first_notes(run))
+    store.write_text(folder / EXPLANATIONS_PAGE, page)
 
 
 def units(
@@ -556,6 +558,7 @@ def units(
 
     Writes `units.html`, `units.json` and a picture a map to `out`, by default the run's folder.
     """
+    from moulage.dossier import first_notes
     from moulage.pages.units import N_BEST, draw_maps, units_page
     from moulage.runs.anatomy import dissect
 
@@ -563,7 +566,8 @@ def units(
     anatomy = dissect(folder, progress=progress)
     layer = anatomy.layer
     maps = draw_maps(layer, [one.colour for one in anatomy.catalogue.diagnoses])
-    page = units_page(layer, maps, anatomy.pictures(layer.shown(N_BEST)))
+    pictures = anatomy.pictures(layer.shown(N_BEST))
+    page = units_page(layer, maps, pictures, first=first_notes(folder))
     to = Path(out) if out is not None else folder.path
     for name, picture in maps.files.items():
         store.write_bytes(to / f"{UNITS}-{name}.png", picture)

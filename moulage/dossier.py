@@ -21,6 +21,7 @@ from moulage.evaluation.trust import Asked
 from moulage.pages.answers import AnswersRecord
 from moulage.pages.card import CardRecord
 from moulage.pages.comparison import baselines_of
+from moulage.pages.composition import leak_notes, leak_of
 from moulage.pages.mistakes import worst_mistakes
 from moulage.pages.records import (
     Answered,
@@ -103,6 +104,11 @@ def run_record(run: RunFolder) -> RunRecord:
     )
 
 
+def first_notes(run: RunFolder) -> tuple[str, ...]:
+    """Return what every page of a run says first: that its split leaks, if it does."""
+    return leak_notes(leak_of(read_split(run.path / folders.SPLIT)))
+
+
 def trust_record(run: RunFolder) -> TrustRecord:
     """Open a finished run and what was fitted beside it, and measure that on its test part.
 
@@ -110,11 +116,12 @@ def trust_record(run: RunFolder) -> TrustRecord:
     """
     study = run.study()
     catalogue = read_catalogue(run.path / folders.CATALOGUE)
+    split = read_split(run.path / folders.SPLIT)
     predictions = read_predictions(run.path / folders.PREDICTIONS)
     trust = read_trust(run.path) or keep_trust(
         run.path,
         predictions,
-        split=read_split(run.path / folders.SPLIT),
+        split=split,
         catalogue=catalogue,
         asked=Asked(**study.get("decisions", {})),
     )
@@ -131,6 +138,7 @@ def trust_record(run: RunFolder) -> TrustRecord:
         diagnoses=catalogue.diagnoses,
         trust=trust,
         found=examine(trust, test, frame, strangeness=_strangeness(run)),
+        leak=leak_of(split),
     )
 
 
@@ -160,7 +168,7 @@ def answers_record(run: RunFolder, answers: "Answers") -> AnswersRecord:
         table=answers.table,
         pictures=answers.pictures,
         unreadable=tuple((str(fault.path), fault.cause) for fault in answers.unreadable),
-        notes=answers.missing,
+        notes=(*first_notes(run), *answers.missing),
     )
 
 

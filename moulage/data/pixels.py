@@ -151,7 +151,7 @@ def _write(
     with store.ArrayWriter(path, shape=shape, dtype=np.uint8) as writer:
         for batch in batches:
             writer.append(batch.pixels)
-            seen.update(batch.pixels)
+            seen.update(batch.pixels.data)
             broken += batch.unreadable
             if progress:
                 progress(batch.n_seen, shape[0])

@@ -49,8 +49,9 @@ class Suspect:
 class Finding:
     """What was found for one explained diagnosis.
 
-    n_suspect of n_images have a suspect. low: the least share of all such images that these are
-    compatible with, one-sided at 95 % [clopper1934]. suspects: heaviest first.
+    n_suspect of n_images have a suspect. low: the least share, of images drawn as these were and
+    explained alike, that these are compatible with, one-sided at 95 % [clopper1934]. suspects:
+    heaviest first.
     """
 
     diagnosis: int
@@ -71,7 +72,10 @@ class Finding:
 
 
 def find_shortcuts(cases: Iterable[Case]) -> tuple[Finding, ...]:
-    """Return a finding for each diagnosis that was explained, in their order."""
+    """Return a finding for each diagnosis that was explained, in their order.
+
+    cases: one photograph a lesion, since each counts as evidence of its own.
+    """
     by_diagnosis: dict[int, list[Case]] = {}
     for case in cases:
         by_diagnosis.setdefault(case.explanation.diagnosis, []).append(case)

@@ -13,7 +13,7 @@ from moulage.evaluation.decisions import Rule
 from moulage.evaluation.intervals import Interval, intervals
 from moulage.evaluation.subgroups import FEW
 from moulage.pages import prose, tables, words
-from moulage.pages.composition import composition_table, leak_of, leak_sentence
+from moulage.pages.composition import composition_table, leak_notes, leak_sentence
 from moulage.pages.document import render
 from moulage.pages.records import RunRecord
 from moulage.pages.results import Results, results_of
@@ -51,12 +51,19 @@ class Section:
 
 def card_page(record: CardRecord) -> str:
     """Return `card.html`: one file that needs no network."""
-    return render("card.html", record=record, lead=_lead(record), sections=sections_of(record))
+    return render(
+        "card.html",
+        record=record,
+        lead=_lead(record),
+        notes=leak_notes(record.trust.leak),
+        sections=sections_of(record),
+    )
 
 
 def card_markdown(record: CardRecord) -> str:
     """Return `card.md`."""
-    blocks = [f"# Model card: {record.run.name}", _lead(record), _DEVICE]
+    notes = [f"**Note.** {note}" for note in leak_notes(record.trust.leak)]
+    blocks = [f"# Model card: {record.run.name}", _lead(record), _DEVICE, *notes]
     for section in sections_of(record):
         blocks += [f"## {section.title}", *section.paragraphs]
         if section.points:
@@ -131,13 +138,13 @@ def _data(record: CardRecord) -> Section:
     data, *_ = prose.story(run, _test(record))
     return Section(
         title="Data",
-        paragraphs=(data, leak_sentence(leak_of(run.split)), run.ledger),
+        paragraphs=(data, leak_sentence(record.trust.leak), run.ledger),
         tables=(composition_table(run.catalogue, run.split),),
     )
 
 
 def _performance(record: CardRecord) -> Section:
-    test = record.run.predictions.of("test")
+    test, leak = record.run.predictions.of("test"), record.trust.leak
     found = {
         rule: intervals(test, rng=generator("card"), rule=rule, n_replicates=1000)
         for rule in ("natural", "balanced")
@@ -154,9 +161,9 @@ def _performance(record: CardRecord) -> Section:
         title="Performance on the test part",
         paragraphs=(
             f"{words.counted(len(test), 'image')} of "
-            f"{words.counted(record.trust.found.n_lesions, 'lesion')}; 95 % intervals over "
-            "lesions. Natural rule: the most probable diagnosis. Balanced rule: the one that "
-            "gained most over its frequency in training.",
+            f"{leak.lesions(record.trust.found.n_lesions)}; 95 % intervals over {leak.unit}s. "
+            "Natural rule: the most probable diagnosis. Balanced rule: the one that gained most "
+            "over its frequency in training.",
         ),
         tables=(
             Table(
@@ -222,7 +229,7 @@ def _certainty(record: CardRecord) -> Section:
 
 
 def _subgroups(record: CardRecord) -> Section:
-    found = record.trust.found
+    found, unit = record.trust.found, record.trust.leak.unit
     points = [
         f"{title}. {sentence}"
         for name, title in (("age", "By age"), ("sex", "By sex"), ("localization", "By site"),
@@ -232,16 +239,16 @@ def _subgroups(record: CardRecord) -> Section:
     small = sorted(
         {group.name for groups in found.subgroups.values() for group in groups if group.is_small}
     )
-    notes = [f"Fewer than {FEW} lesions, so nothing is claimed: {words.listed(small)}."]
+    notes = [f"Fewer than {FEW} {unit}s, so nothing is claimed: {words.listed(small)}."]
     return Section(
         title="For whom it fails",
         paragraphs=(
-            "Best against worst, of the groups with enough lesions; intervals hold for all pairs "
+            f"Best against worst, of the groups with enough {unit}s; intervals hold for all pairs "
             "at once. Groups differ in which lesions they have, so a gap is no proof of bias, and "
             "no gap is no proof of fairness.",
             *(notes if small else []),
         ),
-        points=tuple(points) or ("The data set records no groups, or too few lesions of them.",),
+        points=tuple(points) or (f"The data set records no groups, or too few {unit}s of them.",),
     )
 
 
@@ -255,10 +262,7 @@ def _limits(record: CardRecord) -> Section:
         "What was fitted after training was fitted on few images; see the note above on whose.",
         *run.notes,
     ]
-    shares = leak_of(run.split)
-    if shares.n_lesions:
-        points.insert(0, leak_sentence(shares))
-    return Section(title="Limits", points=tuple(points))
+    return Section(title="Limits", points=(*leak_notes(record.trust.leak), *points))
 
 
 def _licences(record: CardRecord) -> Section:

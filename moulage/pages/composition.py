@@ -34,6 +34,15 @@ class Leak:
         """Share of the test images with a photograph of their lesion in train; NaN for none."""
         return self.n_siblings / self.n_test if self.n_test else float("nan")
 
+    @property
+    def unit(self) -> str:
+        """What counts once and is drawn again: a lesion, or an image where none is known."""
+        return "image" if self.is_blind else "lesion"
+
+    def lesions(self, number: int) -> str:
+        """Write a number of lesions, or that none is known."""
+        return "unknown lesions" if self.is_blind else words.counted(number, "lesion")
+
 
 def parts_of(split: Split) -> tuple[Part, ...]:
     """Return the parts that hold any image, in their order."""
@@ -100,7 +109,12 @@ def leak_sentence(leak: Leak) -> str:
     )
     if leak.n_selves:
         said += f"; {words.count(leak.n_selves)} of them are themselves training images"
-    return f"{said}. The test scores on this page are therefore too good."
+    return f"{said}. Test scores under this split are therefore too good."
+
+
+def leak_notes(leak: Leak) -> tuple[str, ...]:
+    """Return what every page of a run says first: its leak, if there is one."""
+    return (leak_sentence(leak),) if leak.n_lesions else ()
 
 
 def _columns(parts: tuple[Part, ...]) -> list[Column]:

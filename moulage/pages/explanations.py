@@ -58,8 +58,11 @@ class Sheet:
     weights: Table
 
 
-def explanations_page(casebook: Casebook) -> str:
-    """Return `explanations.html`: one file that needs no network."""
+def explanations_page(casebook: Casebook, *, first: tuple[str, ...] = ()) -> str:
+    """Return `explanations.html`: one file that needs no network.
+
+    first: what is to be said of the run before all else.
+    """
     findings = casebook.findings()
     return render(
         "explanations.html",
@@ -67,7 +70,7 @@ def explanations_page(casebook: Casebook) -> str:
         lead=_lead(casebook),
         story=_story(casebook),
         tiles=_tiles(casebook),
-        notes=tuple(_notes(casebook, findings)),
+        notes=(*first, *_notes(casebook, findings)),
         findings=_findings_table(casebook, findings) if findings else None,
         tolerated=f"{TOLERATED:.0%}",
         chance=f"{LEAST_OVER_CUTS:.2f}",
@@ -149,10 +152,12 @@ def _n_known(key: str, scores: list[Scores]) -> str:
 def _notes(casebook: Casebook, findings: tuple[Finding, ...]) -> Iterator[str]:
     for finding in findings:
         if finding.is_flagged:
+            code = casebook.diagnoses[finding.diagnosis]
             yield (
-                f"Answers of {casebook.diagnoses[finding.diagnosis]} often rest on what lies "
-                f"beside the lesion: in {finding.n_suspect} of {finding.n_images} images, and in "
-                f"at least {finding.low:.0%} of all such images (95 %). Look at them below."
+                f"Answers of {code} often rest on what lies beside the lesion: in "
+                f"{finding.n_suspect} of {finding.n_images} images, and in at least "
+                f"{finding.low:.0%} of images drawn as these were and explained as {code} (95 %). "
+                "Look at them below."
             )
     yield from casebook.left_out
     if len(casebook.cases) > MOST_SHOWN:
@@ -165,7 +170,8 @@ def _notes(casebook: Casebook, findings: tuple[Finding, ...]) -> Iterator[str]:
 def _findings_table(casebook: Casebook, findings: tuple[Finding, ...]) -> Table:
     return Table(
         caption="Images in which a superpixel outside the lesion carries weight, by the diagnosis "
-        "that was explained. At least: of all such images, one-sided at 95 %.",
+        "that was explained. At least: of images drawn as these were and explained alike, "
+        "one-sided at 95 %.",
         columns=(
             Column(name="explained", is_number=False),
             Column(name="n images"),

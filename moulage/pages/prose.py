@@ -188,8 +188,7 @@ def _data(run: RunRecord) -> str:
 
 
 def _lesions(run: RunRecord, n_lesions: int) -> str:
-    is_blind = leak_of(run.split).is_blind
-    return "unknown lesions" if is_blind else words.counted(n_lesions, "lesion")
+    return leak_of(run.split).lesions(n_lesions)
 
 
 def _seed(run: RunRecord) -> str:

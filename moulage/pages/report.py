@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from moulage.pages import prose, tables, words
 from moulage.pages.certainty import asked_table, certainty_table
-from moulage.pages.composition import composition_table, leak_of, leak_sentence
+from moulage.pages.composition import composition_table, leak_notes, leak_of, leak_sentence
 from moulage.pages.document import Drawing, render
 from moulage.pages.figures.confusion import draw_confusion
 from moulage.pages.figures.curves import draw_curves
@@ -41,7 +41,7 @@ def report_page(run: RunRecord) -> str:
         run=run,
         lead=prose.lead(run, test),
         story=prose.story(run, test),
-        notes=(*((leak_sentence(leak),) if leak.n_lesions else ()), *run.notes),
+        notes=(*leak_notes(leak), *run.notes),
         leak=leak_sentence(leak),
         tiles=_tiles(run, test),
         split_table=composition_table(run.catalogue, run.split),

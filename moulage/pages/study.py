@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from moulage.pages import outcomes, prose, recipes, verdicts, words
 from moulage.pages.advice import advice_of
 from moulage.pages.comparison import experiments_of
-from moulage.pages.composition import leak_of, leak_sentence
+from moulage.pages.composition import leak_notes, leak_of
 from moulage.pages.document import Drawing, render
 from moulage.pages.figures.confusion import draw_confusion
 from moulage.pages.figures.curves import Measure, draw_curves, shared_limits
@@ -64,8 +64,7 @@ def _notes(study: StudyRecord) -> tuple[str, ...]:
     """Return leaks first, then the runs' own notes, each once with the runs it holds for."""
     said: dict[str, list[str]] = {}
     for run in study.runs:
-        leak = leak_of(run.split)
-        found = (*((leak_sentence(leak),) if leak.n_lesions else ()), *run.notes)
+        found = (*leak_notes(leak_of(run.split)), *run.notes)
         for note in found:
             said.setdefault(note, []).append(run.name)
     return tuple(f"{_named(runs, study)}: {note}" for note, runs in said.items())

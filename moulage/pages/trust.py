@@ -16,6 +16,7 @@ from moulage.evaluation.reliability import Reliability
 from moulage.evaluation.subgroups import FEW, Gap, Subgroup
 from moulage.evaluation.trust import METHOD, SENSITIVITY, Trust
 from moulage.pages import tables, words
+from moulage.pages.composition import Leak, leak_notes
 from moulage.pages.document import Drawing, render
 from moulage.pages.figures.forest import Stretch, draw_forest
 from moulage.pages.figures.reliability import draw_reliability
@@ -49,13 +50,14 @@ _HERE_AND_THERE: tuple[tuple[str, Rule, str, str], ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustRecord:
-    """Everything the page says."""
+    """Everything the page says. leak: what the parts of the run's split share."""
 
     name: str
     study: str
     diagnoses: tuple[Diagnosis, ...]
     trust: Trust
     found: Examination
+    leak: Leak
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,7 @@ def trust_page(record: TrustRecord) -> str:
         lead=_lead(record),
         tiles=_tiles(record),
         notes=_notes(record),
-        diagrams=_diagrams(found),
+        diagrams=_diagrams(record),
         calibration=calibration_sentence(found),
         calibration_table=_calibration_table(record),
         set_table=set_table(record),
@@ -100,7 +102,7 @@ def _lead(record: TrustRecord) -> str:
     return (
         f"How sure {record.name} is, when it should not answer, and for whom it fails. Measured on "
         f"{words.counted(found.n_images, 'test image')} of "
-        f"{words.counted(found.n_lesions, 'lesion')}; sets aim at {words.percent(level)}, "
+        f"{record.leak.lesions(found.n_lesions)}; sets aim at {words.percent(level)}, "
         f"abstention at {words.percent(record.trust.asked.risk)} wrong answers. {record.trust.note}"
     )
 
@@ -147,11 +149,12 @@ def _notes(record: TrustRecord) -> list[str]:
         for group in groups
         if group.is_small
     ]
-    notes = [_always(record)] if _always(record) else []
+    notes = [*leak_notes(record.leak), *([_always(record)] if _always(record) else [])]
     if small:
         notes.append(
             f"{words.counted(len(small), 'subgroup')} {'has' if len(small) == 1 else 'have'} "
-            f"fewer than {FEW} lesions, too few to conclude anything: {words.listed(small)}."
+            f"fewer than {FEW} {record.leak.unit}s, too few to conclude anything: "
+            f"{words.listed(small)}."
         )
     if math.isinf(record.trust.answer_from):
         notes.append(
@@ -165,21 +168,23 @@ def _always(record: TrustRecord) -> str:
     always = _shown(record.found.sets).always
     if not always:
         return ""
-    counts = record.trust.fitted().n_lesions
-    said = words.listed(f"{code} ({words.counted(counts[code], 'lesion')})" for code in always)
+    counts, unit = record.trust.fitted().n_lesions, record.leak.unit
+    said = words.listed(f"{code} ({words.counted(counts[code], unit)})" for code in always)
     return (
-        f"Too few lesions to fit a set on: {said}. "
+        f"Too few {unit}s to fit a set on: {said}. "
         f"{'It is' if len(always) == 1 else 'They are'} in every set by diagnosis."
     )
 
 
-def _diagrams(found: Examination) -> tuple[Drawing, ...]:
+def _diagrams(record: TrustRecord) -> tuple[Drawing, ...]:
+    found = record.found
     n = words.counted(found.n_images, "test image")
     return tuple(
         Drawing(
             svg=draw_reliability(one, name=f"reliability-{when}", title=title),
             caption=f"{title}: a dot is one of {len(one.bins)} bins of equally many images, its "
-            f"line the 95 % interval over lesions ({n}). Dashed: probabilities that are right.",
+            f"line the 95 % interval over {record.leak.unit}s ({n}). Dashed: probabilities that "
+            "are right.",
         )
         for when, title, one in (
             ("before", "Before temperature", found.before),
@@ -244,16 +249,17 @@ def set_table(record: TrustRecord) -> Table:
         )
         for sets in record.found.sets
     ]
-    level = 1 - record.trust.asked.alpha
+    level, unit = 1 - record.trust.asked.alpha, record.leak.unit
+    drawn = "" if record.leak.is_blind else " one photograph a lesion,"
     return Table(
-        caption=f"Sets that aim to hold the truth for {words.percent(level)} of lesions; one "
-        "photograph a lesion, binomial 95 % intervals.",
+        caption=f"Sets that aim to hold the truth for {words.percent(level)} of {unit}s;{drawn} "
+        "binomial 95 % intervals.",
         columns=(
             Column(name="sets", is_number=False),
             Column(name="hold the truth"),
             Column(name="mean size"),
             Column(name="of one diagnosis"),
-            Column(name="n lesions"),
+            Column(name=f"n {unit}s"),
         ),
         rows=tuple(rows),
     )
@@ -289,7 +295,7 @@ def _diagnosis_sets(record: TrustRecord, shown: Sets) -> Table:
         "their size.",
         columns=(
             Column(name="diagnosis", is_number=False),
-            Column(name="n lesions"),
+            Column(name=f"n {record.leak.unit}s"),
             Column(name="fitted on"),
             *(Column(name=name, group=g) for g in groups for name in ("hold the truth", "size")),
         ),
@@ -349,7 +355,7 @@ def _abstention_table(record: TrustRecord) -> Table:
     ]
     return Table(
         caption="What abstaining does to each diagnosis: share answered, share wrong of all and "
-        "of those answered (natural rule, 95 % intervals over lesions).",
+        f"of those answered (natural rule, 95 % intervals over {record.leak.unit}s).",
         columns=(
             Column(name="diagnosis", is_number=False),
             Column(name="n images"),
@@ -379,7 +385,7 @@ def _strangers(found: Strangers | None) -> str:
 
 
 def _column(record: TrustRecord, name: str) -> Panel:
-    groups, title = record.found.subgroups[name], _COLUMNS[name]
+    groups, title, unit = record.found.subgroups[name], _COLUMNS[name], record.leak.unit
     return Panel(
         title=title,
         figure=Drawing(
@@ -387,11 +393,11 @@ def _column(record: TrustRecord, name: str) -> Panel:
                 [_stretch(group) for group in groups],
                 name=f"groups-{name}",
                 title=f"Accuracy by {title[0].lower()}{title[1:]}",
-                label="accuracy (share of images), lesions in brackets",
+                label=f"accuracy (share of images), {unit}s in brackets",
                 span=(0, 1.02),
             ),
             caption=f"Accuracy under the natural rule by {title[0].lower()}{title[1:]}, 95 % "
-            f"intervals over lesions. Hollow: fewer than {FEW} lesions.",
+            f"intervals over {unit}s. Hollow: fewer than {FEW} {unit}s.",
         ),
         table=_group_table(record, groups, title),
         gaps=gap_sentences(record.found, name),
@@ -410,12 +416,13 @@ def _stretch(group: Subgroup) -> Stretch:
 
 
 def _group_table(record: TrustRecord, groups: Sequence[Subgroup], title: str) -> Table:
-    metrics = list(groups[0].metrics) if groups else []
+    metrics, unit = list(groups[0].metrics) if groups else [], record.leak.unit
+    is_blind = record.leak.is_blind
     rows = [
         (
-            tables.text(group.name, note=f"under {FEW} lesions" if group.is_small else ""),
+            tables.text(group.name, note=f"under {FEW} {unit}s" if group.is_small else ""),
             tables.count(group.n_images),
-            tables.count(group.n_lesions),
+            *(() if is_blind else (tables.count(group.n_lesions),)),
             *(tables.estimate(group.metrics[name]) for name in metrics),
         )
         for group in groups
@@ -428,11 +435,11 @@ def _group_table(record: TrustRecord, groups: Sequence[Subgroup], title: str) ->
         else ""
     )
     return Table(
-        caption=f"{title}: every number with its 95 % interval over lesions.{asked}",
+        caption=f"{title}: every number with its 95 % interval over {unit}s.{asked}",
         columns=(
             Column(name=title.split()[0].lower(), is_number=False),
             Column(name="images"),
-            Column(name="lesions"),
+            *(() if is_blind else (Column(name="lesions"),)),
             *(Column(name=_METRICS[name]) for name in metrics),
         ),
         rows=tuple(rows),
@@ -507,7 +514,7 @@ def _cost_table(record: TrustRecord) -> Table:
     rows = [(tables.text(rule), tables.estimate(cost)) for rule, cost in record.found.costs.items()]
     return Table(
         caption="What decisions cost an image under the study's costs, 95 % intervals over "
-        "lesions.",
+        f"{record.leak.unit}s.",
         columns=(Column(name="decision rule", is_number=False), Column(name="mean cost")),
         rows=tuple(rows),
     )

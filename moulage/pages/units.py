@@ -67,13 +67,19 @@ def draw_maps(layer: HiddenLayer, colours: Sequence[str]) -> Maps:
     return Maps(drawings=tuple(drawings), files=files)
 
 
-def units_page(layer: HiddenLayer, maps: Maps, pictures: Pictures) -> str:
-    """Return `units.html`: one file that needs no network."""
+def units_page(
+    layer: HiddenLayer, maps: Maps, pictures: Pictures, *, first: tuple[str, ...] = ()
+) -> str:
+    """Return `units.html`: one file that needs no network.
+
+    first: what is to be said of the run before all else.
+    """
     return render(
         "units.html",
         layer=layer,
         lead=_lead(layer),
         tiles=_tiles(layer),
+        notes=first,
         maps=maps.drawings,
         best=_best_table(layer),
         exciting=tuple(_exciting(layer, pictures)),

@@ -88,9 +88,23 @@ def explain_files(
     """
     files = list_image_files(paths)
     told = told_of_files(_covariates(inquiry), files, table=covariates)
-    subjects = [Subject(image_id=stem_of(file), path=file) for file in files]
+    names = _told_apart([stem_of(file) for file in files])
+    subjects = [Subject(image_id=name, path=file) for name, file in zip(names, files, strict=True)]
     source = "the images that were named"
     return _explain(run, subjects, inquiry, root=None, told=told, source=source, progress=progress)
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """Return names of which each is there once, since pictures are written under them.
+
+    >>> _told_apart(["a", "b", "a", "a-2"])
+    ['a', 'b', 'a-2', 'a-2-2']
+    """
+    found: dict[str, None] = {}
+    for name in names:
+        tries = (name, *(f"{name}-{n}" for n in range(2, len(names) + 2)))
+        found[next(one for one in tries if one not in found)] = None
+    return list(found)
 
 
 def explain_part(

@@ -8,8 +8,11 @@ import pytest
 from moulage.evaluation.examination import examine
 from moulage.evaluation.trust import Asked, fit_trust
 from moulage.pages.card import CardRecord, card_markdown, card_page, sections_of
+from moulage.pages.composition import leak_of, leak_sentence
 from moulage.pages.records import RunRecord
 from moulage.pages.trust import TrustRecord
+from moulage.split import Split
+from moulage.splits.leakage import train_on_test
 
 Read = Callable[[str], dict[str, list[list[str]]]]
 
@@ -33,6 +36,7 @@ def record(run: RunRecord) -> CardRecord:
             diagnoses=run.catalogue.diagnoses,
             trust=trust,
             found=examine(trust, test, frame),
+            leak=leak_of(run.split),
         ),
         weights_licence="Apache-2.0",
     )
@@ -79,3 +83,27 @@ def test_a_classifier_that_reads_covariates_says_so_under_its_use(record: CardRe
     told = replace(record, run=replace(record.run, experiment=experiment))
     assert "It must be told age and sex beside each image" in card_markdown(told)
     assert "It must be told" not in card_markdown(record)
+
+
+def split_otherwise(record: CardRecord, split: Split) -> CardRecord:
+    trust = replace(record.trust, leak=leak_of(split))
+    return replace(record, run=replace(record.run, split=split), trust=trust)
+
+
+def test_a_leak_is_said_before_the_first_section(record: CardRecord) -> None:
+    leaky = split_otherwise(record, train_on_test(record.run.split))
+    said = leak_sentence(leaky.trust.leak)
+    assert f"**Note.** {said}" in card_markdown(leaky).split("## ")[0]
+    assert f"<strong>Note.</strong> {said}" in card_page(leaky).split("<h2>")[0]
+    assert "Note." not in card_page(record)
+    assert "more than one part" not in card_markdown(record)
+
+
+def test_nothing_is_claimed_of_lesions_where_none_is_known(record: CardRecord) -> None:
+    split = replace(record.run.split, lesion_ids=record.run.split.image_ids)
+    said = card_markdown(split_otherwise(record, split))
+    n_images = len(record.run.predictions.of("test"))
+    assert f"{n_images} images of unknown lesions; 95 % intervals over images." in said
+    assert "over lesions" not in said
+    assert "enough lesions" not in said
+    assert "one photograph a lesion" not in said

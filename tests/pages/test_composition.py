@@ -8,7 +8,13 @@ import pandas as pd
 import pytest
 
 from moulage.catalogue import Catalogue, Diagnosis
-from moulage.pages.composition import composition_table, leak_of, leak_sentence, parts_of
+from moulage.pages.composition import (
+    composition_table,
+    leak_notes,
+    leak_of,
+    leak_sentence,
+    parts_of,
+)
 from moulage.split import Split
 
 #        image  lesion dx   part
@@ -78,3 +84,15 @@ def test_a_sibling_and_a_self_are_told_apart() -> None:
     assert leak.sibling_share == pytest.approx(2 / 3)
     assert "2 of 3 test images (0.667) show a lesion that was trained on" in leak_sentence(leak)
     assert "1 of them" in leak_sentence(leak)
+    assert leak_notes(leak) == (leak_sentence(leak),)
+
+
+def test_only_a_leak_is_said_first() -> None:
+    alone = replace(split(), lesion_ids=split().image_ids)
+    assert leak_notes(leak_of(split())) == leak_notes(leak_of(alone)) == ()
+
+
+def test_images_count_where_no_lesion_is_known() -> None:
+    known, unknown = leak_of(split()), leak_of(replace(split(), lesion_ids=split().image_ids))
+    assert (known.unit, known.lesions(4)) == ("lesion", "4 lesions")
+    assert (unknown.unit, unknown.lesions(4)) == ("image", "unknown lesions")

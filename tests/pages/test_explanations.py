@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -35,9 +37,20 @@ def test_a_flagged_diagnosis_is_named_and_its_images_shown() -> None:
     (finding,) = book.findings()
     page = explanations_page(book)
     assert finding.is_flagged
-    assert "Answers of nv often rest on what lies beside the lesion: in 12 of 12 images" in page
+    assert (
+        "Answers of nv often rest on what lies beside the lesion: in 12 of 12 images, and in at "
+        f"least {finding.low:.0%} of images drawn as these were and explained as nv (95 %)."
+    ) in page
+    assert "all such images" not in page
     assert "image0: superpixel 1 outside the lesion" in page
     assert "the surroundings count for more" in page
+
+
+def test_what_holds_of_the_run_is_said_first() -> None:
+    page = explanations_page(casebook(12, lesion_at=slice(20, 30)), first=("Its split leaks.",))
+    notes = re.findall(r"<strong>Note\.</strong> (.*?)</p>", page)
+    assert notes[0] == "Its split leaks."
+    assert notes[1].startswith("Answers of nv")
 
 
 def test_without_outlines_the_page_says_that_it_cannot_know() -> None:

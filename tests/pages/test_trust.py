@@ -1,13 +1,16 @@
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from moulage.evaluation.examination import examine
 from moulage.evaluation.trust import Asked, fit_trust
+from moulage.pages.composition import leak_of, leak_sentence
 from moulage.pages.records import RunRecord
 from moulage.pages.trust import TrustRecord, trust_page
+from moulage.splits.leakage import train_on_test
 
 Read = Callable[[str], dict[str, list[list[str]]]]
 
@@ -29,6 +32,7 @@ def record(run: RunRecord) -> TrustRecord:
         diagnoses=run.catalogue.diagnoses,
         trust=trust,
         found=examine(trust, test, frame),
+        leak=leak_of(run.split),
     )
 
 
@@ -55,3 +59,26 @@ def test_the_page_is_whole_and_never_says_nan(record: TrustRecord) -> None:
 
 def test_small_groups_are_named_at_the_top(record: TrustRecord) -> None:
     assert "Hollow: fewer than 30 lesions" in trust_page(record)
+
+
+def test_a_leak_is_the_first_note(record: TrustRecord, run: RunRecord) -> None:
+    leak = leak_of(train_on_test(run.split))
+    page = trust_page(replace(record, leak=leak))
+    first = re.search(r"<strong>Note\.</strong> (.*?)</p>", page)
+    assert first is not None
+    assert first.group(1) == leak_sentence(leak)
+    assert "more than one part" not in trust_page(record)
+
+
+def test_nothing_is_claimed_of_lesions_where_none_is_known(
+    record: TrustRecord, run: RunRecord, tables_of: Read
+) -> None:
+    leak = leak_of(replace(run.split, lesion_ids=run.split.image_ids))
+    page = trust_page(replace(record, leak=leak))
+    assert f"{record.found.n_images} test images of unknown lesions; sets aim" in page
+    assert (
+        re.findall(r"over lesions|lesions in brackets|fewer than 30 lesions|a lesion,", page) == []
+    )
+    for rows in tables_of(page).values():
+        assert not {"lesions", "n lesions"} & set(rows[0])
+        assert len({len(row) for row in rows[-2:]}) == 1

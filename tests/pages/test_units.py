@@ -53,6 +53,14 @@ def test_the_page_tells_best_units_idle_ones_and_cases_alike(page: str) -> None:
     assert "it is a little too good" in page
 
 
+def test_what_holds_of_the_run_is_said_before_the_first_section(
+    layer: HiddenLayer, maps: Maps
+) -> None:
+    pictures = {name: np.zeros((8, 8, 3), np.uint8) for name in layer.shown(2)}
+    page = units_page(layer, maps, pictures, first=("Its split leaks.",))
+    assert "<strong>Note.</strong> Its split leaks.</p>" in page.split("<h2>")[0]
+
+
 def test_maps_count_and_mark_what_is_decided_wrongly(maps: Maps, page: str) -> None:
     assert [drawing.caption.split(" of ")[0] for drawing in maps.drawings] == [
         "Principal components",

@@ -122,7 +122,9 @@ def test_where_no_lesion_is_known_none_is_said_to_be_drawn(run: RunFolder) -> No
     assert "photograph" not in _source(alone, Chosen())
 
 
-def test_a_run_under_a_leaky_split_has_a_first_note(run: RunFolder, tmp_path: Path) -> None:
+def test_a_run_under_a_leaky_split_has_a_first_note(
+    run: RunFolder, casts: Path, tmp_path: Path
+) -> None:
     there = RunFolder(path=tmp_path / "leaky")
     shutil.copytree(run.path, there.path)
     write_split(train_on_test(read_split(run.path / "split.csv")), there.path / "split.csv")
@@ -130,6 +132,12 @@ def test_a_run_under_a_leaky_split_has_a_first_note(run: RunFolder, tmp_path: Pa
     assert "show a lesion that was trained on" in said
     assert said in actions.trust(there.path).read_text()
     assert all(said in page.read_text() for page in actions.card(there.path))
+    actions.predict(there.path, [next(casts.rglob("*.jpg"))], page=tmp_path / "answers.html")
+    assert said in (tmp_path / "answers.html").read_text()
+    actions.explain(there.path, sample=1, **QUICK)
+    actions.units(there.path)
+    assert said in (there.path / "explanations.html").read_text()
+    assert said in (there.path / "units.html").read_text()
     assert first_notes(run) == ()
 
 
