@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from moulage.errors import ConfigError, nearest
 from moulage.evaluation.decisions import Rule
-from moulage.evaluation.metrics import score, weighted_metrics
+from moulage.evaluation.metrics import decide_all, score, weighted_metrics
 from moulage.evaluation.priors import class_prior, move_prior
 from moulage.predictions import Predictions
 
@@ -23,6 +23,8 @@ def stated_prior(
     shares: Mapping[str, float], *, prior: NDArray[np.float64], diagnoses: tuple[str, ...]
 ) -> NDArray[np.float64]:
     """Return the prior `(K,)` with the stated shares; the others keep their proportions.
+
+    A diagnosis that `prior` has no share of was not trained on, and must not be stated to occur.
 
     >>> stated_prior({"mel": 0.5}, prior=np.array([0.2, 0.6, 0.2]), diagnoses=("mel", "nv", "bkl"))
     array([0.5  , 0.375, 0.125])
@@ -43,6 +45,14 @@ def stated_prior(
             f"is stated); got {dict(shares)}. Write mel=0.03 for 3 %."
         )
     stated = np.array([shares.get(code, 0.0) for code in diagnoses])
+    untrained = (stated > 0) & (prior == 0)
+    if untrained.any():
+        code = diagnoses[int(untrained.argmax())]
+        raise ConfigError(
+            "A diagnosis with a share in `[decisions.clinic]` must have training images; got "
+            f"{shares[code]:g} for {code!r}, which has none. Leave {code!r} out of the table, or "
+            "train on images of it."
+        )
     return np.asarray(stated + (0 if is_whole else others * (1 - total) / others.sum()))
 
 
@@ -58,10 +68,15 @@ def metrics_in(
 ) -> dict[str, float]:
     """Return every metric as it would be where the diagnoses have this prior.
 
-    A diagnosis without images here is left out of there too.
+    A diagnosis without images here is left out of there too. The rule `balanced` asks nothing of
+    a prior, so it decides there as it does here; moved logits would not tell the same, since a
+    temperature is taken from them and the rule knows none.
     """
     moved = move_to(predictions, prior)
     here = class_prior(moved.labels, len(prior))
     weights = (prior / np.where(here > 0, here, 1))[moved.labels]
-    found = weighted_metrics(score(moved, rule=rule), weights=weights[:, None])
+    scored = score(moved, rule=rule)
+    if rule == "balanced":
+        scored = replace(scored, decisions=decide_all(predictions, rule=rule))
+    found = weighted_metrics(scored, weights=weights[:, None])
     return {name: float(value[0]) for name, value in found.items()}

@@ -21,7 +21,7 @@ from moulage.evaluation.exact import DeLong, McNemar, delong, holm, mcnemar
 from moulage.evaluation.intervals import LEVEL, N_REPLICATES, Interval, difference_intervals
 from moulage.evaluation.lesions import by_lesion
 from moulage.evaluation.metrics import OVERALL, Scored, decide_all, score
-from moulage.evaluation.permutation import permutation_p_values
+from moulage.evaluation.permutation import least_p_value, permutation_p_values
 from moulage.evaluation.resampling import Drawn, Lesions, draw_lesions, resample
 from moulage.evaluation.thresholds import is_any_of, score_of
 from moulage.predictions import Predictions
@@ -29,6 +29,7 @@ from moulage.predictions import Predictions
 LOWER_IS_BETTER = frozenset({"log_loss", "brier"})
 SIGNIFICANT = 0.05
 N_PERMUTATIONS = 1000  # a p value of 0.05 is then known to within 0.014
+_PERMUTATIONS_A_TEST = 100  # the least p value of a family is then below 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,7 +50,8 @@ class Contender:
 class Difference:
     """First minus second in one metric, the mean over runs.
 
-    p_value: by permutation of lesions. p_family: the same after Holm's correction.
+    p_value: by permutation of lesions. p_family: the same after Holm's correction. least_p: the
+    least p value that so many permutations can show.
     """
 
     metric: str
@@ -59,6 +61,12 @@ class Difference:
     p_value: float
     p_family: float
     n_lesions: int
+    least_p: float = 0.0
+
+    @property
+    def is_least(self) -> bool:
+        """Say whether no permutation differed as much: the true p value may be smaller still."""
+        return self.p_value <= self.least_p
 
     @property
     def verdict(self) -> str:
@@ -69,6 +77,15 @@ class Difference:
             return f"no difference shown on {self.n_lesions:,} lesions"
         is_higher = self.interval.value > 0
         return "better" if is_higher != (self.metric in LOWER_IS_BETTER) else "worse"
+
+
+def permutations_for(n_tests: int) -> int:
+    """Return how many permutations a family of tests needs, so that one can be significant in it.
+
+    R permutations show no p value below 1 / (R + 1), which Holm's correction multiplies by up to
+    `n_tests`: after 1,000, no difference would be beyond chance in a family of more than fifty.
+    """
+    return max(N_PERMUTATIONS, _PERMUTATIONS_A_TEST * n_tests)
 
 
 def compare(
@@ -83,6 +100,7 @@ def compare(
 ) -> tuple[Difference, ...]:
     """Return the difference in each metric; `correct_family` comes after the last comparison.
 
+    n_permutations: where the family is large, what `permutations_for` says.
     Run i of one is paired with run i of the other: they must hold the same images and labels,
     in any order. Raises DataError where they do not.
     """
@@ -101,6 +119,7 @@ def compare(
         p_values=p_values,
         names=(first.name, second.name),
         n_lesions=lesions.n_lesions,
+        least_p=least_p_value(n_permutations),
         level=level,
     )
 
@@ -111,6 +130,7 @@ def differences(
     p_values: Mapping[str, float],
     names: tuple[str, str],
     n_lesions: int,
+    least_p: float = 0.0,
     level: float = LEVEL,
 ) -> tuple[Difference, ...]:
     """Return a Difference for each metric of `p_values`; drawn: first minus second."""
@@ -124,6 +144,7 @@ def differences(
             p_value=p_value,
             p_family=p_value,
             n_lesions=n_lesions,
+            least_p=least_p,
         )
         for metric, p_value in p_values.items()
     )

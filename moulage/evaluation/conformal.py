@@ -6,7 +6,9 @@ Knows nothing of parts: the caller says whether these images also chose the epoc
 Split conformal prediction [vovk2005]: the truth's score on a new lesion is as likely to hold any
 rank among the fitted ones. `lac` scores 1 − p, which gives the smallest sets [sadinle2019]; `aps`
 sums what is more probable, which gives hard images more room [romano2020]. Under both the most
-probable diagnosis scores 0: no set is empty, and no chance is needed to make the level exact.
+probable diagnosis scores 0: no set is empty, and the level is kept at least, not exactly. A
+classifier that is right more often than that has sets of one, which hold the truth as often as it
+is right. A temperature fitted on the same lesions is no part of the proof.
 """
 
 import math

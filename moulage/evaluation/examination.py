@@ -294,13 +294,16 @@ def _benefit(trust: Trust, predictions: Predictions) -> dict[str, tuple[Benefit,
 
 
 def _clinic(trust: Trust, predictions: Predictions) -> dict[str, float]:
-    """Return the prior of the stated clinic; without one, three melanomas in a hundred."""
-    shares = dict(trust.asked.clinic)
-    if not shares and MELANOMA in predictions.diagnoses:
+    """Return the prior of the stated clinic; without one, three melanomas in a hundred.
+
+    Empty where no clinic is stated and melanoma was not trained on.
+    """
+    shares, codes = dict(trust.asked.clinic), predictions.diagnoses
+    trained = {code for code, share in zip(codes, predictions.prior, strict=True) if share > 0}
+    if not shares and MELANOMA in trained:
         shares = {MELANOMA: MELANOMA_SHARE}
     if not shares:
         return {}
-    codes = predictions.diagnoses
     prior = stated_prior(shares, prior=predictions.prior, diagnoses=codes)
     return dict(zip(codes, prior.tolist(), strict=True))
 

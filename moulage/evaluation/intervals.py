@@ -32,8 +32,9 @@ class Interval:
     """A number with its bounds; NaN where not defined.
 
     standard_error: over lesions. n_effective: how many equally telling lesions would tell as
-    much, at most their number. n_undefined: replicates without any image of a diagnosis that
-    the metric needs; they are left out.
+    much, at most their number. n_undefined: replicates in which the metric is not defined; they
+    are left out. A macro metric is defined, and not counted, where a replicate lacks a diagnosis:
+    it is the mean over the others there.
     """
 
     value: float
@@ -87,10 +88,11 @@ def unpaired_difference(one: Interval, other: Interval, *, level: float = LEVEL)
     """Return one minus the other, measured on test parts that differ [satterthwaite1946].
 
     Lesions that stand in both parts make the true error smaller, hence this interval too wide
-    rather than too narrow.
+    rather than too narrow. A side that never varies, as where every lesion is right, has the error
+    of its exact bounds, of the same `level`; without such bounds the difference has none.
     """
     value = one.value - other.value
-    squares = [interval.standard_error**2 for interval in (one, other)]
+    squares = [_error_of(interval, level) ** 2 for interval in (one, other)]
     error = math.sqrt(sum(squares))
     spread = sum(s**2 / i.n_effective for s, i in zip(squares, (one, other), strict=True) if s)
     n_effective = error**4 / spread if spread else math.nan
@@ -98,6 +100,19 @@ def unpaired_difference(one: Interval, other: Interval, *, level: float = LEVEL)
         value, error, n_effective=n_effective, bounds=DIFFERENCE, level=level
     )
     return Interval(value=value, low=low, high=high, standard_error=error, n_effective=n_effective)
+
+
+def _error_of(interval: Interval, level: float) -> float:
+    if interval.standard_error == 0:
+        return normal_error(interval.low, interval.high, level=level)
+    return interval.standard_error
+
+
+def normal_error(low: float, high: float, *, level: float) -> float:
+    """Return the standard error of a normal number with bounds as far apart."""
+    from scipy.special import ndtri
+
+    return (high - low) / 2 / float(ndtri((1 + level) / 2))
 
 
 def student_interval(drawn: Drawn, name: str, *, bounds: Bounds, level: float) -> Interval:

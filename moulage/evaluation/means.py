@@ -18,6 +18,7 @@ from moulage.evaluation.intervals import (
     Interval,
     binomial_bounds,
     effective_size,
+    normal_error,
     student_bounds,
 )
 from moulage.evaluation.scales import SHARE, Bounds
@@ -71,10 +72,8 @@ def interval_of(
 
 
 def _certain(value: float, n_lesions: int, level: float) -> Interval:
-    from scipy.special import ndtri
-
     low, high = binomial_bounds(value, n_lesions, level=level)
-    error = (high - low) / 2 / float(ndtri((1 + level) / 2))
+    error = normal_error(low, high, level=level)
     return Interval(value=value, low=low, high=high, standard_error=error, n_effective=n_lesions)
 
 

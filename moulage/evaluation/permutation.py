@@ -20,8 +20,15 @@ from moulage.evaluation.metrics import (
     metrics_of_sums,
     rank_each,
 )
-from moulage.evaluation.resampling import Lesions, lesion_sums, mean_replicates, mean_values
+from moulage.evaluation.resampling import (
+    Lesions,
+    column_chunks,
+    lesion_sums,
+    mean_replicates,
+    mean_values,
+)
 
+Swaps = NDArray[np.uint8]  # (L, R): large families need many, and a byte holds one
 _TIE = 1e-12  # a permuted difference this near the observed one equals it
 
 
@@ -44,11 +51,21 @@ def permutation_p_values(
     return {name: p_value(ours[name] - theirs[name], permuted=permuted[name]) for name in permuted}
 
 
-def draw_swaps(
-    n_lesions: int, *, n_permutations: int, rng: np.random.Generator
-) -> NDArray[np.float64]:
+def draw_swaps(n_lesions: int, *, n_permutations: int, rng: np.random.Generator) -> Swaps:
     """Return which lesions each permutation swaps `(L, R)`, 1 for a swapped one."""
-    return rng.integers(0, 2, size=(n_lesions, n_permutations)).astype(np.float64)
+    swaps = np.empty((n_lesions, n_permutations), dtype=np.uint8)
+    for of_lesion in swaps:
+        of_lesion[:] = rng.integers(0, 2, size=n_permutations)
+    return swaps
+
+
+def least_p_value(n_permutations: int) -> float:
+    """Return the p value of a difference that no permutation reaches.
+
+    >>> least_p_value(999)
+    0.001
+    """
+    return 1 / (1 + n_permutations)
 
 
 def p_value(observed: float, *, permuted: NDArray[np.float64]) -> float:
@@ -65,7 +82,7 @@ def permuted_differences(
     second: Sequence[Scored],
     *,
     lesions: Lesions,
-    swaps: NDArray[np.float64],
+    swaps: Swaps,
     names: Collection[str] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return first minus second `(R,)` a metric where `swaps (L, R)` is 1 for a swapped lesion."""
@@ -83,13 +100,14 @@ def permuted_differences(
 
 
 def _summed_differences(
-    one: Scored, other: Scored, *, of_image: NDArray[np.int64], swaps: NDArray[np.float64]
+    one: Scored, other: Scored, *, of_image: NDArray[np.int64], swaps: Swaps
 ) -> dict[str, NDArray[np.float64]]:
     """What is read off sums: what one of the two lacks of both together, the other has."""
     first, second = (
         lesion_sums(run, of_image=of_image, n_lesions=len(swaps)) for run in (one, other)
     )
-    ours = first.sum(axis=0) + swaps.T @ (second - first)
+    moved = [chunk.T @ (second - first) for chunk in column_chunks(swaps)]
+    ours = first.sum(axis=0) + np.concatenate(moved)
     theirs = (first + second).sum(axis=0) - ours
     ours_by_name, theirs_by_name = (metrics_of_sums(s, one.diagnoses) for s in (ours, theirs))
     return {name: ours_by_name[name] - theirs_by_name[name] for name in ours_by_name}
@@ -100,7 +118,7 @@ def _ranked_differences(
     second: Sequence[Scored],
     *,
     lesions: Lesions,
-    swaps: NDArray[np.float64],
+    swaps: Swaps,
     names: Collection[str],
 ) -> dict[str, NDArray[np.float64]]:
     pooled = [_pool(one, other) for one, other in zip(first, second, strict=True)]

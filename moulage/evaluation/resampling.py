@@ -28,7 +28,8 @@ from moulage.evaluation.metrics import (
 from moulage.evaluation.undefined import ratio
 from moulage.predictions import Predictions
 
-Weights = NDArray[np.uint16] | NDArray[np.float64]  # (L, R): two bytes hold any count of a draw
+# (L, R): two bytes hold any count of a draw, one holds a swap
+Weights = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float64]
 _CHUNK = 64  # replicates measured together: as many as fit the processor's cache
 
 
@@ -154,7 +155,7 @@ def replicates(
     chosen = _chosen((scored,), names)
     of_lesions = lesion_sums(scored, of_image=of_image, n_lesions=len(weights))
     tables = []
-    for chunk in _column_chunks(weights):
+    for chunk in column_chunks(weights):
         table = metrics_of_sums(chunk.T @ of_lesions, scored.diagnoses)
         if any(map(is_ranked, chosen)):
             table |= weighted_rankings(scored, weights=chunk[of_image], names=chosen)
@@ -186,7 +187,7 @@ def draw_share(
         for chosen in (hits & counted, counted)
     )
     value = float(found.sum() / asked.sum()) if asked.any() else math.nan
-    shares = [ratio(found @ chunk, asked @ chunk) for chunk in _column_chunks(weights)]
+    shares = [ratio(found @ chunk, asked @ chunk) for chunk in column_chunks(weights)]
     return Drawn(
         values={"share": value},
         replicates={"share": np.concatenate(shares)},
@@ -216,6 +217,7 @@ def _chosen(runs: Sequence[Scored], names: Collection[str] | None) -> tuple[str,
     return metric_names(runs[0].diagnoses) if names is None else tuple(names)
 
 
-def _column_chunks(table: Weights) -> Iterator[NDArray[np.float64]]:
+def column_chunks(table: Weights) -> Iterator[NDArray[np.float64]]:
+    """Give the columns in float64, as many at a time as fit the processor's cache."""
     for start in range(0, table.shape[1], _CHUNK):
         yield np.ascontiguousarray(table[:, start : start + _CHUNK], dtype=np.float64)

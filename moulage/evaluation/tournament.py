@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moulage.evaluation.comparison import (
     N_PERMUTATIONS,
+    SIGNIFICANT,
     Contender,
     Difference,
     align_run,
@@ -23,7 +23,13 @@ from moulage.evaluation.comparison import (
 from moulage.evaluation.decisions import Rule
 from moulage.evaluation.intervals import N_REPLICATES
 from moulage.evaluation.metrics import OVERALL, Scored, is_ranked
-from moulage.evaluation.permutation import draw_swaps, p_value, permuted_differences
+from moulage.evaluation.permutation import (
+    Swaps,
+    draw_swaps,
+    least_p_value,
+    p_value,
+    permuted_differences,
+)
 from moulage.evaluation.resampling import Drawn, Lesions, Weights, draw_lesions, resample
 from moulage.evaluation.roc import Curve, roc_curve
 from moulage.evaluation.spread import Spread, spreads
@@ -44,7 +50,7 @@ class _Draws:
 
     lesions: Lesions
     weights: Weights
-    swaps: NDArray[np.float64]
+    swaps: Swaps
 
 
 class Tournament:
@@ -58,7 +64,11 @@ class Tournament:
         n_replicates: int = N_REPLICATES,
         n_permutations: int = N_PERMUTATIONS,
     ) -> None:
-        """Take runs by place, by name; at one place all must hold the same images."""
+        """Take runs by place, by name; at one place all must hold the same images.
+
+        n_permutations: 1,000 of them tell which pairs differ beyond chance alone; only these are
+        tested by all, since no correction makes another pair significant.
+        """
         self._entries = _aligned(entries)
         self._rng, self._n_replicates = rng, n_replicates
         self._n_permutations = n_permutations
@@ -105,18 +115,16 @@ class Tournament:
         draws = self._draws_of(first[0], places)
         ours, theirs = (self._draw(*each, places) for each in (first, second))
         drawn = ours.minus(theirs)
-        p_values = {metric: float("nan")}
+        p = float("nan")
         if not is_ranked(metric):
-            runs = [self._score(*each, places) for each in (first, second)]
-            permuted = permuted_differences(
-                *runs, lesions=draws.lesions, swaps=draws.swaps, names=(metric,)
-            )
-            p_values[metric] = p_value(drawn.values[metric], permuted=permuted[metric])
+            runs = (self._score(*first, places), self._score(*second, places))
+            p = _p_value(drawn.values[metric], runs=runs, draws=draws, metric=metric)
         (found,) = differences(
             drawn,
-            p_values=p_values,
+            p_values={metric: p},
             names=(first[0], second[0]),
             n_lesions=draws.lesions.n_lesions,
+            least_p=least_p_value(self._n_permutations),
         )
         return found
 
@@ -148,6 +156,24 @@ class Tournament:
                 names=_NAMES[rule],
             )
         return self._drawn[key]
+
+
+def _p_value(
+    observed: float,
+    *,
+    runs: tuple[tuple[Scored, ...], tuple[Scored, ...]],
+    draws: _Draws,
+    metric: str,
+) -> float:
+    """Return the p value by the first permutations, and by all where these call it significant."""
+
+    def by(swaps: Swaps) -> float:
+        permuted = permuted_differences(*runs, lesions=draws.lesions, swaps=swaps, names=(metric,))
+        return p_value(observed, permuted=permuted[metric])
+
+    first = by(draws.swaps[:, :N_PERMUTATIONS])
+    is_settled = first >= SIGNIFICANT or draws.swaps.shape[1] <= N_PERMUTATIONS
+    return first if is_settled else by(draws.swaps)
 
 
 def _aligned(entries: Mapping[str, Runs]) -> dict[str, dict[str, Predictions]]:

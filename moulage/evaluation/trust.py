@@ -128,11 +128,16 @@ def fit_trust(
     )
 
 
-def check_asked(asked: Asked, diagnoses: tuple[str, ...]) -> None:
-    """Raise ConfigError where costs or a clinic name other diagnoses, or shares are no prior."""
+def check_asked(
+    asked: Asked, diagnoses: tuple[str, ...], *, prior: NDArray[np.float64] | None = None
+) -> None:
+    """Raise ConfigError where costs or a clinic name other diagnoses, or shares are no prior.
+
+    prior (K,): of the training images, where it is known; a clinic must not have what they lack.
+    """
     cost_table(asked.cost, diagnoses)
-    even = np.full(len(diagnoses), 1 / len(diagnoses))
-    stated_prior(asked.clinic, prior=even, diagnoses=diagnoses)
+    trained = np.full(len(diagnoses), 1 / len(diagnoses)) if prior is None else prior
+    stated_prior(asked.clinic, prior=trained, diagnoses=diagnoses)
 
 
 def _malignant_from(predictions: Predictions, malignant: Sequence[str]) -> float:

@@ -2,11 +2,12 @@
 
 In:  masks (P, S) with probabilities (P, K), a diagnosis.   Out: a Surrogate, standard errors (S,).
 Knows nothing of images. The values of all masks are interpolated (`fields`), on the scale of the
-log-odds where that foretells left-out answers better, and the surrogate is fitted to them.
+log-odds where that foretells left-out answers better, and the surrogate is fitted to them. It is
+scored on what was answered, not on what was interpolated: that is smoother than the classifier.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -16,8 +17,8 @@ from threadpoolctl import ThreadpoolController
 
 from moulage.explanation.designs import Population, population
 from moulage.explanation.fields import fit_field, learn_rates, usual_rates
-from moulage.explanation.masks import row_of
-from moulage.explanation.surrogate import Surrogate, fit_surrogate
+from moulage.explanation.masks import proximities, row_of
+from moulage.explanation.surrogate import Surrogate, fit_surrogate, weighted_r2
 
 Values = NDArray[np.float64]
 _NEAREST_TO_CERTAIN = 1e-6
@@ -50,7 +51,8 @@ def surrogate_from_few(
     """Return the surrogate of the population, and standard errors (S,) of what was interpolated.
 
     The errors are those of the random field, with rates taken as known. All diagnoses tell how
-    far a superpixel is felt; the weights are those of one.
+    far a superpixel is felt; the weights are those of one. score: weighted R² on the masks asked,
+    below 0 where their mean would have foretold them better.
     """
     with _libraries().limit(limits=1, user_api="blas"):  # matrices of 128 × 128: threads only wait
         return _interpolated(masks, probabilities, diagnosis)
@@ -73,7 +75,13 @@ def _interpolated(
     told = _put_back(scale.shrink(means), whole, masks=masks, values=values)
     surrogate = fit_surrogate(whole.masks, values=told, proximities=whole.weights)
     directions = whole.projector() * scale.slope(means)
-    return surrogate, field.doubt(whole.masks, directions)
+    score = _score(surrogate, masks, values)
+    return replace(surrogate, score=score), field.doubt(whole.masks, directions)
+
+
+def _score(surrogate: Surrogate, masks: NDArray[np.bool_], values: Values) -> float:
+    residuals = values - surrogate.intercept - masks @ surrogate.weights
+    return weighted_r2(values=values, residuals=residuals, weights=proximities(masks))
 
 
 def _better_scale(masks: NDArray[np.bool_], values: Values) -> _Scale:

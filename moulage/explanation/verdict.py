@@ -22,12 +22,12 @@ MOST_LUCKY = 0.05
 class Scores:
     """What is known of one explanation; NaN where not taken or not defined.
 
-    score: the surrogate's weighted R². deletion_gain, insertion_gain: against random orders;
-    share_as_good: random orders that do as well. over_seeds, over_cuts: mean rank correlation
-    with explanations by other masks, and of other superpixels; top_over_seeds, top_over_cuts:
-    what the superpixels of highest weight have in common. lesion_share of the positive
-    weight, lesion_area of the image. randomised: rank correlation with the explanation of the
-    same network under a head with random weights.
+    score: the surrogate's weighted R², below 0 where it foretells less than the mean does.
+    deletion_gain, insertion_gain: against random orders; share_as_good: random orders that do as
+    well. over_seeds, over_cuts: mean rank correlation with explanations by other masks, and of
+    other superpixels; top_over_seeds, top_over_cuts: what the superpixels of highest weight have in
+    common. lesion_share of the positive weight, lesion_area of the image. randomised: rank
+    correlation with the explanation of the same network under a head with random weights.
     """
 
     score: float = math.nan
@@ -60,8 +60,8 @@ def in_words(scores: Scores) -> tuple[str, ...]:
 def _doubts(scores: Scores) -> Iterator[str]:
     if scores.score < LEAST_SCORE:
         yield (
-            f"The weights account for {scores.score:.0%} of the changes in probability: the "
-            "superpixels act together, and single weights do not say how."
+            f"The weights account for {max(scores.score, 0):.0%} of the changes in probability: "
+            "the superpixels act together, and single weights do not say how."
         )
     if scores.share_as_good > MOST_LUCKY:
         yield (

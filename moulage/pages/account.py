@@ -99,6 +99,7 @@ def _difference(difference: Difference) -> dict[str, Any]:
         **_interval(difference.interval),
         "p_value": or_null(difference.p_value),
         "p_family": or_null(difference.p_family),
+        "p_is_least": difference.is_least,
         "n_lesions": difference.n_lesions,
         "verdict": difference.verdict,
     }

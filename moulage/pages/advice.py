@@ -210,7 +210,7 @@ def _leaks(leaks: Sequence[Leak]) -> list[str]:
         f"{name} against {each[0].honest}: "
         + words.listed(
             f"{words.points(leak.interval.value)} points of {leak.measure.named} "
-            f"({words.points(leak.interval.low)} to {words.points(leak.interval.high)})"
+            f"({words.points_between(leak.interval.low, leak.interval.high)})"
             for leak in each
         )
         + f". {_worth(each)}"

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 from moulage.evaluation.comparison import (
-    N_PERMUTATIONS,
     Contender,
     Difference,
     correct_family,
     delong_on_lesions,
     mcnemar_on_lesions,
+    permutations_for,
 )
 from moulage.evaluation.intervals import N_REPLICATES, Interval, unpaired_difference
 from moulage.evaluation.roc import Curve
@@ -124,9 +124,12 @@ def standing_of(
     study: StudyRecord,
     *,
     n_replicates: int = N_REPLICATES,
-    n_permutations: int = N_PERMUTATIONS,
+    n_permutations: int | None = None,
 ) -> Standing:
-    """Hold every experiment of a study against every other on the same test lesions."""
+    """Hold every experiment of a study against every other on the same test lesions.
+
+    n_permutations: if None, enough for the largest family of tests, all pairs in one measure.
+    """
     experiments = {
         name: tuple(run for run in runs if len(run.predictions.of("test")))
         for name, runs in experiments_of(study).items()
@@ -136,7 +139,7 @@ def standing_of(
         _entries(study, experiments),
         rng=generator(_DRAWS),
         n_replicates=n_replicates,
-        n_permutations=n_permutations,
+        n_permutations=n_permutations or permutations_for(math.comb(len(experiments), 2)),
     )
     names = [*experiments, *(name for name in study.baselines if _tested(study.baselines[name]))]
     return Standing(

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from moulage.evaluation.comparison import Difference
+from moulage.evaluation.intervals import Interval
 from moulage.pages import tables, words
 from moulage.pages.standing import (
     ACCURACY,
@@ -41,9 +42,9 @@ def matrices(names: Sequence[str], standing: Standing) -> list[Table]:
 def _matrix(names: Sequence[str], measure: Measure, pairs: Sequence[Pair]) -> Table:
     found = {(p.difference.first, p.difference.second): p.difference for p in pairs}
     return Table(
-        caption=f"Row minus column in {measure.named}: better or worse where the "
-        "difference is beyond chance after Holm’s correction over all pairs, = where no "
-        "difference was shown.",
+        caption=f"Row minus column in {measure.named}, over the seeds that both have: better or "
+        "worse where the difference is beyond chance after Holm’s correction over all pairs, = "
+        "where no difference was shown.",
         columns=(
             Column(name="experiment", is_number=False),
             *(Column(name=name) for name in names),
@@ -60,7 +61,7 @@ def _matrix_cell(found: Mapping[tuple[str, str], Difference], row: str, column: 
         return _verdict_cell(found[row, column], sign=1)
     if (column, row) in found:
         return _verdict_cell(found[column, row], sign=-1)
-    return _NOTHING if row == column else tables.text("other images")
+    return _NOTHING if row == column else tables.text("no run in common")
 
 
 def _verdict_cell(difference: Difference, *, sign: int) -> Cell:
@@ -68,8 +69,14 @@ def _verdict_cell(difference: Difference, *, sign: int) -> Cell:
     return Cell(
         text=f"{_short(difference, sign)} {words.signed(value + 0.0)}",
         sort=value,
-        note=f"p {words.p_value(difference.p_family)}",
+        note=f"p {_p(difference)}",
     )
+
+
+def _p(difference: Difference) -> str:
+    """Write the corrected p value; as a bound where no permutation differed as much."""
+    said = words.p_value(difference.p_family)
+    return f"≤ {said}" if difference.is_least and not said.startswith("<") else said
 
 
 def _short(difference: Difference, sign: int) -> str:
@@ -81,10 +88,11 @@ def _short(difference: Difference, sign: int) -> str:
 def pair_table(pairs: Sequence[Pair]) -> Table:
     """Return every pair with interval, tests and verdict."""
     return Table(
-        caption="Experiments held against each other on the same test lesions: first minus second. "
-        "p: by permutation of lesions, after Holm’s correction. Exact test, a run: McNemar "
-        "beside accuracy, DeLong’s test of melanoma’s AUROC beside balanced accuracy, both on "
-        "lesions, uncorrected.",
+        caption="Experiments held against each other on the same test lesions, over the seeds that "
+        "both have: first minus second. p: by permutation of lesions, after Holm’s correction; ≤ "
+        "where no permutation differed as much. Exact test, a run: McNemar beside accuracy, "
+        "DeLong’s test of melanoma’s AUROC beside balanced accuracy, both on lesions, "
+        "uncorrected.",
         columns=(
             Column(name="first", is_number=False),
             Column(name="second", is_number=False),
@@ -114,7 +122,7 @@ def _difference_cells(difference: Difference) -> tuple[Cell, Cell, Cell]:
     return (
         tables.measured(words.signed(interval.value), interval.value),
         tables.measured(words.between(interval.low, interval.high), interval.high - interval.low),
-        tables.measured(words.p_value(difference.p_family), difference.p_family),
+        tables.measured(_p(difference), difference.p_family),
     )
 
 
@@ -130,8 +138,8 @@ def treatment_table(standing: Standing) -> Table:
     """Return treatments under both rules, each against none under the balanced rule."""
     return Table(
         caption="Each treatment of imbalance under each rule. The difference is in balanced "
-        f"accuracy{_on(standing.treated)}, against no treatment at all under the balanced rule; p "
-        "after Holm’s correction over the rows.",
+        f"accuracy{_on(standing.treated)}, against no treatment at all under the balanced rule, "
+        "over the seeds that both have; p after Holm’s correction over the rows.",
         columns=(
             Column(name="treatment", is_number=False),
             Column(name="rule", is_number=False),
@@ -158,7 +166,7 @@ def _treatment_row(one: Treated, standing: Standing) -> tuple[Cell, ...]:
     head = (tables.text(one.experiment, note=said), tables.text(one.rule), *scores)
     if one.difference is None:
         return (*head, _NOTHING, _NOTHING, tables.text("the reference"))
-    interval, p = one.difference.interval, one.difference.p_family
+    interval = one.difference.interval
     return (
         *head,
         Cell(
@@ -166,7 +174,7 @@ def _treatment_row(one: Treated, standing: Standing) -> tuple[Cell, ...]:
             sort=interval.value,
             note=words.between(interval.low, interval.high),
         ),
-        tables.measured(words.p_value(p), p),
+        tables.measured(_p(one.difference), one.difference.p_family),
         tables.text(one.difference.verdict.partition(" on ")[0]),
     )
 
@@ -215,12 +223,16 @@ def leak_table(leaks: Sequence[Leak]) -> Table:
                 tables.text(leak.experiment, note=_KINDS.get(leak.kind, leak.kind)),
                 tables.text(leak.measure.named),
                 tables.measured(words.points(leak.interval.value), leak.interval.value),
-                tables.measured(
-                    f"{words.points(leak.interval.low)} to {words.points(leak.interval.high)}",
-                    leak.interval.high - leak.interval.low,
-                ),
+                _points_between(leak.interval),
                 tables.text("the same, paired" if leak.is_paired else "others, unpaired"),
             )
             for leak in leaks
         ),
     )
+
+
+def _points_between(found: Interval) -> Cell:
+    low, high = found.low, found.high
+    if math.isnan(low):
+        return tables.measured(words.NO_BOUNDS, None)
+    return tables.measured(f"{words.points(low)} to {words.points(high)}", high - low)

@@ -49,6 +49,15 @@ def between(low: float, high: float) -> str:
     return NO_BOUNDS if math.isnan(low) else f"{signed(low)} to {signed(high)}"
 
 
+def points_between(low: float, high: float) -> str:
+    """Write the two ends of an interval of differences in points.
+
+    >>> points_between(-0.052, 0.004), points_between(float("nan"), float("nan"))
+    ('−5.2 to +0.4', 'no bounds')
+    """
+    return NO_BOUNDS if math.isnan(low) else f"{points(low)} to {points(high)}"
+
+
 def p_value(value: float) -> str:
     """Write a p-value; what is below a thousandth is said to be so.
 

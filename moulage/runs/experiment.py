@@ -53,7 +53,7 @@ def run_cell(
 
     Another process that is at the same cell is waited for.
     """
-    check_asked(asked_of(cell.study.decisions), material.catalogue.codes)
+    check_asked(asked_of(cell.study.decisions), material.catalogue.codes, prior=material.prior)
     with alone_at(path):
         return _run_alone(cell, material, path, fresh=fresh, progress=progress)
 
@@ -134,7 +134,7 @@ def build(cell: Cell, material: Material) -> tuple[Classifier, WeightsFile | Non
 
 def refuse_early(cell: Cell, material: Material, path: Path) -> None:
     """Raise what `run_cell` would raise before its first step, for a run that is to come later."""
-    check_asked(asked_of(cell.study.decisions), material.catalogue.codes)
+    check_asked(asked_of(cell.study.decisions), material.catalogue.codes, prior=material.prior)
     kept = folders.read_begun(path, _resolve(cell, material))
     if kept is not None and not folders.RunFolder(path=path).is_finished:
         folders.refuse_other_versions(path, begun=kept, present=_grounds(cell))

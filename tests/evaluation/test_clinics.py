@@ -3,6 +3,7 @@ import pytest
 
 from moulage.errors import ConfigError
 from moulage.evaluation.clinics import metrics_in, move_to, stated_prior
+from moulage.evaluation.decisions import Rule
 from moulage.evaluation.metrics import summary
 from moulage.evaluation.priors import class_prior
 
@@ -32,15 +33,37 @@ def test_shares_that_are_no_prior_are_refused(shares: dict[str, float], said: st
         stated_prior(shares, prior=np.full(3, 1 / 3), diagnoses=CODES)
 
 
-def test_at_home_nothing_changes(make_predictions) -> None:
+def test_a_share_without_training_images_is_refused() -> None:
+    prior = np.array([0.6, 0.4, 0.0])
+    with pytest.raises(ConfigError, match=r"clinic\]` must have training images; got 0.03 for 'c'"):
+        stated_prior({"c": 0.03}, prior=prior, diagnoses=CODES)
+    found = stated_prior({"c": 0.0, "a": 0.3}, prior=prior, diagnoses=CODES)
+    assert found == pytest.approx(np.array([0.3, 0.7, 0.0]))
+
+
+def tempered(make_predictions):
+    """Predictions of 300 images at a temperature of 1.8, where one diagnosis is rare."""
     rng = np.random.default_rng(3)
-    labels = rng.integers(0, 3, 300)
+    labels = rng.choice(3, 300, p=[0.7, 0.25, 0.05])
+    logits = rng.normal(size=(300, 3)) + np.eye(3)[labels]
     prior = class_prior(labels, 3)
-    found = make_predictions(
-        labels=labels, logits=rng.normal(size=(300, 3)), prior=prior, temperature=1.7
-    )
-    there = metrics_in(found, prior)
-    assert there == pytest.approx(summary(found).values, rel=1e-5)
+    return make_predictions(labels=labels, logits=logits, prior=prior, temperature=1.8)
+
+
+@pytest.mark.parametrize("rule", ["natural", "balanced"])
+def test_at_home_nothing_changes(rule: Rule, make_predictions) -> None:
+    found = tempered(make_predictions)
+    there = metrics_in(found, found.prior, rule=rule)
+    assert there == pytest.approx(summary(found, rule=rule).values, rel=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_balanced_rule_recalls_as_much_everywhere(seed: int, make_predictions) -> None:
+    found = tempered(make_predictions)
+    prior = np.random.default_rng(seed).dirichlet(np.ones(3))
+    here, there = summary(found, rule="balanced").values, metrics_in(found, prior, rule="balanced")
+    for name in ("balanced_accuracy", *(f"recall.{code}" for code in CODES)):
+        assert there[name] == pytest.approx(here[name], rel=1e-9), name
 
 
 def test_elsewhere_is_what_images_drawn_there_would_show(make_predictions) -> None:

@@ -13,6 +13,7 @@ from moulage.evaluation.comparison import (
     correct_family,
     delong_on_lesions,
     mcnemar_on_lesions,
+    permutations_for,
 )
 from moulage.evaluation.intervals import Interval
 from moulage.evaluation.lesions import by_lesion
@@ -136,6 +137,25 @@ def test_holm_is_applied_over_the_family_that_is_passed() -> None:
     assert corrected[0].p_value == 0.02
     doubled = correct_family([*family, *family])
     assert doubled[0].verdict == "no difference shown on 1,494 lesions"
+
+
+@pytest.mark.parametrize("n_tests", [1, 10, 55, 66, 780])
+def test_the_least_p_value_survives_the_correction(n_tests: int) -> None:
+    assert permutations_for(n_tests) >= 1000
+    assert n_tests / (1 + permutations_for(n_tests)) < 0.01
+
+
+def test_a_difference_that_no_permutation_reaches_is_known_as_such(make_predictions: Maker) -> None:
+    good, poor = (
+        contender(make_predictions, name, signal=signal)
+        for name, signal in (("good", 3.0), ("poor", 0.5))
+    )
+    for second, is_least in ((poor, True), (good, False)):
+        found = by_name(
+            compare(good, second, rng=np.random.default_rng(0), n_replicates=20, n_permutations=99)
+        )
+        assert found["accuracy"].least_p == 0.01
+        assert found["accuracy"].is_least == is_least
 
 
 def test_exact_tests_see_one_row_a_lesion(make_predictions: Maker) -> None:

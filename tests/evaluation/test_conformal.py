@@ -60,6 +60,22 @@ def test_a_diagnosis_with_eight_lesions_is_always_in_the_set(make_predictions) -
     assert sets_of(fitted, certain, is_by_diagnosis=False).tolist() == [[True, False]]
 
 
+def test_a_classifier_right_beyond_the_level_holds_the_truth_as_often_as_it_is_right(
+    make_predictions,
+) -> None:
+    """So the level is a lower bound, not what is to be expected."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 2000)
+    found = make_predictions(
+        labels=labels, logits=rng.normal(size=(2000, 3)) + 4 * np.eye(3)[labels]
+    )
+    fitted, new = fit_conformal(found.take(np.arange(1000))), found.take(np.arange(1000, 2000))
+    members = sets_of(fitted, new.probabilities(), is_by_diagnosis=False)
+    right = new.logits.argmax(axis=1) == new.labels
+    assert members[np.arange(1000), new.labels].tolist() == right.tolist()
+    assert right.mean() > 0.95
+
+
 def test_siblings_and_odd_levels_are_refused(make_predictions) -> None:
     twice = make_predictions(labels=[0, 0], logits=np.zeros((2, 2)), lesion_ids=["L", "L"])
     with pytest.raises(ShapeError, match="one photograph a lesion; got 2 of 1 lesions"):

@@ -2,7 +2,6 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -213,10 +212,18 @@ def test_two_test_parts_have_the_interval_of_welch() -> None:
     )
     expected = stats.ttest_ind(one, other, equal_var=False).confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
-    certain = replace(found, value=1.0, standard_error=0.0, n_effective=math.nan)
-    kept = unpaired_difference(certain, replace(found, value=0.4))
-    assert kept.value == pytest.approx(0.6)
-    assert kept.n_effective == pytest.approx(found.n_effective)
+
+
+def test_two_perfect_test_parts_may_still_differ(make_predictions: Maker) -> None:
+    labels = np.arange(60) % 3
+    perfect = make_predictions(labels=labels, logits=9 * np.eye(3)[labels])
+    found = intervals(perfect, rng=np.random.default_rng(0), n_replicates=50)
+    accuracy = unpaired_difference(found["accuracy"], found["accuracy"])
+    error = (1 - 0.025 ** (1 / 60)) / 2 / stats.norm.ppf(0.975) * math.sqrt(2)
+    reach = stats.t.ppf(0.975, 120) * error
+    assert (accuracy.low, accuracy.value, accuracy.high) == pytest.approx((-reach, 0, reach))
+    macro = unpaired_difference(found["balanced_accuracy"], found["balanced_accuracy"])
+    assert math.isnan(macro.low), "a mean of shares that never varies has no bounds to begin with"
 
 
 def test_lesions_are_numbered_over_all_runs(make_predictions: Maker) -> None:

@@ -1,10 +1,16 @@
 from collections.abc import Callable
+from itertools import combinations
 
 import numpy as np
 import pytest
 
 from moulage.errors import DataError
-from moulage.evaluation.comparison import Contender, compare
+from moulage.evaluation.comparison import (
+    Contender,
+    compare,
+    correct_family,
+    permutations_for,
+)
 from moulage.evaluation.intervals import intervals
 from moulage.evaluation.tournament import Tournament
 from moulage.predictions import Predictions
@@ -102,3 +108,44 @@ def test_rows_are_aligned_and_other_images_refused(run_of: RunOf) -> None:
             {"one": {"p": one}, "few": {"p": one.take(np.arange(100))}},
             rng=np.random.default_rng(0),
         )
+
+
+def test_of_twelve_a_clearly_better_one_is_called_better(run_of: RunOf) -> None:
+    """66 pairs: with a thousand permutations the least corrected p would be 0.066."""
+    entries = {f"e{seed}": {"p": run_of(1.0, seed)} for seed in range(11)}
+    entries["best"] = {"p": run_of(3.0, 11)}
+    field = Tournament(
+        entries,
+        rng=np.random.default_rng(0),
+        n_replicates=50,
+        n_permutations=permutations_for(66),
+    )
+    found = [
+        field.difference((one, "natural"), (other, "natural"), "accuracy")
+        for one, other in combinations(entries, 2)
+    ]
+    verdicts = {(d.first, d.second): d.verdict for d in correct_family([d for d in found if d])}
+    assert len(verdicts) == 66
+    assert {said for pair, said in verdicts.items() if "best" in pair} == {"worse"}
+    others = [said for pair, said in verdicts.items() if "best" not in pair]
+    assert set(others) == {"no difference shown on 160 lesions"}
+
+
+def test_all_permutations_are_used_only_where_the_first_thousand_find_something(
+    run_of: RunOf,
+) -> None:
+    entries = {name: {"p": run_of(s, 0)} for name, s in (("a", 1.0), ("b", 1.1), ("c", 3.0))}
+    few, many = (
+        Tournament(entries, rng=np.random.default_rng(0), n_replicates=50, n_permutations=n)
+        for n in (1000, 5000)
+    )
+    like, unlike = (
+        many.difference(("a", "natural"), (name, "natural"), "accuracy") for name in "bc"
+    )
+    assert like is not None
+    assert unlike is not None
+    assert unlike.p_value == unlike.least_p == 1 / 5001
+    assert like.p_value * 1001 == pytest.approx(round(like.p_value * 1001))
+    alike = few.difference(("a", "natural"), ("b", "natural"), "accuracy")
+    assert alike is not None
+    assert alike.p_value > 0.05

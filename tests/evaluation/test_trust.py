@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -77,3 +78,27 @@ def test_what_is_asked_of_other_diagnoses_is_refused_before_training() -> None:
         check_asked(Asked(cost={"melanoma": {"nv": 3}}), ("mel", "nv"))
     with pytest.raises(ConfigError, match="A prior must name diagnoses"):
         check_asked(Asked(clinic={"melanoma": 0.03}), ("mel", "nv"))
+    with pytest.raises(ConfigError, match=r"must have training images; got 0\.03 for 'mel'"):
+        check_asked(Asked(clinic={"mel": 0.03}), ("mel", "nv"), prior=np.array([0.0, 1.0]))
+
+
+def test_melanoma_without_training_images_has_no_clinic_unless_one_is_stated(
+    make_predictions,
+) -> None:
+    test = replace(
+        case(make_predictions, 1), diagnoses=("nv", "bkl", "mel"), prior=np.array([0.6, 0.4, 0])
+    )
+    frame = pd.DataFrame(
+        {name: np.full(300, np.nan) for name in ("age", "sex", "localization", "dx_type")}
+    )
+
+    def examined(**asked: object):
+        trust = fit_trust(
+            test, asked=Asked(**asked), malignant=(), note="", rng=np.random.default_rng(0)
+        )
+        return examine(trust, test, frame)
+
+    assert examined().clinic == examined().elsewhere == {}
+    assert examined(clinic={"bkl": 0.2}).clinic == pytest.approx({"nv": 0.8, "bkl": 0.2, "mel": 0})
+    with pytest.raises(ConfigError, match="Leave 'mel' out of the table"):
+        examined(clinic={"mel": 0.03})

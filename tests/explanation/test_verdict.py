@@ -28,6 +28,7 @@ def test_scores_that_were_not_taken_say_nothing() -> None:
     ("scores", "words"),
     [
         (Scores(score=0.31), "account for 31% of the changes"),
+        (Scores(score=-0.12), "account for 0% of the changes"),
         (Scores(share_as_good=0.4), "40% of random orders"),
         (Scores(over_seeds=0.2), "With other masks the ranking changes (rank correlation 0.20)"),
         (Scores(over_cuts=-0.1), "no more alike than by chance (rank correlation -0.10"),

@@ -88,6 +88,21 @@ def test_a_leak_is_paired_where_the_test_images_are_the_same(run: RunRecord) -> 
     assert "photo against exp1: " in said
 
 
+def test_of_twelve_experiments_a_clearly_better_one_beats_all(run: RunRecord) -> None:
+    tested = run.predictions.of("test")
+    sharp = np.where(np.eye(7)[tested.labels] > 0, tested.logits + 4, tested.logits)
+    best = replace(again(run, "best"), predictions=replace(tested, logits=sharp.astype(np.float32)))
+    runs = [again(run, "x" * (1 + number), noise=0.3) for number in range(11)]
+    study = study_of(*runs, best)
+    standing = standing_of(study, n_replicates=20)
+    for measure in (ACCURACY, BALANCED):
+        pairs = [pair.difference for pair in standing.pairs if pair.measure == measure]
+        assert len(pairs) == 66
+        against = [one for one in pairs if one.second == "best"]
+        assert [one.verdict for one in against] == ["worse"] * 11
+        assert all(one.is_least and one.p_family < 0.05 for one in against)
+
+
 def test_fine_tuning_is_measured_against_the_first_phases_end(run: RunRecord) -> None:
     before = replace(run.predictions, logits=(run.predictions.logits * 0.2).astype(np.float32))
     flat = Predictions.take(before, np.arange(len(before)))

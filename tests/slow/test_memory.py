@@ -60,7 +60,8 @@ def images_of(n_images, folder):
     frame["diagnosis"] = frame.groupby("lesion_id")["diagnosis"].transform("first")
     catalogue = Catalogue(frame=frame, diagnoses=HAM10000, root=folder, name="memory")
     array = sparse(folder / "pixels.npy", (n_images, 128, 128, 3), np.uint8)
-    pixels = Pixels(array=array, key=f"{n_images}", digest=f"{n_images}", image_ids=catalogue.image_ids,
+    name = f"{n_images}"
+    pixels = Pixels(array=array, key=name, digest=name, image_ids=catalogue.image_ids,
                     rows=np.arange(n_images))
     return Images(catalogue=catalogue, listed=catalogue, pixels=pixels, kind="table", notes=())
 
