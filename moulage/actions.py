@@ -9,8 +9,10 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from moulage import store
+from moulage.errors import ConfigError
 from moulage.runs.folder import (
     CARD,
     CARD_PAGE,
@@ -524,6 +526,11 @@ def explain(
     folder = open_run(Path(run))
     witness = explaining.open_witness(folder)
     place = None if diagnosis is None else explaining.index_of(diagnosis, witness)
+    if covariates is not None and not images:
+        raise ConfigError(
+            f"`--covariates` must go with images that are named; got {covariates} for the run's "
+            "own, whose records it knows. Leave the option out."
+        )
     inquiry = explaining.Inquiry(witness=witness, manner=Manner(diagnosis=place, **manner))
     if images:
         paths = [Path(image) for image in images]
@@ -545,7 +552,8 @@ def _write_explanations(run: RunFolder, casebook: "Casebook", folder: Path) -> N
     from moulage.pages.figures.overlays import as_png
 
     for case in casebook.cases:
-        store.write_bytes(folder / EXPLANATIONS / f"{case.image_id}.png", as_png(draw_sheet(case)))
+        name = quote(case.image_id, safe=" ")  # an id may look like a path
+        store.write_bytes(folder / EXPLANATIONS / f"{name}.png", as_png(draw_sheet(case)))
     store.write_json(folder / f"{EXPLANATIONS}.json", casebook.as_dict())
     page = explanations_page(casebook, first=first_notes(run))
     store.write_text(folder / EXPLANATIONS_PAGE, page)

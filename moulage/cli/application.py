@@ -1,6 +1,8 @@
 """`moulage predict` and `evaluate`: finished runs applied to new images."""
 
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +10,7 @@ import typer
 
 from moulage import actions, store
 from moulage.cli.progress import shown_progress
-from moulage.errors import ConfigError
+from moulage.errors import ConfigError, examples
 
 
 def predict(
@@ -50,7 +52,7 @@ def evaluate(
     kind: Annotated[str, typer.Option(help="The data set's layout.")] = "auto",
 ) -> None:
     """Measure a finished run on a labelled foreign set."""
-    mapping = dict(_pair(text) for text in map_ or ())
+    mapping = _pairs(map_ or ())
     with shown_progress() as progress:
         foreign = actions.evaluate(
             run, dataset, mapping=mapping, out=out, kind=kind, progress=progress
@@ -60,6 +62,17 @@ def evaluate(
     for note in foreign.notes:
         print(note)
     print(f"{len(foreign.predictions):,} images measured: {out / 'metrics.json'}")
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    pairs = [_pair(text) for text in texts]
+    twice = [theirs for theirs, n in Counter(theirs for theirs, _ in pairs).items() if n > 1]
+    if twice:
+        raise ConfigError(
+            f"`--map` must give a diagnosis of theirs one of ours; got {examples(twice)} more than "
+            "once. Keep one of each."
+        )
+    return dict(pairs)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -83,6 +83,12 @@ def _id_faults(frame: pd.DataFrame) -> list[Fault]:
             cure="Fill the column, with the image id where a lesion has one photograph.",
         ),
         Fault(
+            rule="An image id must be a name, without folders",
+            got="that are paths",
+            names=tuple(map(str, ids[ids.astype(str).str.contains(r"[/\\]", regex=True)])),
+            cure="Call the column `path`, or strip the folders.",
+        ),
+        Fault(
             rule="An image id must stand in one row only",
             got="that stand in more",
             names=tuple(map(str, twice)),

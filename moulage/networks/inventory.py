@@ -11,8 +11,10 @@ from moulage.networks.classifier import count_parameters
 from moulage.networks.registry import BACKBONES, Backbone, backbone_named
 from moulage.networks.shelf import skeleton_of
 from moulage.networks.stages import stages_of
+from moulage.networks.tensors import check_fit
 from moulage.networks.weights import (
     WeightsFile,
+    check_digest,
     find_weights,
     local_weights,
     starter_architecture,
@@ -48,6 +50,9 @@ def _stocked(backbone: Backbone, choice: str) -> Stocked:
         weights = (
             local_weights(backbone) if choice == "imagenet" else find_weights(backbone, choice)
         )
+        if weights is not None:
+            check_digest(weights)
+            check_fit(skeleton_of(backbone.name), weights.path)
     except MoulageError as error:
         fault = str(error)
     return Stocked(backbone=backbone, n_parameters=_size_of(backbone), weights=weights, fault=fault)

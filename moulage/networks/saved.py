@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from moulage.errors import RunError
+from moulage.errors import RunError, examples
 from moulage.networks.classifier import Classifier, recipe_from
 from moulage.networks.committee import rebuild
 from moulage.networks.tensors import write_tensors
 from moulage.store import write_json
 
 WEIGHTS, CONTRACT = "classifier.safetensors", "classifier.json"
+_KEYS = {"digest", "recipe", "prior", "temperature", "weights_source", "licence"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -80,9 +81,15 @@ def load_classifier(folder: Path) -> Saved:
 def _read_contract(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        missing = _KEYS - content.keys()
+    except (OSError, ValueError, AttributeError) as error:
         raise RunError(
             f"A run folder must hold a finished classifier; got no readable `{path}`. "
             "Finish the run: the same `moulage train` command goes on where it stopped."
         ) from error
+    if missing:
+        raise RunError(
+            f"A classifier's contract must be whole; got no {examples(sorted(missing))} in "
+            f"`{path}`. Copy the run folder again."
+        )
     return content

@@ -111,7 +111,8 @@ def _fetch(
 
 def _record(folder: Path, listed: dict[str, dict[str, Any]]) -> None:
     lines = [
-        f"- `{name}`: {entry['licence']}, from <{entry['source']}>, {entry['fetched_on']}"
+        f"- `{name}`: {entry.get('licence', 'licence not recorded')}, from "
+        f"<{entry.get('source', 'not recorded')}>, {entry.get('fetched_on', 'no date')}"
         for name, entry in sorted(listed.items())
     ]
     title = "# Licences of the weights in this folder\n\n"

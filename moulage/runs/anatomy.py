@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from moulage.catalogue import Catalogue, read_catalogue
+from moulage.catalogue import Catalogue
 from moulage.data.pixels import Pixels, build_pixels
 from moulage.errors import ConfigError
 from moulage.evaluation.metrics import decide_all
 from moulage.explanation.layers import HiddenLayer, Images, describe_layer
 from moulage.networks.witness import Witness
 from moulage.predictions import read_predictions
-from moulage.runs.explaining import Chosen, draw_rows, open_witness
-from moulage.runs.folder import CATALOGUE, PREDICTIONS, SPLIT, RunFolder
+from moulage.runs.explaining import Chosen, draw_rows, open_witness, own_images
+from moulage.runs.folder import PREDICTIONS, SPLIT, RunFolder
 from moulage.runs.material import Progress
 from moulage.runs.patients import told_of_table
 from moulage.split import Part, Split, positions, read_split
@@ -43,7 +43,7 @@ class Anatomy:
 
 def dissect(run: RunFolder, *, n_asked: int = N_ASKED, progress: Progress) -> Anatomy:
     """Read the hidden layer on every part, and characterise it."""
-    catalogue, split = read_catalogue(run.path / CATALOGUE), read_split(run.path / SPLIT)
+    catalogue, split = own_images(run), read_split(run.path / SPLIT)
     _check(split)
     witness = open_witness(run)
     contract = witness.saved.classifier.recipe.contract

@@ -12,6 +12,7 @@ from pathlib import Path
 from moulage.catalogue import Catalogue
 from moulage.data.pixels import build_pixels
 from moulage.data.sources import Sources
+from moulage.errors import ConfigError
 from moulage.runs.material import Progress, open_described
 from moulage.survey.duplicates import SIDE, THRESHOLD, Gallery, Pair, find_near_duplicates
 
@@ -57,6 +58,11 @@ def compare_datasets(
 ) -> Audit:
     """Find the images of two data sets that show one lesion."""
     least = THRESHOLD if threshold is None else threshold
+    if not 0 < least <= 1:
+        raise ConfigError(
+            f"`threshold` must be a certainty above 0 and at most 1; got {least:g}. Write 0.55 for "
+            "55 %, or leave it out."
+        )
     catalogues = [open_described(path).catalogue for path in (dataset, other)]
     with ExitStack() as stack:
         first, second = (_gallery(found, stack, progress) for found in catalogues)

@@ -16,7 +16,7 @@ from moulage.covariates import Covariate
 from moulage.data.decoding import decode_batches, list_image_files
 from moulage.data.masks import find_masks, read_mask
 from moulage.data.sources import stem_of
-from moulage.errors import ConfigError, DataError, examples, nearest
+from moulage.errors import ConfigError, DataError, ImageError, examples, nearest
 from moulage.explanation.casebook import Casebook, Explained
 from moulage.explanation.examination import Manner, examine
 from moulage.networks.classifier import InputContract
@@ -111,7 +111,7 @@ def explain_part(
     run: RunFolder, chosen: Chosen, *, inquiry: Inquiry, progress: Progress
 ) -> Casebook:
     """Explain a sample of the run's own images."""
-    catalogue = read_catalogue(run.path / CATALOGUE)
+    catalogue = own_images(run)
     rows = draw_rows(run, catalogue, chosen)
     masks = find_masks(catalogue.take(rows))
     columns = [catalogue.frame[name].iloc[rows] for name in ("image_id", "path", "diagnosis")]
@@ -137,6 +137,17 @@ def _source(catalogue: Catalogue, chosen: Chosen) -> str:
 
 def _covariates(inquiry: Inquiry) -> tuple[Covariate, ...]:
     return inquiry.witness.saved.classifier.recipe.covariates
+
+
+def own_images(run: RunFolder) -> Catalogue:
+    """Return a run's catalogue; raises DataError where its images no longer lie there."""
+    catalogue = read_catalogue(run.path / CATALOGUE)
+    if not catalogue.root.is_dir():
+        raise DataError(
+            f"A run's own images must lie where they lay when it was trained; got no folder at "
+            f"{catalogue.root}, for {run.path}. Put them back, or a link to where they are now."
+        )
+    return catalogue
 
 
 def draw_rows(run: RunFolder, catalogue: Catalogue, chosen: Chosen) -> NDArray[np.int64]:
@@ -179,7 +190,11 @@ def _explain(
     for batch in decode_batches(paths, root=root, size_px=contract.size_px, resize=contract.resize):
         left_out += [f"{fault.path} was left out: {fault.cause}." for fault in batch.unreadable]
         for row, pixels in zip(batch.rows.tolist(), batch.pixels, strict=True):
-            lesion = _lesion(subjects[row], root, contract)
+            try:
+                lesion = _lesion(subjects[row], root, contract)
+            except (ImageError, OSError) as error:
+                lesion = None
+                left_out.append(f"The mask {subjects[row].mask} was left out: {error}")
             witness = inquiry.witness.told(told.of(np.array([row])))
             asked = replace(inquiry, witness=witness)
             cases.append(_examined(subjects[row], pixels, lesion, asked))

@@ -48,6 +48,11 @@ def open_source(
     weights: of a backbone, "imagenet" where nothing is said. A run has its own weights and size.
     """
     if Path(source).is_dir():
+        if weights is not None:
+            raise ConfigError(
+                f"`weights` must go with a backbone; got {weights!r} for the run {source}, which "
+                "has its own. Leave it out."
+            )
         return load_classifier(open_run(Path(source)).path).classifier
     name, choice = source, weights or "imagenet"
     if source == "starter":

@@ -110,7 +110,7 @@ def find_runs(root: Path) -> list[RunFolder]:
 def open_run(path: Path) -> RunFolder:
     """Return a finished run; raises ConfigError where there is none."""
     folder = RunFolder(path=path)
-    if folder.is_finished:
+    if folder.is_finished and (path / STUDY).is_file():  # tables of other commands have no recipe
         return folder
     near = [str(run.path) for run in find_runs(path.parent) if run.is_finished]
     state = "an unfinished one" if (path / STUDY).is_file() else "none"
@@ -136,9 +136,8 @@ def claim(
     """
     if fresh and path.exists() and not _may_go_on(path, resolved, present):
         shutil.rmtree(path)
-    if not RunFolder(path=path).is_finished:  # else another command may be writing pages
-        for torn in (*path.glob(".*.part"), *path.glob(".tmp*")):  # what a killed run was writing
-            torn.unlink(missing_ok=True)
+    for torn in (*path.glob(".*.part"), *path.glob(".tmp*")):  # what a killed run was writing
+        torn.unlink(missing_ok=True)
     return read_begun(path, resolved)
 
 

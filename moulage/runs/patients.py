@@ -6,6 +6,7 @@ Knows nothing of pixels. A classifier that reads covariates answers nobody witho
 empty cell, a word that training never saw or an image without a row is unknown, and counted.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,12 +52,24 @@ def told_of_files(
         return Told()
     known = _read(table, [one.name for one in covariates])
     names = [stem_of(file) for file in files]
+    _refuse_namesakes(names, files, table)
     absent = [name for name in names if name not in known.index]
     told = told_of_table(covariates, known.reindex(names).reset_index())
     if not absent:
         return told
     note = f"{len(absent):,} of {len(names):,} images have no row in {table} ({examples(absent)})."
     return Told(covariates=told.covariates, notes=(note, *told.notes))
+
+
+def _refuse_namesakes(names: Sequence[str], files: Sequence[str], table: Path) -> None:
+    twice = {name for name, n in Counter(names).items() if n > 1}
+    if twice:
+        alike = [file for name, file in zip(names, files, strict=True) if name in twice]
+        raise DataError(
+            f"Images whose records are looked up must have names of their own; got {len(alike)} "
+            f"that share one ({examples(alike)}), so that {table} cannot tell them apart. Rename "
+            "them, or ask for them one by one."
+        )
 
 
 def _check_asked(covariates: Sequence[Covariate], table: Path | None) -> None:
@@ -87,7 +100,8 @@ def _read(path: Path, names: Sequence[str]) -> pd.DataFrame:
             f"{', '.join(map(str, frame.columns))} in {path}. Add those it lacks, empty where "
             "nothing is known."
         )
-    ids = [stem_of(str(name)) if pd.notna(name) else "" for name in frame[id_column]]
+    frame = frame[frame[id_column].notna()]  # a spreadsheet's empty rows
+    ids = [stem_of(str(name)) for name in frame[id_column]]
     chosen = frame[list(names)].set_axis(pd.Index(ids, name=_ID))
     twice = chosen.index[chosen.index.duplicated()]
     if len(twice):

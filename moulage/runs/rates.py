@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from moulage.errors import ConfigError, nearest
+from moulage.errors import ConfigError, examples, nearest
 from moulage.networks.machine import resolve_machine
 from moulage.runs.config import StudyConfig, parse_study, read_study
 from moulage.runs.experiment import build, job_of
@@ -24,6 +24,11 @@ from moulage.training.range_test import RangeTest, run_range_test
 def cell_of(source: Path, *, experiment: str | None, data: Path | None) -> Cell:
     """Return a run's cell, or the first of a study file (or of one of its experiments)."""
     if (source / STUDY).is_file():
+        if experiment is not None:
+            raise ConfigError(
+                f"`experiment` must go with a study file; got {experiment!r} for the run {source}, "
+                "which is of one. Leave it out."
+            )
         return _cell_of_run(RunFolder(path=source), data)
     only = () if experiment is None else (experiment,)
     return cells_of(read_study(source, data=data), only=only)[0]
@@ -49,6 +54,11 @@ def climb_rates(
 def _cell_of_run(run: RunFolder, data: Path | None) -> Cell:
     """Read a run's resolved file back into the cell it came from."""
     content = run.study()
+    if members := content.get("ensemble", {}).get("of"):
+        raise ConfigError(
+            f"A range test must be of a run that was trained; got the ensemble {run.path}. Name "
+            f"one of its members: {examples(members, 9)}."
+        )
     fold = content["split"].pop("fold", None)
     study = _without_findings(content)
     if data is not None:

@@ -6,6 +6,7 @@ Why: stop means that a number measured on this data, as it stands, would be wron
 only a person can say.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -189,8 +190,16 @@ def _mark_findings(survey: Survey) -> Iterator[Line]:
             sentence=f"{one.name.capitalize()} alone predicts the diagnosis with a macro AUROC of "
             f"{one.auroc:.2f} on unseen lesions ({one.best}: {one.best_auroc:.2f}).",
         )
-    if marks and not strong:
-        yield _ok("marks", f"No fact about files or borders reaches a macro AUROC of {STRONG}.")
+    if marks and all(math.isnan(one.auroc) for one in marks):
+        yield Line(
+            level="look",
+            subject="marks",
+            sentence="Too few lesions to test whether files or borders give the diagnosis away.",
+        )
+    elif marks and not strong:
+        yield _ok(
+            "marks", f"No fact about files or borders is shown to reach a macro AUROC of {STRONG}."
+        )
 
 
 def _label_findings(survey: Survey) -> Iterator[Line]:

@@ -43,6 +43,7 @@ def test_a_sound_catalogue_has_no_faults(tmp_path: Path) -> None:
     [
         ({"image_id": ["a", "a", "c", "a"]}, r"in one row only; got 1 that stand in more \(a\)"),
         ({"image_id": ["a", "", None, " "]}, r"an image id; got 3 without \(row 2, row 3, row 4\)"),
+        ({"image_id": ["/d/a", "../b", "c", "d\\e"]}, r"got 3 that are paths \(/d/a, \.\./b, d"),
         ({"lesion_id": ["L", None, "M", ""]}, r"a lesion id; got 2 without \(b, d\)"),
         ({"lesion_id": ["L", "L", "L", "M"]}, r"one diagnosis; got 1 with several \(L\)"),
         ({"diagnosis": ["mel", "nv", "x", "x"], "lesion_id": list("efgh")}, r"'x' in 2 rows"),

@@ -59,6 +59,13 @@ def test_a_changed_contract_is_refused(folder: Path) -> None:
         load_classifier(folder)
 
 
+@pytest.mark.parametrize("text", ["{}", '{"digest": "0"}'])
+def test_a_contract_that_lacks_something_is_refused(folder: Path, text: str) -> None:
+    (folder / "classifier.json").write_text(text)
+    with pytest.raises(RunError, match=r"contract must be whole; got no "):
+        load_classifier(folder)
+
+
 def test_an_unfinished_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"got no readable `.*classifier\.json`"):
         load_classifier(tmp_path)

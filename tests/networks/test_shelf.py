@@ -64,10 +64,13 @@ def test_a_file_that_changed_since_is_fetched_again(
 def test_other_files_stay_in_the_list(tmp_path: Path, local_hub: Any, content: bytes) -> None:
     local_hub.add(SMALL.hub_id, content)
     (tmp_path / "digests.json").write_text(
-        '{"other.safetensors": {"sha256": "0", "licence": "MIT", "source": "x", "fetched_on": "y"}}'
+        '{"mine.safetensors": {"sha256": "1"}, '
+        '"other.safetensors": {"sha256": "0", "licence": "MIT", "source": "x", "fetched_on": "y"}}'
     )
     fetch(tmp_path)
-    assert set(json.loads((tmp_path / "digests.json").read_text())) == {FILE, "other.safetensors"}
+    listed = json.loads((tmp_path / "digests.json").read_text())
+    assert set(listed) == {FILE, "other.safetensors", "mine.safetensors"}
+    assert "`mine.safetensors`: licence not recorded" in (tmp_path / "LICENSES.md").read_text()
     assert "MIT" in (tmp_path / "LICENSES.md").read_text()
 
 

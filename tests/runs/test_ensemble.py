@@ -20,6 +20,7 @@ from moulage.runs.application import classify_files
 from moulage.runs.config import StudyConfig, parse_study
 from moulage.runs.ensemble import average, keep_ensembles
 from moulage.runs.folder import PAGES, RunFolder
+from moulage.runs.rates import cell_of
 from moulage.runs.schedule import Outcome, run_study
 from moulage.runs.study import cells_of
 
@@ -115,6 +116,11 @@ def test_an_ensemble_of_other_members_drops_the_pages_of_the_one_before(
         assert not any(page.exists() for page in pages)
         found, whole = RunFolder(path=kept).metrics(), outcome.finished[-1].metrics()
         assert [found[key] for key in MEASURED] == [whole[key] for key in MEASURED]
+
+
+def test_a_range_test_of_an_ensemble_names_its_members(outcome: Outcome) -> None:
+    with pytest.raises(ConfigError, match=r"got the ensemble .* one of its members: tiny-seed0"):
+        cell_of(outcome.finished[-1].path, experiment=None, data=None)
 
 
 def test_an_ensemble_has_a_page_and_a_card(outcome: Outcome) -> None:

@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,10 +12,11 @@ import pandas as pd
 import pytest
 
 from moulage import actions
-from moulage.catalogue import Catalogue, read_catalogue
+from moulage.catalogue import Catalogue, read_catalogue, write_catalogue
 from moulage.dossier import first_notes
-from moulage.errors import ConfigError, DataError
+from moulage.errors import ConfigError, DataError, ImageError
 from moulage.networks import machine
+from moulage.runs import explaining
 from moulage.runs.explaining import Chosen, _source, draw_rows, open_witness
 from moulage.runs.folder import RunFolder, open_run
 from moulage.split import Split, positions, read_split, write_split
@@ -192,10 +194,46 @@ def test_words_that_name_nothing_are_refused(run: RunFolder, tmp_path: Path) -> 
         actions.explain(run.path, diagnosis="mell", out=tmp_path)
     with pytest.raises(ConfigError, match=r"got 'calibration' and 50"):
         actions.explain(run.path, part="calibration", out=tmp_path)
+    with pytest.raises(ConfigError, match="`--covariates` must go with images that are named"):
+        actions.explain(run.path, covariates=tmp_path / "no.csv", out=tmp_path)
     (tmp_path / "torn.jpg").write_bytes(b"")
     with pytest.raises(DataError, match=r"At least one image must be readable; got .*torn\.jpg"):
         actions.explain(run.path, [tmp_path / "torn.jpg"], out=tmp_path)
     assert open_run(run.path).is_finished
+
+
+def test_a_damaged_mask_is_left_out_and_named(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def torn(*_: Any, **__: Any) -> Any:
+        raise ImageError("truncated", "An image file must be whole; got none.")
+
+    monkeypatch.setattr(explaining, "read_mask", torn)
+    monkeypatch.setattr(explaining, "find_masks", lambda found: dict.fromkeys(found.image_ids, "m"))
+    casebook = actions.explain(run.path, sample=1, out=tmp_path, **QUICK)
+    assert casebook.cases[0].lesion is None
+    assert casebook.left_out == ("The mask m was left out: An image file must be whole; got none.",)
+
+
+def test_where_a_runs_images_no_longer_lie_is_told(run: RunFolder, tmp_path: Path) -> None:
+    moved = RunFolder(path=tmp_path / "moved")
+    shutil.copytree(run.path, moved.path)
+    catalogue = read_catalogue(moved.path / "catalogue.parquet")
+    gone = replace(catalogue, root=tmp_path / "gone")
+    write_catalogue(gone, moved.path / "catalogue.parquet")
+    for act in (actions.explain, actions.units):
+        with pytest.raises(DataError, match=r"must lie where they lay .* got no folder at .*gone"):
+            act(moved.path)
+
+
+def test_pictures_stay_in_their_folder_whatever_an_image_is_called(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    casebook = actions.explain(run.path, sample=1, out=tmp_path / "a", **QUICK)
+    case = replace(casebook.cases[0], image_id=str(tmp_path / "photograph"))
+    actions._write_explanations(run, replace(casebook, cases=(case,)), tmp_path / "b")
+    assert not (tmp_path / "photograph.png").exists()
+    assert len(list((tmp_path / "b" / "explanations").glob("*photograph.png"))) == 1
 
 
 def test_units_are_characterised_on_the_runs_own_images(run: RunFolder, tmp_path: Path) -> None:

@@ -72,6 +72,8 @@ def test_the_starter_needs_no_other_word(casts: Path) -> None:
     other = open_source("mobilenetv2_050", catalogue, weights="random", size_px=32)
     assert classifier.recipe.backbone == other.recipe.backbone == "mobilenetv2_050"
     assert classifier.digest() != other.digest()
+    with pytest.raises(ConfigError, match="`weights` must go with a backbone; got 'random'"):
+        open_source(str(casts), catalogue, weights="random", size_px=32)
 
 
 def test_pixels_are_no_features(casts: Path) -> None:

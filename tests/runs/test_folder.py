@@ -80,19 +80,23 @@ def test_fresh_leaves_what_is_of_this_recipe(run: Path) -> None:
     assert claim(run, RECIPE, fresh=True, present=VERSIONS) is None
 
 
-def test_what_a_killed_run_was_writing_is_swept(run: Path) -> None:
+def test_a_folder_of_numbers_without_a_recipe_is_no_run(run: Path) -> None:
+    pooled = run.parent / "a-pooled"
+    pooled.mkdir()
+    (pooled / METRICS).write_text("{}")
+    with pytest.raises(ConfigError, match=r"must be the folder of a finished run; got none at"):
+        open_run(pooled)
+
+
+@pytest.mark.parametrize("names", [(), (METRICS,)], ids=["unfinished", "finished"])
+def test_what_a_killed_run_was_writing_is_swept(run: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        (run / name).write_text("{}")
     torn = [run / ".metrics.json.abcd1234.part", run / ".tmpA1b2C3"]  # ours, and safetensors' own
     for path in torn:
         path.write_text("{")
     claim(run, RECIPE, fresh=False, present=VERSIONS)
     assert not any(path.exists() for path in torn)
-
-
-def test_what_is_being_written_into_a_finished_run_is_left_alone(run: Path) -> None:
-    (run / METRICS).write_text("{}")
-    (run / ".report.html.abcd1234.part").write_text("<")
-    claim(run, RECIPE, fresh=False, present=VERSIONS)
-    assert (run / ".report.html.abcd1234.part").exists()
 
 
 def test_other_versions_are_refused_by_name(run: Path) -> None:

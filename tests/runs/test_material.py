@@ -162,6 +162,9 @@ def test_a_study_file_stands_for_the_data_set_that_it_describes(
     assert set(moulage.read_dataset(tmp_path).lesion_ids) != set(original.lesion_ids)
     assert moulage.read_dataset(described, name="Theirs").name == "Theirs"
     assert moulage.make_split(described).digest
+    for threshold in (55, 0.0, float("nan")):
+        with pytest.raises(ConfigError, match="`threshold` must be a certainty above 0"):
+            compare_datasets(described, casts, threshold=threshold, progress=silent)
     assert compare_datasets(described, casts, threshold=None, progress=silent).names[0] == "Ours"
 
 

@@ -1,5 +1,6 @@
 """Runs that read the patient's record: trained, resumed, asked, measured, explained, together."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,13 @@ def test_answers_without_covariates_are_refused(
     pd.concat([frame, frame[:1]]).to_csv(table, index=False)
     with pytest.raises(DataError, match=f"got more of {frame['image_id'][0]} in"):
         classify_files(run, pictures, covariates=table, progress=quiet)
+    (tmp_path / "again").mkdir()
+    twin = Path(shutil.copy(pictures[0], tmp_path / "again"))
+    frame.to_csv(table, index=False)
+    with pytest.raises(DataError, match=r"must have names of their own; got 2 that share one \("):
+        classify_files(run, [*pictures, twin], covariates=table, progress=quiet)
+    table.write_text(table.read_text() + ",,,\n,,,\n")  # as spreadsheets end
+    assert len(classify_files(run, pictures, covariates=table, progress=quiet).table) == 1
     with pytest.raises(ConfigError, match="must go to a classifier that reads some"):
         told_of_files((), ["a.jpg"], table=table)
 

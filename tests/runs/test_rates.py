@@ -44,6 +44,8 @@ def test_a_run_folder_gives_back_the_cell_it_came_from(
     assert (found.seed, found.split_seed, found.fold) == (5, 3, 1)
     moved = cell_of(tmp_path / "small" / expected.name, experiment=None, data=Path("elsewhere"))
     assert moved.study.dataset.path == Path("elsewhere")
+    with pytest.raises(ConfigError, match="`experiment` must go with a study file; got 'tiny'"):
+        cell_of(tmp_path / "small" / expected.name, experiment="tiny", data=None)
 
 
 def test_a_study_file_gives_the_experiment_that_is_named(tmp_path: Path) -> None:

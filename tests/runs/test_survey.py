@@ -148,6 +148,8 @@ def test_one_image_gives_a_page_and_a_clear_stop(folder_of: Any) -> None:
     lines = verdict_of(survey)
     assert [line.subject for line in lines if line.level == "stop"] == ["diagnoses"]
     assert "All images have one diagnosis, nv" in lines[0].sentence
+    said = [line.sentence for line in lines if line.subject == "marks"]
+    assert not any("is shown to reach" in sentence for sentence in said)
     assert "nothing to tell apart" in lines[0].sentence
     page = survey_page(survey, lines)
     assert "1 image of 1 lesion, 1 diagnosis." in page
