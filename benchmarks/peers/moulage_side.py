@@ -120,7 +120,7 @@ class Study:
 
     def predict(self, *, run: str, folder: str) -> dict[str, float]:
         """Classify a folder's files with a finished run, after a batch of them as a warm-up."""
-        (path,) = (self.place / "runs" / run).iterdir()
+        (path,) = (self.place / "runs" / run).glob("[!.]*")  # beside it lies its lock
         classify_files(
             RunFolder(path=path), sorted(Path(folder).iterdir())[:_BATCH], progress=_silent
         )
