@@ -496,8 +496,8 @@ def range_test(
             title=f"{cell.name}, phase {found.phase}",
             file_format=Path(out).suffix[1:].lower(),
         )
+        store.write_table_beside(Path(out), found.as_csv())
         store.write_bytes(Path(out), picture)
-        store.write_text(Path(out).with_suffix(".csv"), found.as_csv())
     return found
 
 

@@ -124,6 +124,23 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def write_table_beside(path: Path, text: str) -> None:
+    """Write `<name>.csv` beside a file that a user named; a table of other columns stays.
+
+    Raises ConfigError there: nobody asked for that name.
+    """
+    table = path.with_suffix(".csv")
+    if table.is_file():
+        with table.open(errors="replace") as file:
+            header = file.readline()
+        if header.rstrip() != text.partition("\n")[0]:
+            raise ConfigError(
+                f"`--out` must leave room for a table beside it; got {path} where {table.name} "
+                "holds other columns. Choose another name."
+            )
+    write_text(table, text)
+
+
 def write_json(path: Path, content: object) -> None:
     """Write indented JSON as `write_bytes` does; a NaN is refused, since JSON has none."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

@@ -116,7 +116,7 @@ def write_features(features: Features, path: Path) -> None:
     array = io.BytesIO()
     np.save(array, features.values)
     ids = features.ids.to_csv(index=False, lineterminator="\n")
-    store.write_text(path.with_suffix(".csv"), ids)
+    store.write_table_beside(path, ids)
     store.write_bytes(path, array.getvalue())
 
 

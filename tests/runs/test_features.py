@@ -57,6 +57,16 @@ def test_an_array_has_its_ids_beside_it(few: Features, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "deep" / "x.csv"), few.ids)
 
 
+def test_a_table_of_other_columns_beside_an_array_stays(few: Features, tmp_path: Path) -> None:
+    write_features(few, tmp_path / "few.npy")
+    write_features(few, tmp_path / "few.npy")
+    (tmp_path / "t.csv").write_text("image_id,lesion_id,age\na,b,40\n")
+    with pytest.raises(ConfigError, match=r"got .*t\.npy where t\.csv holds other columns"):
+        write_features(few, tmp_path / "t.npy")
+    assert (tmp_path / "t.csv").read_text().endswith("a,b,40\n")
+    assert not (tmp_path / "t.npy").exists()
+
+
 def test_a_parquet_table_holds_ids_and_features(few: Features, tmp_path: Path) -> None:
     write_features(few, tmp_path / "x.parquet")
     table = pd.read_parquet(tmp_path / "x.parquet")
