@@ -57,6 +57,11 @@ class Split:
             object.__setattr__(self, "_digest", found)
         return self._digest
 
+    @property
+    def is_blind(self) -> bool:
+        """Say whether every image stands for a lesion of its own, so that leaks cannot be seen."""
+        return bool((self.lesion_ids == self.image_ids).all())
+
     def rows_of(self, part: Part) -> NDArray[np.int64]:
         """Return the rows of this split that belong to a part, in order."""
         return np.flatnonzero(self.parts == part)

@@ -72,7 +72,7 @@ def leak_of(split: Split) -> Leak:
         n_test=len(test),
         n_siblings=int(has_sibling_in_training(split).sum()),
         n_selves=int(np.isin(split.image_ids[test], split.image_ids[train]).sum()),
-        is_blind=bool((split.lesion_ids == split.image_ids).all()),
+        is_blind=split.is_blind,
     )
 
 

@@ -27,7 +27,7 @@ from moulage.runs.folder import CATALOGUE, SPLIT, RunFolder
 from moulage.runs.material import Progress
 from moulage.runs.patients import Told, told_of_files, told_of_table
 from moulage.seeding import generator
-from moulage.split import Part, positions, read_split
+from moulage.split import Part, Split, positions, read_split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,16 +119,15 @@ def explain_part(
         Subject(image_id=image_id, path=path, truth=truth, mask=masks.get(image_id, ""))
         for image_id, path, truth in zip(*columns, strict=True)
     ]
-    source = _source(catalogue, chosen)
+    source = _source(read_split(run.path / SPLIT), chosen)
     told = told_of_table(_covariates(inquiry), catalogue.frame.iloc[rows])
     return _explain(
         run, subjects, inquiry, root=catalogue.root, told=told, source=source, progress=progress
     )
 
 
-def _source(catalogue: Catalogue, chosen: Chosen) -> str:
-    is_blind = (catalogue.lesion_ids == catalogue.image_ids).all()
-    what = "images of unknown lesions" if is_blind else "one photograph a lesion"
+def _source(split: Split, chosen: Chosen) -> str:
+    what = "images of unknown lesions" if split.is_blind else "one photograph a lesion"
     return (
         f"drawn from the {chosen.part} part: {what}, as evenly over true diagnoses as the part "
         "allows"

@@ -177,7 +177,7 @@ def refuse_other_versions(path: Path, *, begun: dict[str, Any], present: dict[st
 
     begun: as `read_begun` returns it. present: versions by name, and the digest of `weights`.
     """
-    kept = {**begun["versions"], **{name: begun[name] for name in ("weights",) if name in begun}}
+    kept = {**begun["versions"], "weights": begun["weights"]}
     changed = [
         f"{name} {kept[name]} (here {present.get(name, 'none')})"
         for name in kept

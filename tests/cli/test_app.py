@@ -137,6 +137,10 @@ def test_a_study_leads_to_its_pages_and_a_table(
         (["split", "nowhere"], "nowhere"),
         (["split", ".", "--ratios", "a:b"], "`--ratios` must be two to four numbers"),
         (["evaluate", "nowhere", ".", "--map", "NV"], "`--map` must read theirs=ours; got 'NV'"),
+        (
+            ["evaluate", "nowhere", ".", "--map", "NV=nv", "--map", "NV=mel"],
+            "`--map` must give a diagnosis of theirs one of ours; got NV more than once",
+        ),
     ],
 )
 def test_a_fault_is_one_line_and_exit_code_2(

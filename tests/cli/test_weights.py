@@ -48,6 +48,12 @@ def test_what_the_file_says_stands_in_the_list(shelf: Path) -> None:
     assert (rows[0]["licence"], rows[0]["fault"]) == ("MIT", None)
 
 
+def test_a_file_of_another_digest_is_no_stock(shelf: Path) -> None:
+    (shelf / "digests.json").write_text('{"test_resnet.safetensors": {"sha256": "0"}}')
+    rows = json.loads(runner.invoke(app, ["backbones", "test_resnet", "--json"]).stdout)
+    assert "must have the digest that digests.json lists" in rows[0]["fault"]
+
+
 def test_the_table_says_where_weights_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     result = runner.invoke(app, ["backbones", "test_resnet", "test_vit", "coatnet_0_224"])

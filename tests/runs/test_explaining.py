@@ -118,8 +118,9 @@ def test_pages_numbers_and_pictures_are_written(run: RunFolder, tmp_path: Path) 
 
 
 def test_where_no_lesion_is_known_none_is_said_to_be_drawn(run: RunFolder) -> None:
-    catalogue = read_catalogue(run.path / "catalogue.parquet")
-    alone = replace(catalogue, frame=catalogue.frame.assign(lesion_id=catalogue.image_ids))
+    split = read_split(run.path / "split.csv")
+    assert not split.is_blind
+    alone = replace(split, lesion_ids=split.image_ids)
     assert "images of unknown lesions" in _source(alone, Chosen())
     assert "photograph" not in _source(alone, Chosen())
 

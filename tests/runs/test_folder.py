@@ -15,7 +15,8 @@ RECIPE: dict[str, Any] = {
     "experiment": [{"name": "a", "dropout": 0.5, "phases": [{"epochs": 3}]}],
 }
 VERSIONS = {"torch": "2"}
-MACHINE = {"threads": 2, "versions": VERSIONS}
+PRESENT = {**VERSIONS, "weights": "random"}
+MACHINE = {"threads": 2, "versions": VERSIONS, "weights": "random"}
 
 
 def changed(**keys: Any) -> dict[str, Any]:
@@ -31,11 +32,11 @@ def run(tmp_path: Path) -> Path:
 
 
 def test_an_empty_place_may_be_claimed(tmp_path: Path) -> None:
-    assert claim(tmp_path / "new", RECIPE, fresh=False, present=VERSIONS) is None
+    assert claim(tmp_path / "new", RECIPE, fresh=False, present=PRESENT) is None
 
 
 def test_a_run_goes_on_as_the_machine_that_it_began_on(run: Path) -> None:
-    assert claim(run, RECIPE, fresh=False, present=VERSIONS) == MACHINE
+    assert claim(run, RECIPE, fresh=False, present=PRESENT) == MACHINE
 
 
 def test_a_changed_recipe_is_refused_and_each_key_named(run: Path) -> None:
@@ -59,11 +60,11 @@ def test_a_changed_recipe_is_refused_and_each_key_named(run: Path) -> None:
 def test_where_things_lie_and_what_they_are_called_may_change(
     run: Path, free: dict[str, Any]
 ) -> None:
-    assert claim(run, changed(**free), fresh=False, present=VERSIONS) == MACHINE
+    assert claim(run, changed(**free), fresh=False, present=PRESENT) == MACHINE
 
 
 @pytest.mark.parametrize(
-    ("recipe", "present"), [({"images": {"size": 32}}, VERSIONS), ({}, {"torch": "3"})]
+    ("recipe", "present"), [({"images": {"size": 32}}, PRESENT), ({}, {**PRESENT, "torch": "3"})]
 )
 def test_fresh_starts_over_where_a_run_cannot_go_on(
     run: Path, recipe: dict[str, Any], present: dict[str, str]
@@ -73,11 +74,11 @@ def test_fresh_starts_over_where_a_run_cannot_go_on(
 
 
 def test_fresh_leaves_what_is_of_this_recipe(run: Path) -> None:
-    assert claim(run, RECIPE, fresh=True, present=VERSIONS) == MACHINE
+    assert claim(run, RECIPE, fresh=True, present=PRESENT) == MACHINE
     (run / METRICS).write_text("{}")
     assert claim(run, RECIPE, fresh=True, present={"torch": "3"}) == MACHINE, "it has ended"
     (run / STUDY).write_text("[torn")
-    assert claim(run, RECIPE, fresh=True, present=VERSIONS) is None
+    assert claim(run, RECIPE, fresh=True, present=PRESENT) is None
 
 
 def test_a_folder_of_numbers_without_a_recipe_is_no_run(run: Path) -> None:
@@ -95,7 +96,7 @@ def test_what_a_killed_run_was_writing_is_swept(run: Path, names: tuple[str, ...
     torn = [run / ".metrics.json.abcd1234.part", run / ".tmpA1b2C3"]  # ours, and safetensors' own
     for path in torn:
         path.write_text("{")
-    claim(run, RECIPE, fresh=False, present=VERSIONS)
+    claim(run, RECIPE, fresh=False, present=PRESENT)
     assert not any(path.exists() for path in torn)
 
 
