@@ -17,6 +17,7 @@ from torch.autograd.function import once_differentiable
 from moulage.errors import ConfigError
 
 HeadKind = Literal["flatten", "pooled"]
+_N_WINDOWS = 2**20  # places on a tape that dropout can start from
 
 
 class Flatten(nn.Module):
@@ -63,16 +64,22 @@ class Head(nn.Sequential):
 
 
 class Dropout(nn.Module):
-    """Drop features at a rate, as torch's own does; eight lots are drawn at a time.
+    """Drop features at a rate, as torch's own does; what is dropped is a window on a tape.
 
-    torch draws one number a feature, on one thread: more than half of a frozen phase's step. A
-    lot has 8 bits: the rate is the nearest of 1/256 to 255/256, and the mean is kept for that.
-    numpy draws them faster than torch, from a seed that torch draws.
+    torch draws one number a feature, on one thread: more than half of a frozen phase's step. Here
+    a tape of noughts and ones is drawn once, and a call reads it from a place that torch's
+    generator draws: one of a million. Within a call all features are dropped independently; two
+    calls share a stretch of the tape, but lay it on other features. The rate is the nearest of
+    1/256 to 255/256, and the mean is kept for that.
+
+    inplace: features that no gradient needs may be written over, as torch's own does.
     """
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, *, inplace: bool = False) -> None:
         super().__init__()
         self.rate = rate
+        self.inplace = inplace
+        self._tape = torch.empty(0)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the features in evaluation mode, else with some at 0 and the rest enlarged."""
@@ -80,30 +87,39 @@ class Dropout(nn.Module):
             return features
         if features.device.type != "cpu":
             return nn.functional.dropout(features, self.rate)
-        rng = np.random.Generator(np.random.SFC64(int(torch.randint(2**63 - 1, ()))))
-        lots = rng.integers(-(2**63), 2**63, -(-features.numel() // 8), dtype=np.int64)
-        drawn = torch.from_numpy(lots).view(torch.int8)[: features.numel()].view(features.shape)
         n_dropped = min(max(round(self.rate * 256), 1), 255)
-        # Noughts and ones of the features' own kind: products with truth values are slow.
-        kept = torch.empty(features.shape, dtype=features.dtype)
-        torch.ge(drawn, n_dropped - 128, out=kept)
-        return torch.as_tensor(_Thinned.apply(features, kept, 256 / (256 - n_dropped)))
+        length = _N_WINDOWS + features.numel()
+        if len(self._tape) < length or self._tape.dtype != features.dtype:
+            # Noughts and ones of the features' own kind: products with truth values are slow.
+            lots = np.random.Generator(np.random.SFC64(0)).integers(0, 256, length, np.uint8)
+            self._tape = torch.from_numpy(lots >= n_dropped).to(features.dtype)
+        start = int(torch.randint(_N_WINDOWS, ()))
+        kept = self._tape[start : start + features.numel()].view(features.shape)
+        factor = 256 / (256 - n_dropped)
+        if self.inplace and not features.requires_grad:
+            return _thin(features, kept, factor, out=features)
+        return torch.as_tensor(_Thinned.apply(features, kept, factor))
+
+
+def _thin(numbers: Tensor, kept: Tensor, factor: float, out: Tensor | None = None) -> Tensor:
+    """Return numbers times noughts and ones and a factor, in one pass."""
+    return torch.addcmul(numbers.new_zeros(()), numbers, kept, value=factor, out=out)
 
 
 class _Thinned(torch.autograd.Function):
-    """Numbers times noughts and ones and a factor, one pass each way where torch takes two back."""
+    """`_thin` with one pass back, where torch takes two."""
 
     @staticmethod
     def forward(ctx: Any, numbers: Tensor, kept: Tensor, factor: float) -> Tensor:
         ctx.save_for_backward(kept)
         ctx.factor = factor
-        return torch.addcmul(numbers.new_zeros(()), numbers, kept, value=factor)
+        return _thin(numbers, kept, factor)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (kept,) = ctx.saved_tensors
-        return torch.addcmul(gradient.new_zeros(()), gradient, kept, value=ctx.factor), None, None
+        return _thin(gradient, kept, ctx.factor), None, None
 
 
 def build_head(
@@ -124,12 +140,12 @@ def build_head(
     n_features = n_channels * height * width if kind == "flatten" else n_channels
     n_features += n_covariates
     layers: list[nn.Module] = [Flatten() if kind == "flatten" else Pool()]
-    for n_units in hidden:
-        dense = _dense(n_features, n_units, generator)
-        layers += [Dropout(dropout), dense, nn.ReLU(), nn.BatchNorm1d(n_units)]
+    layers.append(Dropout(dropout, inplace=True))  # a step's maps are its own
+    for place, n_units in enumerate(hidden):
+        if place:
+            layers.append(Dropout(dropout))
+        layers += [_dense(n_features, n_units, generator), nn.ReLU(), nn.BatchNorm1d(n_units)]
         n_features = n_units
-    if not hidden:
-        layers.append(Dropout(dropout))
     last = _dense(n_features, n_classes, generator)
     return Head(*layers, last, n_covariates=n_covariates)
 

@@ -142,17 +142,26 @@ class ActivationSource:
 
     def drawn(self, sample: Sample, place: Place) -> Tensor:
         """Return each image's maps under the view it draws."""
-        if len(self.views) == 1:
-            return self.plain(sample.rows)
-        draws = _draws(self.image_ids[sample.rows], sample.copies, place)
-        views = np.array(_views(self.augmentation, draws, sample))
+        views = self._chosen(sample, place)
         order = np.argsort(views, kind="stable")
         blocks = [
             self.views[view].read(sample.rows[order[views[order] == view]])
             for view in np.unique(views).tolist()
         ]
+        if len(blocks) == 1:
+            return blocks[0].to(self.device)
         back = torch.from_numpy(np.argsort(order, kind="stable"))
-        return torch.cat(blocks)[back].to(self.device)
+        by_image = torch.cat(blocks).permute(0, 2, 3, 1).index_select(0, back)
+        return by_image.permute(0, 3, 1, 2).to(self.device)
+
+    def _chosen(self, sample: Sample, place: Place) -> NDArray[np.int64]:
+        """Return the view (n,) of each image; drawn only where the augmentation turns any."""
+        if self.augmentation.flips or self.augmentation.turns:
+            draws = _draws(self.image_ids[sample.rows], sample.copies, place)
+            return np.array(_views(self.augmentation, draws, sample))
+        if sample.views is None:
+            return np.full(len(sample), IDENTITY)
+        return sample.views
 
     def beside(self, rows: NDArray[np.int64]) -> Tensor | None:
         """Return covariates of some rows, if there are any."""

@@ -7,6 +7,7 @@ boundary decides what is read from disk and what is trained.
 """
 
 import logging
+import math
 import signal
 import threading
 import time
@@ -178,7 +179,8 @@ def train_step(step: Step, state: State, sample: Sample, place: Place) -> None:
     with job.machine.computing():
         scores = job.classifier(maps, step.boundary, covariates)
     loss = job.treatment.loss(scores, targets, job.counts)
-    _refuse_divergence(loss, phase, state, rate)
+    told = loss.item()
+    _refuse_divergence(told, phase, state, rate)
     step.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     if phase.clip_norm:
@@ -190,7 +192,7 @@ def train_step(step: Step, state: State, sample: Sample, place: Place) -> None:
     state.sums = [
         total + more
         for total, more in zip(
-            state.sums, (loss.item() * len(sample), n_right, len(sample)), strict=True
+            state.sums, (told * len(sample), n_right, len(sample)), strict=True
         )
     ]
 
@@ -379,8 +381,7 @@ def _log_loss(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
 
 def _targets(job: Job, phase: Phase, rows: NDArray[np.int64]) -> Tensor:
     n_classes = len(job.counts)
-    labels = torch.from_numpy(job.labels[rows])
-    hard = torch.nn.functional.one_hot(labels, n_classes).float()
+    hard = torch.eye(n_classes)[torch.from_numpy(job.labels[rows])]
     return hard * (1 - phase.label_smoothing) + phase.label_smoothing / n_classes
 
 
@@ -399,10 +400,10 @@ def _set_rate(step: Step, state: State) -> float:
     return rate
 
 
-def _refuse_divergence(loss: Tensor, phase: Phase, state: State, rate: float) -> None:
-    if not torch.isfinite(loss):
+def _refuse_divergence(loss: float, phase: Phase, state: State, rate: float) -> None:
+    if not math.isfinite(loss):
         raise RunError(
-            f"The training loss must be finite; got {loss.item()} in phase `{phase.name}`, epoch "
+            f"The training loss must be finite; got {loss} in phase `{phase.name}`, epoch "
             f"{state.epoch + 1}, step {state.step + 1}, at a learning rate of {rate:.2g}. Lower "
             "`learning_rate` or set `clip_norm = 1.0`; the best weights so far are kept."
         )

@@ -106,3 +106,40 @@ def test_dropout_is_a_function_of_the_seed_and_silent_in_evaluation() -> None:
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
     assert layer.eval()(features) is features
+
+
+def test_what_is_dropped_does_not_depend_on_the_batches_before() -> None:
+    fresh, used = Dropout(0.3), Dropout(0.3)
+    for size, kind in ((40, torch.float32), (4000, torch.float32), (3, torch.bfloat16)):
+        used(torch.ones(size, 500, dtype=kind))
+    for size in (7, 90):
+        draws = [(torch.manual_seed(4), layer(torch.ones(size, 500)))[1] for layer in (fresh, used)]
+        assert torch.equal(*draws)
+
+
+def test_calls_drop_independently_of_each_other() -> None:
+    torch.manual_seed(5)
+    layer, n_calls, shape = Dropout(0.5), 40, (128, 256)
+    dropped = torch.stack([layer(torch.ones(shape)).flatten() == 0 for _ in range(n_calls)])
+    alike = torch.corrcoef(dropped.double())[~torch.eye(n_calls, dtype=torch.bool)]
+    n_features = dropped.shape[1]
+    assert float(alike.abs().max()) < 5.5 / math.sqrt(n_features)
+    assert abs(float(alike.std()) * math.sqrt(n_features) - 1) < 0.1
+    often = dropped.double().mean(dim=0)  # no feature is dropped in more calls than others
+    assert abs(float(often.std()) * math.sqrt(n_calls) / 0.5 - 1) < 0.05
+
+
+def test_features_are_written_over_only_where_it_is_asked_for_and_no_gradient_needs_them() -> None:
+    def drop(features: torch.Tensor, *, inplace: bool) -> torch.Tensor:
+        torch.manual_seed(6)
+        return torch.as_tensor(Dropout(0.3, inplace=inplace)(features))
+
+    kept = torch.rand(40, 30)
+    before = kept.clone()
+    dropped = drop(kept, inplace=False)
+    assert torch.equal(kept, before)
+    wanted = kept.clone().requires_grad_()
+    assert torch.equal(drop(wanted, inplace=True), dropped)
+    assert torch.equal(wanted.detach(), before)
+    assert drop(kept, inplace=True) is kept
+    assert torch.equal(kept, dropped)
