@@ -9,7 +9,8 @@ products of matrices.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import count, groupby, product
+from operator import itemgetter
 
 import cv2
 import numpy as np
@@ -81,15 +82,18 @@ def choose_candidates(
     """
     found = _Best(len(coarse), n_best), _Best(len(other or coarse), n_best)
     blocks = list(_blocks(len(coarse), None if other is None else len(other)))
-    for done, (rows, columns) in enumerate(blocks, start=1):
-        scores = _scores(coarse, other or coarse, rows, columns)
-        if other is None:
-            _forbid(scores, rows, columns, groups)
-        found[0].take(scores, rows, columns)
-        if other is not None or rows != columns:
-            (found[0] if other is None else found[1]).take(scores.T, columns, rows)
-        if progress:
-            progress(done, len(blocks))
+    done = count(1)
+    for rows, with_these in groupby(blocks, key=itemgetter(0)):
+        turned = _turned(coarse, rows)
+        for _, columns in with_these:
+            scores = _scores(turned, other or coarse, columns)
+            if other is None:
+                _forbid(scores, rows, columns, groups)
+            found[0].take(scores, rows, columns)
+            if other is not None or rows != columns:
+                (found[0] if other is None else found[1]).take(scores.T, columns, rows)
+            if progress:
+                progress(next(done), len(blocks))
     pairs = _union(found, is_within=other is None)
     return _explain(coarse, other or coarse, pairs)
 
@@ -102,14 +106,17 @@ class _Best:
         self.partners = np.full((n_rows, n_best), -1, dtype=np.int64)
 
     def take(self, scores: Maps, rows: slice, columns: slice) -> None:
-        """Let the columns compete for the rows' places."""
+        """Let the columns compete for the rows' places; in most rows none wins one."""
         n_best = self.scores.shape[1]
+        worst = self.scores[rows].min(axis=1, keepdims=True)
+        won = np.flatnonzero((scores > worst).any(axis=1))
+        scores, chosen = scores[won], won + rows.start
         names = np.broadcast_to(np.arange(columns.start, columns.stop), scores.shape)
-        all_scores = np.concatenate([self.scores[rows], scores], axis=1)
-        all_names = np.concatenate([self.partners[rows], names], axis=1)
-        kept = np.argpartition(-all_scores, n_best - 1, axis=1)[:, :n_best]
-        self.scores[rows] = np.take_along_axis(all_scores, kept, axis=1)
-        self.partners[rows] = np.take_along_axis(all_names, kept, axis=1)
+        all_scores = np.concatenate([self.scores[chosen], scores], axis=1)
+        all_names = np.concatenate([self.partners[chosen], names], axis=1)
+        kept = np.argpartition(all_scores, -n_best, axis=1)[:, -n_best:]
+        self.scores[chosen] = np.take_along_axis(all_scores, kept, axis=1)
+        self.partners[chosen] = np.take_along_axis(all_names, kept, axis=1)
 
 
 def _centre(maps: Maps, zoom: float) -> Maps:
@@ -150,11 +157,16 @@ def _viewed(vectors: Maps, view: int) -> Maps:
     return np.ascontiguousarray(apply_view(squares, view)).reshape(vectors.shape)
 
 
-def _scores(coarse: Coarse, other: Coarse, rows: slice, columns: slice) -> Maps:
+def _turned(coarse: Coarse, rows: slice) -> list[tuple[Maps, int]]:
+    """Return, for each trial, the first's vectors of some rows and the second's zoom."""
+    return [(_viewed(coarse.centres[one][rows], view), two) for view, one, two in _trials()]
+
+
+def _scores(turned: list[tuple[Maps, int]], other: Coarse, columns: slice) -> Maps:
     """Return the best correlation over all trials (rows, columns)."""
     best: Maps | None = None
-    for view, one, two in _trials():
-        scores = _viewed(coarse.centres[one][rows], view) @ other.centres[two][columns].T
+    for vectors, two in turned:
+        scores = vectors @ other.centres[two][columns].T
         best = scores if best is None else np.maximum(best, scores, out=best)
     assert best is not None, "there are trials"
     return best

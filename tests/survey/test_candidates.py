@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from moulage.seeding import generator
+from moulage.survey import candidates
 from moulage.survey.candidates import choose_candidates, make_coarse
 from moulage.views import N_VIEWS, apply_view
 
@@ -21,7 +22,9 @@ def test_a_turned_copy_comes_first_and_its_view_is_named(view: int) -> None:
     assert found.score[place] > 0.999
 
 
-def test_the_chosen_are_the_best_of_all_pairs() -> None:
+@pytest.mark.parametrize("block", [4, 7, 1024])
+def test_the_chosen_are_the_best_of_all_pairs(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candidates, "_BLOCK", block)
     coarse = make_coarse(greys(25))
     everything = choose_candidates(coarse, n_best=24)
     assert len(everything) == 25 * 24 // 2
@@ -43,3 +46,19 @@ def test_images_of_one_group_are_no_candidates() -> None:
 
 def test_a_single_image_has_no_partner() -> None:
     assert len(choose_candidates(make_coarse(greys(1)), n_best=6)) == 0
+
+
+@pytest.mark.parametrize("block", [4, 1024])
+def test_across_two_tables_each_side_finds_its_best(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidates, "_BLOCK", block)
+    ours, theirs = make_coarse(greys(11)), make_coarse(greys(14, seed=5))
+    everything = choose_candidates(ours, theirs, n_best=14)
+    assert len(everything) == 11 * 14
+    table = np.empty((11, 14))
+    table[everything.first, everything.second] = everything.score
+    few = choose_candidates(ours, theirs, n_best=2)
+    wanted = {(row, at) for row in range(11) for at in np.argsort(table[row])[-2:]}
+    wanted |= {(at, row) for row in range(14) for at in np.argsort(table[:, row])[-2:]}
+    assert set(zip(few.first.tolist(), few.second.tolist(), strict=True)) == wanted
