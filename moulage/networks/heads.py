@@ -18,6 +18,7 @@ from moulage.errors import ConfigError
 
 HeadKind = Literal["flatten", "pooled"]
 _N_WINDOWS = 2**20  # places on a tape that dropout can start from
+_TAPES: dict[tuple[int, torch.dtype], Tensor] = {}  # one for all layers of a rate
 
 
 class Flatten(nn.Module):
@@ -79,7 +80,6 @@ class Dropout(nn.Module):
         super().__init__()
         self.rate = rate
         self.inplace = inplace
-        self._tape = torch.empty(0)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the features in evaluation mode, else with some at 0 and the rest enlarged."""
@@ -88,17 +88,23 @@ class Dropout(nn.Module):
         if features.device.type != "cpu":
             return nn.functional.dropout(features, self.rate)
         n_dropped = min(max(round(self.rate * 256), 1), 255)
-        length = _N_WINDOWS + features.numel()
-        if len(self._tape) < length or self._tape.dtype != features.dtype:
-            # Noughts and ones of the features' own kind: products with truth values are slow.
-            lots = np.random.Generator(np.random.SFC64(0)).integers(0, 256, length, np.uint8)
-            self._tape = torch.from_numpy(lots >= n_dropped).to(features.dtype)
+        tape = _tape(n_dropped, features.dtype, _N_WINDOWS + features.numel())
         start = int(torch.randint(_N_WINDOWS, ()))
-        kept = self._tape[start : start + features.numel()].view(features.shape)
+        kept = tape[start : start + features.numel()].view(features.shape)
         factor = 256 / (256 - n_dropped)
         if self.inplace and not features.requires_grad:
             return _thin(features, kept, factor, out=features)
         return torch.as_tensor(_Thinned.apply(features, kept, factor))
+
+
+def _tape(n_dropped: int, kind: torch.dtype, length: int) -> Tensor:
+    """Return at least so many noughts and ones; a longer tape begins as a shorter one."""
+    tape = _TAPES.get((n_dropped, kind))
+    if tape is None or len(tape) < length:
+        # Of the features' own kind: products with truth values are slow.
+        lots = np.random.Generator(np.random.SFC64(0)).integers(0, 256, length, np.uint8)
+        tape = _TAPES[n_dropped, kind] = torch.from_numpy(lots >= n_dropped).to(kind)
+    return tape
 
 
 def _thin(numbers: Tensor, kept: Tensor, factor: float, out: Tensor | None = None) -> Tensor:
