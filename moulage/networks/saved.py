@@ -61,7 +61,7 @@ def load_classifier(folder: Path) -> Saved:
     except (OSError, SafetensorError, RuntimeError) as error:
         raise RunError(
             f"`{folder / WEIGHTS}` must hold the weights of its contract; got: {error}. "
-            "Copy the run folder again, or train it again with `--fresh`."
+            "Copy the run folder again, or delete it and train it again."
         ) from error
     if classifier.digest() != content["digest"]:
         raise RunError(

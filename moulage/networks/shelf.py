@@ -70,7 +70,8 @@ def verify_weights(folder: Path) -> tuple[Finding, ...]:
         *(_fault(name, f"{weights.DIGESTS} lists it, but it is not here") for name in lost),
         *_leftovers(folder),
     )
-    return findings or (_fault(folder.name, "no .safetensors file is here"),)
+    none = () if files or lost else (_fault(folder.name, "no .safetensors file is here"),)
+    return (*findings, *none)
 
 
 def skeleton_of(name: str) -> torch.nn.Module:

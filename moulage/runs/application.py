@@ -134,7 +134,7 @@ def open_classifier(run: RunFolder) -> Opened:
     if familiarity is None:
         missing.append(
             f"{run.path} is older than the measure of unfamiliar images: its answers lack it. "
-            "Train it again with `--fresh` to have it."
+            "Delete the folder and train it again to have it."
         )
     return Opened(saved=saved, trust=trust, familiarity=familiarity, missing=tuple(missing))
 

@@ -23,7 +23,7 @@ _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DatasetConfig(_Model):
@@ -84,6 +84,8 @@ class SplitConfig(_Model):
             raise ValueError('`folds` must be 0, or above 1 with `kind = "grouped"`')
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("`seeds` must differ from each other")
+        if self.kind == "file" and len(self.seeds) > 1:
+            raise ValueError("`seeds` must be one where a file says the parts: nothing is drawn")
         return self
 
 
@@ -96,6 +98,12 @@ class ImagesConfig(_Model):
     )
     unreadable: Literal["refuse", "skip"] = Field(
         "refuse", description="what to do with files that cannot be read; skipped ones are listed"
+    )
+    verify: bool = Field(
+        False,
+        exclude=True,
+        description="know files by their bytes, not by path, size and time; `--verify` is short "
+        "for it",
     )
 
 
@@ -337,6 +345,10 @@ class StudyConfig(_Model):
             raise ValueError("an ensemble must have two members or more: name more `of`, or seeds")
         if len({one.split for one in members}) > 1:
             raise ValueError("the members of an ensemble must share a split")
+        if len({one.covariates for one in members if one.covariates}) > 1:
+            raise ValueError(
+                "the members of an ensemble that read covariates must read the same, in one order"
+            )
 
     @model_validator(mode="after")
     def _check_splits(self) -> "StudyConfig":

@@ -43,7 +43,10 @@ from moulage.views import IDENTITY, N_VIEWS
 
 logger = logging.getLogger(__name__)
 
-_LIBRARIES = ("moulage", "torch", "timm", "numpy", "opencv-python-headless", "scikit-learn")
+_LIBRARIES = (
+    *("moulage", "torch", "timm", "numpy", "opencv-python-headless", "scikit-learn"),
+    *("scipy", "pyarrow"),  # the temperature, and the bytes of its file
+)
 
 
 def run_cell(

@@ -34,6 +34,7 @@ PAGES = {
 }
 """Pages that later commands write beside the report, and what stands there."""
 LAYOUT = "study.json"
+_FREE = ("dataset.path", "name", "dataset.name", "split.merge", "split.file")
 _RESOLVED = "resolved"
 _MEANT = {
     "dataset.digest": " (the table of images, or their diagnoses)",
@@ -210,7 +211,7 @@ def differing_keys(old: Any, new: Any, prefix: str = "") -> list[str]:
 def _is_free(key: str) -> bool:
     """Say whether a key may change: where things lie, names, what comes after the training.
 
-    What a merge does to a split is seen in the split's digest.
+    What a merge or a file does to a split is seen in the split's digest.
     """
     is_later = key == "decisions" or key.startswith(("machine.", "decisions."))
-    return is_later or key in ("dataset.path", "name", "dataset.name", "split.merge")
+    return is_later or key in _FREE

@@ -83,6 +83,7 @@ def read_images(study: StudyConfig, progress: Progress) -> Images:
         size_px=study.images.size,
         resize=study.images.resize,
         unreadable=study.images.unreadable,
+        verify=study.images.verify,
         progress=lambda done, total: progress("decoding images", done, total),
     )
     return _keep_readable(opened, pixels)

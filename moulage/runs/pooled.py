@@ -22,10 +22,11 @@ from moulage.runs.study import Cell
 from moulage.split import Part
 from moulage.store import digest_of, write_json
 
-_NOTE = (
-    "Each image was predicted by the fold that tested it. The temperature was fitted on all folds' "
-    "validation parts, whose images also chose the epoch."
-)
+_TESTED = "Each image was predicted by the fold that tested it. The temperature was fitted on "
+_FITTED: dict[Part, str] = {
+    "calibration": "all folds' calibration parts.",
+    "validation": "all folds' validation parts, whose images also chose the epoch.",
+}
 
 
 def keep_pooled(cells: Sequence[Cell], folder: Path) -> tuple[Path, ...]:
@@ -46,6 +47,7 @@ def pool(folds: Sequence[Predictions]) -> Predictions:
     """Return the test rows of all folds, in the order of the images, at the prior of the whole."""
     tests = [fold.of("test") for fold in folds]
     first, labels = folds[0], np.concatenate([test.labels for test in tests])
+    part = _fitting_part(folds)
     prior = class_prior(labels, len(first.diagnoses))
     place = {name: row for row, name in enumerate(first.image_ids.tolist())}
     image_ids = np.concatenate([test.image_ids for test in tests])
@@ -58,8 +60,8 @@ def pool(folds: Sequence[Predictions]) -> Predictions:
         diagnoses=first.diagnoses,
         prior=prior,
         temperature=fit_temperature(
-            labels=np.concatenate([fold.of("validation").labels for fold in folds]),
-            logits=_logits(folds, "validation", prior),
+            labels=np.concatenate([fold.of(part).labels for fold in folds]),
+            logits=_logits(folds, part, prior),
         ),
         split_digest=digest_of(sorted(fold.split_digest for fold in folds)),
         classifier_digest=digest_of(sorted(fold.classifier_digest for fold in folds)),
@@ -68,16 +70,23 @@ def pool(folds: Sequence[Predictions]) -> Predictions:
 
 
 def _keep(path: Path, runs: Sequence[RunFolder]) -> Path:
-    pooled = pool([read_predictions(run.path / PREDICTIONS) for run in runs])
+    folds = [read_predictions(run.path / PREDICTIONS) for run in runs]
+    pooled = pool(folds)
     write_predictions(pooled, path / PREDICTIONS)
     content = {
         "folds": [run.path.name for run in runs],
         "temperature": pooled.temperature,
-        "note": _NOTE,
+        "note": _TESTED + _FITTED[_fitting_part(folds)],
         "parts": {"test": scores_of(pooled)},
     }
     write_json(path / METRICS, content)
     return path
+
+
+def _fitting_part(folds: Sequence[Predictions]) -> Part:
+    """Return the part that each fold's own temperature was fitted on."""
+    has_own = all((fold.parts == "calibration").any() for fold in folds)
+    return "calibration" if has_own else "validation"
 
 
 def _logits(

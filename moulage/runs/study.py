@@ -4,6 +4,7 @@ In:  a study's configuration.   Out: its cells in order, and what a cell's run f
 Knows nothing of training.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,14 +74,27 @@ def cells_of(study: StudyConfig, *, only: tuple[str, ...] = ()) -> tuple[Cell, .
             f"{examples(unknown)}. {nearest(unknown[0], names)}"
         )
     folds: list[int | None] = list(range(study.split.folds)) if study.split.folds else [None]
-    return tuple(
+    cells = tuple(
         Cell(study=study, experiment=experiment, seed=seed, split_seed=split_seed, fold=fold)
         for split_seed in study.split.seeds
         for fold in folds
         for experiment in study.experiments
-        if not only or experiment.name in only
         for seed in experiment.seeds
     )
+    _refuse_namesakes(cells)
+    return tuple(cell for cell in cells if not only or cell.experiment.name in only)
+
+
+def _refuse_namesakes(cells: Sequence[Cell]) -> None:
+    by_name: dict[str, Cell] = {}
+    for cell in cells:
+        other = by_name.setdefault(cell.name, cell)
+        if other is not cell:
+            raise ConfigError(
+                f"Every run of a study must have a folder of its own; got {cell.name} for "
+                f"`{other.experiment.name}` and for `{cell.experiment.name}`. Give one of them "
+                "another name."
+            )
 
 
 def split_name(kind: str, seed: int, fold: int | None) -> str:

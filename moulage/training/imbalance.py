@@ -76,7 +76,7 @@ class Treatment:
         elif self.kind == "class_weight":
             shares = np.where(counts > 0, shares * self.weights(counts), _ABSENT)
         elif self.kind == "logit_adjustment":
-            shares = shares ** (1 - self.tau)
+            shares = _tempered(shares, 1 - self.tau, is_present=counts > 0)
         return np.asarray(shares / shares.sum(), dtype=np.float64)
 
     def epoch(self, rows: NDArray[np.int64], labels: NDArray[np.int64], place: Place) -> Sample:
@@ -125,6 +125,19 @@ class Treatment:
         if self.kind == "augment" or self.length == "majority":
             return int(counts.max())
         return max(int(counts.sum()) // int((counts > 0).sum()), 1)
+
+
+def _tempered(
+    shares: NDArray[np.float64], power: float, *, is_present: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return shares to a power, their largest 1 (K,); an absent class has at most the mean of others.
+
+    Its billionth to a negative power would dwarf them. With no mass at all, the natural prior
+    would not take back what the loss added for it: training hardly lowers its score.
+    """
+    logs = power * np.log(shares)
+    raised = np.exp(np.minimum(logs - logs[is_present].max(), 0.0))
+    return np.where(is_present, raised, np.minimum(raised, raised[is_present].mean()))
 
 
 def _fill(rows: NDArray[np.int64], n_images: int, rng: np.random.Generator) -> Sample:

@@ -324,7 +324,7 @@ def _finish_epoch(step: Step, state: State, seconds: float) -> None:
             "train_loss": loss / n_images,
             "train_accuracy": n_right / n_images,
             **row,
-            "learning_rate": step.optimizer.param_groups[0]["lr"],
+            "learning_rate": _rate(step, state, state.step - 1),
             "seconds": seconds,
         }
     )
@@ -385,16 +385,20 @@ def _targets(job: Job, phase: Phase, rows: NDArray[np.int64]) -> Tensor:
     return hard * (1 - phase.label_smoothing) + phase.label_smoothing / n_classes
 
 
-def _set_rate(step: Step, state: State) -> float:
+def _rate(step: Step, state: State, place: int) -> float:
+    """Return the learning rate of a step of this epoch."""
     phase = step.phase
-    n_batches = step.n_steps // phase.epochs
-    rate = scheduled_rate(
-        state.epoch * n_batches + state.step,
+    return scheduled_rate(
+        state.epoch * (step.n_steps // phase.epochs) + place,
         step.n_steps,
         kind=phase.schedule,
         peak=phase.learning_rate,
         warmup=phase.warmup,
     )
+
+
+def _set_rate(step: Step, state: State) -> float:
+    rate = _rate(step, state, state.step)
     for group in step.optimizer.param_groups:
         group["lr"] = rate
     return rate

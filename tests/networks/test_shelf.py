@@ -167,6 +167,15 @@ def test_pickles_and_unfinished_files_are_mentioned(tmp_path: Path, content: byt
     assert words[f"{FILE}.part"] == "is unfinished: fetch again to go on with it"
 
 
+def test_a_folder_of_pickles_alone_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "model.pth").write_bytes(b"")
+    findings = verify_weights(tmp_path)
+    assert [(one.words, one.is_fault) for one in findings] == [
+        ("is never read: a pickle can run code", False),
+        ("no .safetensors file is here", True),
+    ]
+
+
 def test_an_empty_folder_is_a_fault(tmp_path: Path) -> None:
     assert _fault_of(tmp_path) == "no .safetensors file is here"
 

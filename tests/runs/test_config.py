@@ -109,6 +109,19 @@ def test_every_fault_stands_in_one_message() -> None:
         ({"experiment": [{**EXPERIMENT, "phases": [PHASE, PHASE]}]}, "phases' names must differ"),
         ({"experiment": [{**EXPERIMENT, "name": "../up"}]}, r"experiment\.0\.name"),
         ({"experiment": [{**EXPERIMENT, "augmentation": {"scale": [2, 1]}}]}, "two rising numbers"),
+        ({"experiments": [EXPERIMENT]}, "`experiments` is no known key. Did you mean"),
+        ({"ensembles": []}, "`ensembles` is no known key"),
+        ({"split": {"kind": "file", "file": "x.csv", "seeds": [0, 1]}}, "`seeds` must be one"),
+        (
+            {
+                "experiment": [
+                    {**EXPERIMENT, "name": "x", "covariates": ["age"]},
+                    {**EXPERIMENT, "name": "y", "covariates": ["sex"]},
+                ],
+                "ensemble": [{"name": "both", "of": ["x", "y"]}],
+            },
+            "that read covariates must read the same",
+        ),
         ({"experiment": []}, "experiment"),
         ({"experiment": EXPERIMENT}, "experiment"),
         ({"experiment": [1]}, r"experiment\.0"),

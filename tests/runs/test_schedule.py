@@ -15,6 +15,7 @@ import torch
 from moulage.catalogue import read_catalogue
 from moulage.dossier import study_record
 from moulage.errors import ConfigError, DataError, LeakageError, MoulageError, RunError
+from moulage.evaluation.calibration import fit_temperature
 from moulage.evaluation.decisions import decide
 from moulage.networks.classifier import build_network
 from moulage.networks.tensors import write_tensors
@@ -480,6 +481,20 @@ def test_pooling_moves_each_fold_to_the_prior_of_the_whole_by_pencil() -> None:
     np.testing.assert_allclose(pooled.logits[0], [2 + shift[0], shift[1]], rtol=1e-6)
     np.testing.assert_allclose(pooled.logits[1], [0, 1], rtol=1e-6)
     np.testing.assert_allclose(pooled.logits[3], [3 + shift[0], shift[1]], rtol=1e-6)
+
+
+def test_pooling_fits_its_temperature_where_each_fold_did() -> None:
+    rng = np.random.default_rng(42)
+    names = ["test", "validation", "calibration", "train", "train"] * 40
+    truths = np.arange(len(names)) % 2
+    logits = (rng.normal(0, 3, (len(names), 2)) + 2 * np.eye(2)[truths]).tolist()
+    folds = [fold_of(names, logits, [0.5, 0.5])]
+    for part in ("calibration", "validation"):
+        fitted = folds[0].of(part)
+        expected = fit_temperature(labels=fitted.labels, logits=fitted.logits)
+        assert pool(folds).temperature == pytest.approx(expected)
+        elsewhere = np.where(folds[0].parts == "calibration", "train", folds[0].parts)
+        folds = [replace(folds[0], parts=elsewhere)]
 
 
 def test_a_full_disk_ends_in_one_sentence_and_the_same_study_goes_on(

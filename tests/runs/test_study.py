@@ -8,6 +8,7 @@ from moulage.runs.folder import differing_keys
 from moulage.runs.study import cells_of
 
 PHASE = {"name": "frozen", "train_from": "head"}
+EXPERIMENT = {"name": "a", "backbone": "MobileNetV2", "phases": [PHASE]}
 
 
 def study(*names: str, seeds: tuple[int, ...] = (0,), **split: Any) -> StudyConfig:
@@ -56,6 +57,23 @@ def test_an_experiment_may_ask_for_a_leak_that_the_others_do_not_have() -> None:
     assert "split" not in leak.resolved()["experiment"][0], "a run has one place for its split"
     with pytest.raises(ConfigError, match=r"`experiment\.split` must stand without"):
         parse_study({"experiment": both, "split": {"folds": 3}})
+
+
+def test_two_runs_of_one_name_are_refused() -> None:
+    twins = [{**EXPERIMENT, "name": "a"}, {**EXPERIMENT, "name": "a-split1"}]
+    study = parse_study({"experiment": twins, "split": {"seeds": [0, 1]}})
+    with pytest.raises(ConfigError, match="got a-split1-seed0 for `a-split1` and for `a`"):
+        cells_of(study)
+    assert len(cells_of(parse_study({"experiment": twins}))) == 2
+
+
+def test_how_files_are_known_is_no_part_of_a_run() -> None:
+    plain, verified = (
+        cells_of(parse_study({"experiment": [EXPERIMENT], "images": {"verify": verify}}))[0]
+        for verify in (False, True)
+    )
+    assert verified.study.images.verify
+    assert plain.resolved() == verified.resolved()
 
 
 def test_only_takes_named_experiments_and_refuses_others() -> None:

@@ -289,6 +289,28 @@ def test_an_interrupt_waits_for_the_step_and_keeps_it(studio: Any, at: int) -> N
     assert 3 * state.epoch + state.step == at
 
 
+@pytest.mark.parametrize("at", [3, 6])
+def test_a_run_that_stopped_after_an_epochs_last_step_tells_the_rate_of_that_step(
+    studio_in: Any, tmp_path: Path, at: int
+) -> None:
+    phase = replace(HEAD, schedule="cosine")
+    whole = run_phases(studio_in(tmp_path / "whole").job(), (phase,))
+    seen: list[str] = []
+
+    def press(what: str, done: int, total: int) -> None:
+        seen.append(what)
+        if len(seen) == at:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    studio = studio_in(tmp_path / "stopped")
+    with pytest.raises(KeyboardInterrupt):
+        run_phases(studio.job(progress=press), (phase,))
+    again = run_phases(studio.job(), (phase,))
+    rates = [[row["learning_rate"] for row in state.history] for state in (whole, again)]
+    assert rates[0] == rates[1]
+    assert rates[0][0] > rates[0][1]
+
+
 def test_an_interrupt_while_an_epoch_is_measured_keeps_the_epoch(
     studio: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
