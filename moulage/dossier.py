@@ -23,6 +23,7 @@ from moulage.pages.card import CardRecord
 from moulage.pages.comparison import baselines_of
 from moulage.pages.composition import leak_notes, leak_of
 from moulage.pages.mistakes import worst_mistakes
+from moulage.pages.prose import WEIGHTED
 from moulage.pages.records import (
     Answered,
     Certainty,
@@ -57,7 +58,7 @@ _NO_LICENCE = "Its licence is not recorded here."
 _THUMBNAIL_PX = 160
 _TREATMENTS = {
     "none": "none",
-    "class_weight": "balanced class weights",
+    "class_weight": WEIGHTED,
     "oversample": "oversampling",
     "augment": "minorities filled up with turned copies",
     "focal": "focal loss (gamma {gamma:g})",
@@ -263,6 +264,7 @@ def _experiment(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> Experi
         covariates=tuple(recipe.get("covariates", ())),
         n_views=recipe.get("views") or 1,
         monitor=recipe.get("monitor") or "loss",
+        settings={key: said for key, said in recipe.items() if key not in ("name", "seeds")},
     )
 
 

@@ -65,5 +65,6 @@ def _lesson(scores: "tuple[TestScore, ...]") -> str:
     accuracy = 100 * (found["starter"].accuracy - found["random"].accuracy)
     return (
         f"Starting from the shipped weights instead of random ones is worth {points:+.1f} points "
-        f"of balanced accuracy and {accuracy:+.1f} of accuracy here; the page has the intervals."
+        f"of balanced accuracy (rule: balanced) and {accuracy:+.1f} of accuracy (rule: natural) "
+        "here; the page has the intervals."
     )

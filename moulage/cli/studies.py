@@ -26,7 +26,12 @@ def train(
         list[str] | None, typer.Option("--set", help="Change a key, as split.seeds=[0,1].")
     ] = None,
     fresh: Annotated[
-        bool, typer.Option(help="Start over where a run of another recipe or version stands.")
+        bool,
+        typer.Option(help="Start over where a run of another recipe stands, or an unfinished one "
+        "of other versions."),
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Know images by their bytes, not by size and time.")
     ] = False,
     jobs: Annotated[
         int, typer.Option(help="Runs at once, each with its share of the threads.")
@@ -39,7 +44,7 @@ def train(
             data=data,
             out=out,
             only=only or (),
-            changes=set_ or (),
+            changes=(*(set_ or ()), *(("images.verify=true",) if verify else ())),
             fresh=fresh,
             jobs=jobs,
             progress=progress,

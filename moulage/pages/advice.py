@@ -180,7 +180,7 @@ def _treatments(standing: Standing) -> str:
     tested = [one for one in standing.treated if one.difference]
     if not tested:
         return ""
-    reference = next(one.experiment for one in standing.treated if one.difference is None)
+    reference = next(one.experiment for one in standing.treated if one.is_reference)
     names = {verdict: [] for verdict in ("better", "worse", "")}  # type: dict[str, list[str]]
     for one in tested:
         verdict = one.difference.verdict if one.difference else ""

@@ -50,6 +50,9 @@ _RESIZES = {
     "crop": "cut to its centre square and resized",
     "pad": "padded to a square and resized",
 }
+WEIGHTED = "balanced class weights"
+"""The treatment under which a network learns a uniform prior by its loss alone."""
+
 _HEADS = {"flatten": "flattens the last maps", "pooled": "averages the last maps"}
 _REGIONS = {"head": "the new head alone", "all": "every layer"}
 
@@ -267,5 +270,16 @@ def _outcome(run: RunRecord, test: Results) -> str:
         f"under the natural rule, where always answering the most frequent diagnosis of that "
         f"part would have {words.score(test.largest_share)}; under the balanced rule its balanced "
         f"accuracy is {words.score(test.balanced_accuracy)}. Macro AUROC is "
-        f"{words.score(test.auroc)}."
+        f"{words.score(test.auroc)}.{_plainly(run, test)}"
+    )
+
+
+def _plainly(run: RunRecord, test: Results) -> str:
+    """Tell the accuracy as studies count it that put no prior back into a weighted network."""
+    if run.experiment.imbalance != WEIGHTED:
+        return ""
+    accuracy = words.score(test.balanced.values["accuracy"])
+    return (
+        " What the weighted network says most loudly, with no prior put back, is what the balanced "
+        f"rule decides: by this plain argmax the accuracy is {accuracy}."
     )

@@ -7,6 +7,7 @@ Knows nothing of study files, run folders or networks.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,6 +69,7 @@ class ExperimentRecord:
     hidden: nodes of each hidden layer, first to last. covariates: what the head reads beside the
     image. n_views: how many views of an image an answer averages.
     monitor: the loss on validation that told the best weights.
+    settings: all that its study says of it, by key, but its name and seeds.
     """
 
     name: str
@@ -83,6 +85,7 @@ class ExperimentRecord:
     covariates: tuple[str, ...] = ()
     n_views: int = 1
     monitor: str = "loss"
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

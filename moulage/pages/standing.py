@@ -67,11 +67,15 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Treated:
-    """One treatment under one rule, held against no treatment under the balanced rule."""
+    """One treatment under one rule, held against no treatment under the balanced rule.
+
+    difference: None for the reference itself, and where no run is paired with one of its.
+    """
 
     experiment: str
     treatment: str
     rule: PageRule
+    is_reference: bool
     difference: Difference | None
 
 
@@ -255,6 +259,7 @@ def _treated(
                 experiment=name,
                 treatment=experiments[name][0].experiment.imbalance,
                 rule=rule,
+                is_reference=(name, rule) == (reference, "balanced"),
                 difference=None
                 if (name, rule) == (reference, "balanced")
                 else tournament.difference((name, rule), (reference, "balanced"), BALANCED.metric),
@@ -307,10 +312,10 @@ def _leak(
 def _recipe(run: RunRecord, *, but: str = "") -> tuple[object, ...]:
     """Return what two experiments must share to differ in one thing only."""
     experiment = run.experiment
-    phases = [(phase.name, phase.train_from, phase.epochs) for phase in experiment.phases]
+    settings = {key: said for key, said in experiment.settings.items() if key != but}
     return (
         *(experiment.backbone, experiment.weights, experiment.head, experiment.hidden),
-        *(experiment.regularisation, experiment.augmentation, phases),
+        digest_of(settings),
         run.split_kind if but == "imbalance" else experiment.imbalance,
     )
 

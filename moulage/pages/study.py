@@ -26,6 +26,8 @@ from moulage.pages.standing import Standing
 
 Row = dict[str, Any]
 
+_CURVES: dict[Measure, str] = {"loss": "loss", "accuracy": "accuracy (natural rule)"}
+
 
 def study_page(study: StudyRecord, standing: Standing, frame: pd.DataFrame) -> str:
     """Return the comparison page of a study: one file that needs no network."""
@@ -109,7 +111,8 @@ def _curves(
                     svg=draw_curves(
                         each, measure, name=f"{measure}-{number}", limits=limits[measure]
                     ),
-                    caption=f"{name}: {measure} by epoch, {words.counted(len(each), 'run')}.",
+                    caption=f"{name}: {_CURVES[measure]} by epoch, "
+                    f"{words.counted(len(each), 'run')}.",
                 )
                 for measure in measures
             ],

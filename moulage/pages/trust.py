@@ -31,7 +31,7 @@ _COLUMNS = {
     "dx_type": "How the diagnosis was confirmed",
 }
 _METRICS = {
-    "accuracy": "accuracy",
+    "accuracy": "accuracy (natural rule)",
     "log_loss": "log loss",
     "auroc_malignant": "AUROC, malignant",
     "sensitivity_malignant": "sensitivity, malignant",

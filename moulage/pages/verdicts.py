@@ -165,7 +165,8 @@ def _treatment_row(one: Treated, standing: Standing) -> tuple[Cell, ...]:
     said = "" if one.treatment == one.experiment else one.treatment
     head = (tables.text(one.experiment, note=said), tables.text(one.rule), *scores)
     if one.difference is None:
-        return (*head, _NOTHING, _NOTHING, tables.text("the reference"))
+        said = "the reference" if one.is_reference else "no run in common"
+        return (*head, _NOTHING, _NOTHING, tables.text(said))
     interval = one.difference.interval
     return (
         *head,

@@ -76,3 +76,11 @@ def test_a_study_counts_its_splits_once(study: StudyRecord) -> None:
         "2 experiments on Synthetic lesions, 4 runs on 3 splits. 1 experiment could not be run; "
         "the reasons stand below."
     )
+
+
+def test_a_weighted_network_is_also_told_by_its_plain_argmax(run: RunRecord) -> None:
+    test = results_of(run.predictions, "test")
+    weighted = replace(run, experiment=replace(run.experiment, imbalance=prose.WEIGHTED))
+    plain = f"by this plain argmax the accuracy is {test.balanced.values['accuracy']:.3f}."
+    assert prose.story(weighted, test)[-1].endswith(plain)
+    assert "argmax" not in prose.story(run, test)[-1]

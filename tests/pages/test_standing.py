@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from moulage.pages.advice import advice_of
 from moulage.pages.comparison import comparison_table
 from moulage.pages.records import RunRecord, StudyRecord
 from moulage.pages.standing import ACCURACY, AUROC, BALANCED, Standing, standing_of
+from moulage.pages.verdicts import treatment_table
 from moulage.predictions import Predictions
 
 FEW = {"n_replicates": 60, "n_permutations": 99}
@@ -179,3 +181,34 @@ def test_a_study_without_test_images_stands_nowhere(run: RunRecord) -> None:
     standing = standing_of(study, **FEW)
     assert standing.spreads == {}
     assert advice_of(study, standing, comparison_table(study)).chosen is None
+
+
+def test_only_what_differs_in_its_treatment_alone_is_a_treatment(run: RunRecord) -> None:
+    def setting(name: str, imbalance: str, **settings: Any) -> RunRecord:
+        one = again(run, name, imbalance=imbalance)
+        said = {"dropout": 0.5, "imbalance": {"kind": imbalance}, **settings}
+        return replace(one, experiment=replace(one.experiment, settings=said))
+
+    runs = (
+        setting("none", "none"),
+        setting("focal", "focal"),
+        setting("other-norms", "focal", batchnorm="fixed"),
+        setting("with-age", "none", covariates=["age"]),
+    )
+    standing = standing_of(study_of(*runs), **FEW)
+    assert {one.experiment for one in standing.treated} == {"none", "focal"}
+
+
+def test_a_treatment_that_shares_no_run_with_the_reference_is_not_called_one(
+    run: RunRecord,
+) -> None:
+    elsewhere = again(run, "weighted", imbalance="class weights", seed=1)
+    runs = (elsewhere, again(run, "none", imbalance="none"), again(run, "focal", imbalance="focal"))
+    standing = standing_of(study_of(*runs), **FEW)
+    assert [one.experiment for one in standing.treated if one.is_reference] == ["none"]
+    table = treatment_table(standing)
+    said = {(row[0].text, row[1].text): row[-1].text for row in table.rows}
+    assert said["none", "balanced"] == "the reference"
+    assert said["weighted", "natural"] == said["weighted", "balanced"] == "no run in common"
+    told = said_of(study_of(*runs), standing)["What treating the imbalance bought"]
+    assert told.startswith("Against none under the balanced rule")
