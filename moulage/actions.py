@@ -284,10 +284,11 @@ def audit(
     """
     from moulage.runs.audit import compare_datasets
     from moulage.survey.duplicates import pairs_table
+    from moulage.survey.marks import with_marks
 
     found = compare_datasets(Path(dataset), Path(other), threshold=threshold, progress=progress)
     if out is not None:
-        table = pairs_table(found.pairs)
+        table = with_marks(pairs_table(found.pairs), _said_before(Path(out)))
         store.write_text(Path(out), table.to_csv(index=False, lineterminator="\n"))
     return found
 
@@ -396,6 +397,7 @@ def survey(
     from moulage.pages.survey import survey_page
     from moulage.runs.survey import survey_dataset
     from moulage.survey.duplicates import pairs_table
+    from moulage.survey.marks import with_marks
     from moulage.survey.verdict import verdict_of
 
     found = survey_dataset(
@@ -408,8 +410,9 @@ def survey(
     )
     verdict = verdict_of(found)
     if out is not None:
-        pairs = pairs_table(found.pairs).to_csv(index=False, lineterminator="\n")
-        store.write_text(Path(out) / NEAR_DUPLICATES, pairs)
+        path = Path(out) / NEAR_DUPLICATES
+        pairs = with_marks(pairs_table(found.pairs), _said_before(path))
+        store.write_text(path, pairs.to_csv(index=False, lineterminator="\n"))
         store.write_text(Path(out) / SURVEY_PAGE, survey_page(found, verdict))
     return found, verdict
 
@@ -583,3 +586,7 @@ def units(
     store.write_text(to / UNITS_PAGE, page)
     _link(folder)
     return layer
+
+
+def _said_before(path: Path) -> str:
+    return path.read_text(errors="replace") if path.is_file() else ""

@@ -92,11 +92,13 @@ def review_labels(
 ) -> Review:
     """Find lesions counted under another diagnosis, at least ten times as believed as their own.
 
-    Photographs of one lesion are averaged first. A lesion counts under the likeliest of the
+    Photographs of one lesion are averaged first; where an id is a patient's, those of one
+    diagnosis. A lesion counts under the likeliest of the
     diagnoses whose probability reaches that diagnosis' own mean [northcutt2021, eq. 1], or 0.9.
     """
-    lesions, first, lesion_of = np.unique(lesion_ids, return_index=True, return_inverse=True)
-    given = labels[first]
+    ids, id_of = np.unique(lesion_ids, return_inverse=True)
+    lesions, lesion_of = np.unique(id_of * len(diagnoses) + labels, return_inverse=True)
+    given = lesions % len(diagnoses)
     believed = _by_lesion(probabilities, lesion_of, len(lesions))
     counted = confident_counts(believed, labels=given)
     places = np.arange(len(lesions))
@@ -104,7 +106,7 @@ def review_labels(
     found = np.flatnonzero((counted >= 0) & (counted != given) & (odds >= ODDS))
     suspects = [
         Suspect(
-            lesion_id=str(lesions[place]),
+            lesion_id=str(ids[lesions[place] // len(diagnoses)]),
             rows=tuple(np.flatnonzero(lesion_of == place).tolist()),
             given=diagnoses[int(given[place])],
             suggested=diagnoses[int(counted[place])],

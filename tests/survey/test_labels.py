@@ -77,3 +77,22 @@ def test_one_diagnosis_in_all_other_folds_is_believed_entirely() -> None:
     labels, folds = np.array([0] * 10 + [1] * 10), np.array([0] * 10 + [1] * 10)
     found = out_of_fold(features, labels=labels, folds=folds, n_classes=2)
     assert found.argmax(axis=1).tolist() == [1] * 10 + [0] * 10
+
+
+def test_a_patients_diagnoses_are_judged_one_by_one() -> None:
+    """One patient with a melanoma and nine nevi is no wrong label; a nevus called bcc is one."""
+    others = np.repeat(np.arange(3), 20)
+    labels = np.concatenate([others, [1], [2] * 9, [0]])
+    truth = np.concatenate([others, [1], [2] * 9, [2]])
+    ids = [f"l{i}" for i in range(60)] + ["patient"] * 11
+    review = review_labels(
+        np.where(np.eye(3)[truth] > 0, 0.98, 0.01),
+        labels=labels,
+        lesion_ids=np.array(ids),
+        diagnoses=CODES,
+        judge="a test",
+    )
+    found = [(one.lesion_id, one.given, one.suggested, one.rows) for one in review.suspects]
+    assert found == [("patient", "bcc", "nv", (70,))]
+    assert review.n_lesions == 63
+    assert review.accuracy == pytest.approx(62 / 63)

@@ -1,0 +1,28 @@
+import pandas as pd
+import pytest
+
+from moulage.survey.marks import with_marks
+
+FOUND = pd.DataFrame(
+    {
+        "image_id": ["a", "c", "e"],
+        "other_id": ["b", "d", "f"],
+        "certainty": [0.9, 0.8, 0.7],
+        "confirmed": ["", "yes", ""],
+    }
+)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("start", ["", "\ufeff"])
+def test_a_readers_marks_stay_with_their_pairs(separator: str, start: str) -> None:
+    lines = ["image_id,other_id,certainty,confirmed", "b,a,0.9,No", "x,y,0.6,yes", "e,f,0.7,"]
+    before = start + "\n".join(lines).replace(",", separator) + "\n"
+    marked = with_marks(FOUND, before)
+    assert marked["confirmed"].tolist() == ["No", "yes", ""]
+    assert marked["image_id"].tolist() == ["a", "c", "e"]
+
+
+@pytest.mark.parametrize("before", ["", "image_id,other_id\na,b\n", "no table at all"])
+def test_other_text_says_nothing(before: str) -> None:
+    assert with_marks(FOUND, before).equals(FOUND)
