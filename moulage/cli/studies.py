@@ -27,8 +27,10 @@ def train(
     ] = None,
     fresh: Annotated[
         bool,
-        typer.Option(help="Start over where a run of another recipe stands, or an unfinished one "
-        "of other versions."),
+        typer.Option(
+            help="Start over where a run of another recipe stands, or an unfinished one "
+            "of other versions."
+        ),
     ] = False,
     verify: Annotated[
         bool, typer.Option("--verify", help="Know images by their bytes, not by size and time.")

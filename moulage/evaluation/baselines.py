@@ -111,7 +111,7 @@ def _path(
     from sklearn.linear_model import LogisticRegression
 
     is_small = standard.shape[1] * n_classes <= _SMALL
-    solver = "newton-cholesky" if is_small else "lbfgs"
+    solver = "newton-cholesky" if is_small else "lbfgs"  # one-vs-rest before scikit-learn 1.6
     model = LogisticRegression(max_iter=_MAX_ITERATIONS, solver=solver, warm_start=True)
     for strength in sorted(strengths):
         model.set_params(C=strength)

@@ -86,9 +86,10 @@ class Sets:
 class Strangers:
     """What unfamiliarity says of the test part.
 
-    unfamiliar: share of images stranger than 99 % of known ones. risk_strange, risk_other: wrong
-    among the strangest tenth of what is known, and among the rest. auroc_wrong: how well
-    unfamiliarity, and auroc_unsure: how well 1 − confidence, puts wrong answers before right ones.
+    unfamiliar: share of images called so, as at most one in a hundred like the known ones is, and
+    none where fewer than 99 are known. risk_strange, risk_other: wrong among the strangest tenth
+    of what is known, and among the rest. auroc_wrong: how well unfamiliarity, and auroc_unsure:
+    how well 1 − confidence, puts wrong answers before right ones.
     """
 
     n_images: int

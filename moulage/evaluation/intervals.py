@@ -58,7 +58,8 @@ def intervals(
 
     Where no draw differs from another, drawing again cannot say how sure that is, and little where
     a lesion or two differ from all others: shares of images have exact bounds there (see
-    `binomial_bounds`); other metrics that never vary have none.
+    `binomial_bounds`); other metrics that never vary have none. Nor has one of ranks where a
+    single lesion is all of a kind: nothing there shows what another would have done.
     """
     lesions = Lesions.of((predictions,))
     weights = draw_lesions(lesions.n_lesions, n_replicates=n_replicates, rng=rng)
@@ -122,7 +123,10 @@ def student_interval(drawn: Drawn, name: str, *, bounds: Bounds, level: float) -
     value, replicates = drawn.values[name], drawn.replicates[name]
     defined = replicates[~np.isnan(replicates)]
     error = float(defined.std(ddof=1)) if len(defined) > 1 else math.nan
-    n_effective = effective_size(drawn.influences[name])
+    n_carrying = drawn.n_carrying.get(name, math.inf)
+    if error > 0 and n_carrying < 2:
+        error = math.nan  # the draws vary, but not with the luck of the lone lesion
+    n_effective = carried_size(drawn.influences[name], n_carrying=n_carrying)
     if name in drawn.n_counted and (value in bounds or n_effective < TELLING):
         n_effective = drawn.n_counted[name]
         low, high = binomial_bounds(value, n_effective, level=level)
@@ -172,6 +176,14 @@ def student_bounds(
     reach = float(stdtrit(n_effective, (1 + level) / 2)) * error * slope(value, bounds)
     middle = stretch(value, bounds)
     return shrink(middle - reach, bounds), shrink(middle + reach, bounds)
+
+
+def carried_size(influence: NDArray[np.float64], *, n_carrying: float) -> float:
+    """Return `effective_size`, at most the lesions of the fewer kind; NaN unless they are two.
+
+    A single lesion of a kind is its kind's mean, so its influence is 0, however lucky it was.
+    """
+    return min(effective_size(influence), n_carrying) if n_carrying >= 2 else math.nan
 
 
 def effective_size(influence: NDArray[np.float64]) -> float:

@@ -17,7 +17,7 @@ from moulage.evaluation.intervals import (
     TELLING,
     Interval,
     binomial_bounds,
-    effective_size,
+    carried_size,
     normal_error,
     student_bounds,
 )
@@ -40,13 +40,14 @@ def mean_interval(
     exact = np.asarray(values, dtype=np.float64)
     if not len(exact):
         return undefined()
-    slopes = (exact - exact.mean()) / len(exact)
-    found = interval_of(
-        float(exact.mean()), slopes, lesion_ids=lesion_ids, bounds=bounds, level=level
-    )
+    mean, n_lesions = float(exact.mean()), len(np.unique(lesion_ids))
+    if bounds == SHARE and mean in (0.0, 1.0):
+        return _certain(mean, n_lesions, level)
+    slopes = (exact - mean) / len(exact)
+    found = interval_of(mean, slopes, lesion_ids=lesion_ids, bounds=bounds, level=level)
     if bounds != SHARE or found.n_effective >= TELLING:
         return found
-    low, high = binomial_bounds(found.value, len(np.unique(lesion_ids)), level=level)
+    low, high = binomial_bounds(mean, n_lesions, level=level)
     return replace(found, low=low, high=high)
 
 
@@ -57,16 +58,21 @@ def interval_of(
     lesion_ids: NDArray[np.str_],
     bounds: Bounds = SHARE,
     level: float = LEVEL,
+    n_carrying: float = math.inf,
 ) -> Interval:
-    """Return the interval of a number with its slopes in each image's weight `(N,)`."""
+    """Return the interval of a number with its slopes in each image's weight `(N,)`.
+
+    n_carrying: the lesions of the fewer kind where it weighs two, see `carried_size`. On the scale
+    of shares there is neither error nor bound where no slope differs from 0, as under a perfect
+    AUROC, or where one lesion is all of a kind.
+    """
     _, of_image = np.unique(lesion_ids, return_inverse=True)
     by_lesion = np.bincount(of_image, weights=slopes).astype(np.float64)
     n_lesions = len(by_lesion)
-    if bounds == SHARE and value in (0.0, 1.0):
-        return _certain(value, n_lesions, level)
     spare = n_lesions / (n_lesions - 1) if n_lesions > 1 else math.nan
-    error = math.sqrt(spare * float((by_lesion**2).sum()))
-    n_effective = effective_size(by_lesion)
+    n_effective = carried_size(by_lesion, n_carrying=n_carrying)
+    is_known = bounds != SHARE or not math.isnan(n_effective)
+    error = math.sqrt(spare * float((by_lesion**2).sum())) if is_known else math.nan
     low, high = student_bounds(value, error, n_effective=n_effective, bounds=bounds, level=level)
     return Interval(value=value, low=low, high=high, standard_error=error, n_effective=n_effective)
 

@@ -50,7 +50,9 @@ def move_prior(
             "`trained` must be above 0 for each diagnosis that occurs; got 0 for "
             f"diagnosis {int(untrained.argmax())}. Train on a prior that covers every diagnosis."
         )
-    shift = np.log(np.maximum(natural, _LEAST)) - np.log(np.maximum(trained, _LEAST))
+    # not floored: a strong adjustment of logits trains towards priors far below a billionth
+    held = np.where(trained > 0, trained, _LEAST)
+    shift = np.log(np.maximum(natural, _LEAST)) - np.log(held)
     return np.asarray(logits + shift, dtype=np.float64)
 
 

@@ -10,6 +10,7 @@ Only what exceeds it is miscalibration.
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from moulage.predictions import Predictions
 
 N_BINS = 15
 N_DRAWS = 500
+_SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,10 @@ class Brier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reliability:
-    """ECE in equal-mass bins; expected and limit: its mean and 95 % quantile if all were right."""
+    """ECE in equal-mass bins, equal probabilities in one of them.
+
+    expected and limit: its mean and 95 % quantile if all were right.
+    """
 
     ece: float
     expected: float
@@ -162,9 +167,18 @@ def _reliability(
 
 
 def _bins(probabilities: NDArray[np.float64], n_bins: int) -> list[NDArray[np.int64]]:
-    """Return the rows of each bin, as equal in number as can be, no bin empty."""
+    """Return the rows of each bin, as equal in number as can be, no bin empty.
+
+    Equal probabilities share a bin, else their bins would differ by the order of the rows: a cut
+    among them moves to their nearer end.
+    """
     order = np.argsort(probabilities, kind="stable")
-    return [rows for rows in np.array_split(order, n_bins) if len(rows)]
+    rising = probabilities[order]
+    cuts = np.cumsum([len(rows) for rows in np.array_split(order, n_bins)])[:-1]
+    cuts = cuts[cuts < len(order)]
+    starts, ends = (np.searchsorted(rising, rising[cuts], side=side) for side in _SIDES)
+    moved = np.where(cuts - starts <= ends - cuts, starts, ends)
+    return [rows for rows in np.split(order, moved) if len(rows)]
 
 
 def _perfect_labels(

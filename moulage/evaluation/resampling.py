@@ -59,21 +59,24 @@ class Drawn:
     """Every metric, by name: its value, its replicates (R,) and the lesions' influences (L,).
 
     n_counted: of a share of images, how many equally large lesions are counted, see
-    `counted_lesions`; differences have none.
+    `counted_lesions`; differences have none. n_carrying: of a metric of ranks, the lesions of the
+    fewer kind, see `carrying_lesions`.
     """
 
     values: Mapping[str, float]
     replicates: Mapping[str, NDArray[np.float64]]
     influences: Mapping[str, NDArray[np.float64]]
     n_counted: Mapping[str, float] = field(default_factory=dict)
+    n_carrying: Mapping[str, float] = field(default_factory=dict)
 
     def minus(self, other: Self) -> "Drawn":
-        """Return the differences in what both have, drawn with the same weights."""
+        """Return the differences in what both have, of the same lesions by the same weights."""
         names = [name for name in self.values if name in other.values]
         return Drawn(
             values={name: self.values[name] - other.values[name] for name in names},
             replicates={name: self.replicates[name] - other.replicates[name] for name in names},
             influences={name: self.influences[name] - other.influences[name] for name in names},
+            n_carrying=self.n_carrying,
         )
 
 
@@ -104,6 +107,7 @@ def resample(
         replicates=mean_replicates(runs, lesions=lesions, weights=weights, names=names),
         influences=mean_influences(runs, lesions=lesions, names=names),
         n_counted=counted_lesions(runs, lesions=lesions),
+        n_carrying=carrying_lesions(runs, lesions=lesions),
     )
 
 
@@ -197,20 +201,54 @@ def draw_share(
 
 
 def counted_lesions(runs: Sequence[Scored], *, lesions: Lesions) -> dict[str, float]:
-    """Return (Σ m)² / Σ m² over the m photographs a lesion that a share counts [kish1965].
+    """Return (Σ w)² / Σ w² over the weights of the lesions in a share [kish1965].
 
-    For accuracy, and for each recall and precision; the least of the runs.
+    For accuracy, and for each recall and precision. A lesion weighs its share of the photographs
+    counted, summed over the runs: folds of different lesions count them all, seeds on the same
+    lesions no more than one of them.
     """
-    found: dict[str, float] = {}
+    sizes: dict[str, NDArray[np.float64]] = {}
     for run, of_image in zip(runs, lesions.of_images, strict=True):
-        counted = {"accuracy": np.ones(len(run.labels))}
+        counted = {"accuracy": np.ones(len(run.labels), dtype=np.bool_)}
         for k, code in enumerate(run.diagnoses):
             counted |= {f"recall.{code}": run.labels == k, f"precision.{code}": run.decisions == k}
-        for name, of_share in counted.items():
-            sizes = np.bincount(of_image, weights=of_share, minlength=lesions.n_lesions)
-            n_counted = sizes.sum() ** 2 / max(float((sizes**2).sum()), 1.0)
-            found[name] = min(float(n_counted), found.get(name, np.inf))
+        for name, rows in counted.items():
+            of_run = np.bincount(of_image[rows], minlength=lesions.n_lesions)
+            sizes[name] = sizes.get(name, 0.0) + of_run / max(of_run.sum(), 1)
+    return {name: _n_equal(of_lesions) for name, of_lesions in sizes.items()}
+
+
+def carrying_lesions(runs: Sequence[Scored], *, lesions: Lesions) -> dict[str, float]:
+    """Return the lesions of the fewer kind behind each area and average precision.
+
+    Over all runs; 1 where one of them has but one lesion of a kind. A macro metric is 1 where one
+    of its diagnoses is, else infinite: each diagnosis' lesions show in its effective size.
+    """
+    codes = runs[0].diagnoses
+    least = [_fewer([run.labels == k for run in runs], lesions) for k in range(len(codes))]
+    macro = 1.0 if 1.0 in least else math.inf
+    found = {}
+    for metric in ("auroc", "average_precision"):
+        found[f"macro_{metric}"] = macro
+        found |= {f"{metric}.{code}": n for code, n in zip(codes, least, strict=True)}
     return found
+
+
+def _n_equal(weights: NDArray[np.float64]) -> float:
+    total = float(weights.sum())
+    return total**2 / float((weights**2).sum()) if total > 0 else 0.0
+
+
+def _fewer(positives: Sequence[NDArray[np.bool_]], lesions: Lesions) -> float:
+    """Return the lesions of positives or of negatives, whichever are fewer; 1 if so in any run."""
+    seen = np.zeros((2, lesions.n_lesions), dtype=np.bool_)
+    for is_positive, of_image in zip(positives, lesions.of_images, strict=True):
+        of_run = np.zeros_like(seen)
+        of_run[is_positive.astype(np.int64), of_image] = True
+        if of_run.sum(axis=1).min() == 1:
+            return 1.0
+        seen |= of_run
+    return float(seen.sum(axis=1).min())
 
 
 def _chosen(runs: Sequence[Scored], names: Collection[str] | None) -> tuple[str, ...]:

@@ -11,11 +11,13 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from moulage.covariates import is_known
 from moulage.evaluation.abstention import confidence_of, is_right
 from moulage.evaluation.influence import ranking_influences
 from moulage.evaluation.intervals import LEVEL, Interval, student_bounds
@@ -30,6 +32,7 @@ COLUMNS = ("age", "sex", "localization", "dx_type")
 MISSING = "not recorded"
 FEW = 30  # lesions below which a subgroup's numbers are only a hint
 Carried = tuple[Interval, int]  # a number, and the lesions behind it
+_UNSAID = ("missing", "not specified", MISSING)  # beside those of `is_known`
 _BANDS = (0, 20, 30, 40, 50, 60, 70, 80, math.inf)
 
 
@@ -63,10 +66,13 @@ class Gap:
 
 
 def groups_of(frame: pd.DataFrame, column: str) -> NDArray[np.str_]:
-    """Return the group of each row `(N,) str`: ages in bands of ten, gaps as "not recorded"."""
+    """Return the group of each row `(N,) str`: ages in bands of ten, gaps as "not recorded".
+
+    So are words that say that nothing is known, in any case: unknown, none, NA.
+    """
     values = frame[column]
     if column != "age":
-        return values.fillna(MISSING).replace("unknown", MISSING).to_numpy(dtype=str)
+        return values.where(_is_said(values), MISSING).to_numpy(dtype=str)
     names = [f"{a}–{b - 1}" for a, b in pairwise(_BANDS[:-1])]
     bands = pd.cut(values.astype(float), _BANDS, right=False, labels=[*names, "80 and older"])
     return bands.astype(object).fillna(MISSING).to_numpy(dtype=str)
@@ -131,7 +137,8 @@ def gap(
     """Return the gap between best and worst; None unless two groups have the metric.
 
     Groups in which few lesions carry the metric stand aside, and what is not recorded. The
-    interval holds for the chosen pair at `level`, though it was chosen among all.
+    interval holds for the chosen pair at `level`, though it was chosen among all; it has no
+    bounds where one of the two has none, as a perfect AUROC.
     """
     large = [group for group in groups if group.name != MISSING and group.carriers[metric] >= FEW]
     if len(large) < 2:
@@ -146,6 +153,11 @@ def gap(
         worst=worst.name,
         interval=_difference(*pair, level=1 - (1 - level) / n_pairs),
     )
+
+
+def _is_said(column: "pd.Series[Any]") -> NDArray[np.bool_]:
+    words = column.astype(str).str.strip().str.lower()
+    return is_known(column) & ~np.isin(words.to_numpy(dtype=str), _UNSAID)
 
 
 def _difference(one: Interval, other: Interval, *, level: float) -> Interval:
@@ -192,7 +204,8 @@ def _area(
     if math.isnan(area):
         return undefined(), n_lesions
     slopes, _ = ranking_influences(rank(positives=positives, scores=scores))
-    return interval_of(area, slopes, lesion_ids=lesion_ids), n_lesions
+    found = interval_of(area, slopes, lesion_ids=lesion_ids, n_carrying=n_lesions)
+    return found, n_lesions
 
 
 def _abstention(rows: Predictions, threshold: float) -> dict[str, Carried]:

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from moulage.errors import ShapeError
 
 RANK = 64
-UNFAMILIAR = 0.99  # of the known images are less strange
+UNFAMILIAR = 0.99  # of images like the known ones, or more, are less strange
 _QUANTILES = 201
 _LEAST = 1e-12
+_TIE = 1e-9  # a rank that is whole may be computed a bit above itself
 _BLOCK = 1_024
 
 
@@ -29,7 +30,7 @@ class Familiarity:
 
     mean (D,) float32; axes (D, r) float32, orthonormal; variances (r,) float32, along them; rest:
     the variance along every other direction. known (Q,) float64: quantiles of the distances of
-    images that did not train, empty until `measured_on`.
+    images that did not train, infinite where these are too few; empty until `measured_on`.
     """
 
     mean: NDArray[np.float32]
@@ -39,9 +40,17 @@ class Familiarity:
     known: NDArray[np.float64]
 
     def measured_on(self, features: NDArray[np.float32]) -> "Familiarity":
-        """Return it with the distances of images that did not train, to compare with."""
+        """Return it with the distances of images that did not train, to compare with.
+
+        The quantile at a level is the ⌈(n + 1) · level⌉-th smallest of n distances [vovk2005]: an
+        image like them lies beyond that of 0.99 once in a hundred at most; beyond a plain
+        quantile of a hundred, twice. Below 99 of them it is infinite: nothing is unfamiliar.
+        """
+        rising = np.append(np.sort(distances(self, features)), math.inf)
         levels = np.linspace(0, 1, _QUANTILES)
-        return replace(self, known=np.quantile(distances(self, features), levels))
+        ranks = np.ceil(len(rising) * levels - _TIE).astype(np.int64)
+        ranks[-1] = max(ranks[-2], len(rising) - 1)  # the largest, where none before is infinite
+        return replace(self, known=rising[np.maximum(ranks, 1) - 1])
 
 
 def fit_familiarity(features: NDArray[np.float32], *, rank: int = RANK) -> Familiarity:
@@ -85,7 +94,10 @@ def distances(familiarity: Familiarity, features: NDArray[np.float32]) -> NDArra
 
 
 def strangeness(familiarity: Familiarity, features: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the share of known images that are less strange `(N,)`; 1 is stranger than all."""
+    """Return the share of known images that are less strange `(N,)`; 1 is stranger than all.
+
+    Few known images show less of that than they are: all of 50 are 0.98 of images like them.
+    """
     known = familiarity.known
     if not known.size:
         return np.full(len(features), math.nan)

@@ -13,7 +13,7 @@ from scipy.special import stdtrit
 
 from moulage.errors import ShapeError
 from moulage.evaluation.influence import ranking_influences
-from moulage.evaluation.intervals import LEVEL, effective_size
+from moulage.evaluation.intervals import LEVEL, carried_size
 from moulage.evaluation.ranking import rank, weighted_ranking
 from moulage.evaluation.scales import SHARE, shrink, slope, stretch
 
@@ -27,7 +27,8 @@ class Units:
     """What each unit tells of each diagnosis.
 
     areas, low, high (D, K): AUROC of the unit's activation for the diagnosis, and its 95 %
-    bounds over lesions; NaN where not defined, bounds also where the area is 0 or 1.
+    bounds over lesions; NaN where not defined, bounds also where the area is 0 or 1, or where a
+    single lesion has the diagnosis, or has not.
     exciting (D, E): rows of the images that excite each unit most. is_dead (D,): the same
     activation for every image. duplicates: groups of units that move together.
     """
@@ -59,8 +60,11 @@ def characterise(
     lesions = np.unique(lesion_ids, return_inverse=True)[1].reshape(-1)
     for diagnosis in np.unique(labels).tolist():
         positives = labels == diagnosis
+        n_carrying = min(len(np.unique(lesions[rows])) for rows in (positives, ~positives))
         for unit in range(n_units):
-            found[:, unit, diagnosis] = _area(positives, activations[:, unit], lesions)
+            found[:, unit, diagnosis] = _area(
+                positives, activations[:, unit], lesions, n_carrying=n_carrying
+            )
     return Units(
         areas=found[0],
         low=found[1],
@@ -91,7 +95,11 @@ def duplicates_of(
 
 
 def _area(
-    positives: NDArray[np.bool_], scores: NDArray[np.floating], lesions: NDArray[np.int64]
+    positives: NDArray[np.bool_],
+    scores: NDArray[np.floating],
+    lesions: NDArray[np.int64],
+    *,
+    n_carrying: int,
 ) -> tuple[float, float, float]:
     """Return the AUROC and its bounds: Student's t on the log-odds, as everywhere."""
     ranking = rank(positives=positives, scores=scores)
@@ -99,9 +107,10 @@ def _area(
     influences = ranking_influences(ranking)[0]
     of_lesions = np.bincount(lesions, weights=influences).astype(np.float64)
     error = float(np.sqrt((of_lesions**2).sum()))
-    if not 0 < area < 1 or not error > 0:
+    n_effective = carried_size(of_lesions, n_carrying=n_carrying)
+    if not 0 < area < 1 or np.isnan(n_effective):
         return area, np.nan, np.nan
-    reach = float(stdtrit(effective_size(of_lesions), (1 + LEVEL) / 2)) * error
+    reach = float(stdtrit(n_effective, (1 + LEVEL) / 2)) * error
     middle, spread = stretch(area, SHARE), reach * slope(area, SHARE)
     return area, shrink(middle - spread, SHARE), shrink(middle + spread, SHARE)
 

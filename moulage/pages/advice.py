@@ -166,7 +166,7 @@ def _parameters(costs: Mapping[str, Priced], standing: Standing) -> str:
     found = _between(large.name, small.name, standing)
     if found is None:
         return ""
-    is_real = found.low > 0 or found.high < 0
+    is_real = found.low > 0 or found.high < 0 or math.isnan(found.low)
     verdict = "" if is_real else " That is within the luck of the lesions."
     return (
         f"From {small.name} ({words.count(small.n_parameters)}) to {large.name} "
@@ -221,6 +221,8 @@ def _leaks(leaks: Sequence[Leak]) -> list[str]:
 def _worth(leaks: Sequence[Leak]) -> str:
     if any(leak.interval.low > 0 for leak in leaks):
         return "What is beyond chance of it is no skill: it is gone on the next patient."
+    if all(math.isnan(leak.interval.low) for leak in leaks):
+        return "Without intervals nobody can say what of it is beyond chance."
     return "None of it is beyond chance on these lesions."
 
 

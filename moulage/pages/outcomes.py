@@ -91,7 +91,10 @@ def luck_table(names: Sequence[str], standing: Standing) -> Table:
 def _luck(spread: Spread) -> tuple[Cell, Cell]:
     between = spread.between_runs
     seeds = tables.measured("one run" if math.isnan(between) else words.score(between), between)
-    return seeds, tables.score(spread.interval.standard_error)
+    error = spread.interval.standard_error
+    if math.isnan(error):
+        return seeds, tables.measured("no interval", None)
+    return seeds, tables.score(error)
 
 
 def forests(names: Iterable[str], baselines: Iterable[str], standing: Standing) -> list[Drawing]:

@@ -182,7 +182,8 @@ def _diagrams(record: TrustRecord) -> tuple[Drawing, ...]:
     return tuple(
         Drawing(
             svg=draw_reliability(one, name=f"reliability-{when}", title=title),
-            caption=f"{title}: a dot is one of {len(one.bins)} bins of equally many images, its "
+            caption=f"{title}: a dot is one of {len(one.bins)} bins of equally many images "
+            "(equal probabilities share one), its "
             f"line the 95 % interval over {record.leak.unit}s ({n}). Dashed: probabilities that "
             "are right.",
         )
@@ -375,10 +376,10 @@ def _strangers(found: Strangers | None) -> str:
         )
     return (
         f"Of {words.counted(found.n_images, 'test image')} {_estimated(found.unfamiliar)} are "
-        "stranger than all but 1 % of the held-out images that say what is usual (those would "
-        f"show 0.010). Among what is stranger than nine tenths of those "
-        f"{_estimated(found.risk_strange)} are decided wrongly, among the rest "
-        f"{_estimated(found.risk_other)}. Unfamiliarity puts wrong decisions before right ones "
+        "called unfamiliar; of images like the held-out ones that say what is usual at most 1 % "
+        "would be, and none where fewer than 99 of those are known. Among what is stranger than "
+        f"nine tenths of those {_estimated(found.risk_strange)} are decided wrongly, among the "
+        f"rest {_estimated(found.risk_other)}. Unfamiliarity puts wrong decisions before right ones "
         f"with an AUROC of {words.score(found.auroc_wrong)}, a low confidence with "
         f"{words.score(found.auroc_unsure)}: it tells strangers, not hard lesions."
     )
@@ -454,6 +455,8 @@ def gap_sentences(found: Examination, column: str) -> tuple[str, ...]:
 def _gap_sentence(found: Gap) -> str:
     interval = found.interval
     verdict = "which chance could explain" if not interval.low > 0 else "more than chance explains"
+    if math.isnan(interval.low):
+        verdict = "without an interval, since one of the two is perfect or stands on one lesion"
     return (
         f"{_METRICS[found.metric][0].upper()}{_METRICS[found.metric][1:]}: best {found.best}, "
         f"worst {found.worst}, {words.signed(interval.value)} "

@@ -130,14 +130,15 @@ class Treatment:
 def _tempered(
     shares: NDArray[np.float64], power: float, *, is_present: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Return shares to a power, their largest 1 (K,); an absent class has at most the mean of others.
+    """Return shares to a power `(K,)`, the largest 1; an absent class has at most others' mean.
 
-    Its billionth to a negative power would dwarf them. With no mass at all, the natural prior
-    would not take back what the loss added for it: training hardly lowers its score.
+    Its billionth to a negative power would dwarf them. Without mass it would come back: the loss
+    holds it down, so training never lowers its score, and the natural prior must.
     """
     logs = power * np.log(shares)
     raised = np.exp(np.minimum(logs - logs[is_present].max(), 0.0))
-    return np.where(is_present, raised, np.minimum(raised, raised[is_present].mean()))
+    at_most = raised[is_present].mean()
+    return np.asarray(np.where(is_present, raised, np.minimum(raised, at_most)), dtype=np.float64)
 
 
 def _fill(rows: NDArray[np.int64], n_images: int, rng: np.random.Generator) -> Sample:

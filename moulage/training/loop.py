@@ -191,9 +191,7 @@ def train_step(step: Step, state: State, sample: Sample, place: Place) -> None:
     n_right = int((natural.argmax(1) == targets.argmax(1)).sum())
     state.sums = [
         total + more
-        for total, more in zip(
-            state.sums, (told * len(sample), n_right, len(sample)), strict=True
-        )
+        for total, more in zip(state.sums, (told * len(sample), n_right, len(sample)), strict=True)
     ]
 
 

@@ -1,6 +1,12 @@
+import re
+import tomllib
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import minimize
+from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 
 from moulage.errors import DataError, ShapeError
@@ -153,3 +159,33 @@ def test_weaker_penalties_are_left_once_validation_likes_one_less(
         features=features, labels=labels, parts=PARTS, n_classes=2, strengths=(1e-2,)
     )
     np.testing.assert_allclose(softmax(chosen), softmax(alone), atol=1e-3)
+
+
+def test_few_weights_are_fitted_to_all_diagnoses_at_once() -> None:
+    """By scipy: the penalised multinomial loss, which one diagnosis against the rest has not."""
+    rng = np.random.default_rng(42)
+    features = rng.normal(size=(320, 2))
+    labels = (features @ rng.normal(size=(2, 3)) + rng.gumbel(size=(320, 3))).argmax(axis=1)
+    ours = feature_regression(
+        features=features, labels=labels, parts=PARTS, n_classes=3, strengths=(0.1,)
+    )
+    train = features[PARTS == "train"]
+    standard = (features - train.mean(axis=0)) / train.std(axis=0)
+
+    def logits_of(weights: np.ndarray) -> np.ndarray:
+        return standard @ weights[:6].reshape(2, 3) + weights[6:]
+
+    def loss(weights: np.ndarray) -> float:
+        logits, rows = logits_of(weights)[:200], np.arange(200)
+        misfit = (logsumexp(logits, axis=1) - logits[rows, labels[:200]]).sum()
+        return float(0.1 * misfit + (weights[:6] ** 2).sum() / 2)
+
+    theirs = softmax(logits_of(minimize(loss, np.zeros(9), tol=1e-10).x))
+    np.testing.assert_allclose(softmax(ours.astype(float)), theirs, atol=1e-4)
+
+
+def test_the_oldest_scikit_learn_allowed_fits_all_diagnoses_at_once() -> None:
+    """Up to 1.5 `newton-cholesky` fits each diagnosis against the rest: other probabilities."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    (floor,) = [name for name in project["dependencies"] if name.startswith("scikit-learn")]
+    assert tuple(map(int, re.findall(r"\d+", floor))) >= (1, 6)

@@ -5,6 +5,7 @@ docs/decisions/intervals.md quotes.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -169,6 +170,50 @@ def test_percentiles_miss_the_truth_where_few_lesions_carry_the_metric() -> None
     for name in ("auroc.df", "auroc.vasc"):
         assert share(held[name]["student"]) > share(held[name]["bca"]) + 0.05
         assert share(held[name]["student"]) > share(held[name]["percentile"]) + 0.05
+
+
+def small_study(seed: int, n_few: int, scale: int = 1) -> Predictions:
+    """Four diagnoses with 40 to 80 lesions and one with few, a photograph each."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(5), scale * np.array([80, 60, 40, 40, n_few]))
+    logits = 1.6 * rng.normal(size=(len(labels), 5)) + 2.5 * np.eye(5)[labels]
+    return Predictions(
+        image_ids=np.arange(len(labels)).astype(str),
+        lesion_ids=np.arange(len(labels)).astype(str),
+        parts=np.full(len(labels), "test"),
+        labels=labels,
+        logits=logits.astype(np.float32),
+        diagnoses=("a", "b", "c", "d", "few"),
+        prior=np.full(5, 0.2),
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_few", [1, 2, 3, 5, 10])
+def test_few_lesions_of_a_diagnosis_have_no_bounds_or_such_as_hold(n_few: int) -> None:
+    """Beside them what held before a lone lesion had no bounds, and two counted as two at most."""
+    names = ("auroc.few", "macro_auroc", "balanced_accuracy")
+    true = mean_values((score(small_study(10**6, n_few, 200)),), names=names)
+    held: dict[str, dict[str, list[bool]]] = {name: {"now": [], "before": []} for name in names}
+    for seed in range(400):
+        predictions = small_study(seed, n_few)
+        lesions = Lesions.of((predictions,))
+        weights = draw_lesions(lesions.n_lesions, n_replicates=200, rng=np.random.default_rng(seed))
+        drawn = resample((score(predictions),), lesions=lesions, weights=weights, names=names)
+        for when, one in (("now", drawn), ("before", replace(drawn, n_carrying={}))):
+            for name, interval in intervals_of(one).items():
+                if not np.isnan(interval.low):
+                    held[name][when].append(interval.low <= true[name] <= interval.high)
+    for name, each in held.items():
+        said = {when: f"{share(hits):.1%} of {len(hits)}" for when, hits in each.items() if hits}
+        print(f"{n_few} lesions, {name}: {said}")
+    if n_few == 1:
+        assert not held["auroc.few"]["now"]
+        assert not held["macro_auroc"]["now"]
+        assert share(held["auroc.few"]["before"]) < 0.6
+    else:
+        assert share(held["auroc.few"]["now"]) > 0.88
+        assert share(held["macro_auroc"]["now"]) > 0.85
 
 
 @pytest.mark.slow

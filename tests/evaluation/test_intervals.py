@@ -8,18 +8,25 @@ import pytest
 from scipy import stats
 
 from moulage.errors import ConfigError, DataError
+from moulage.evaluation.comparison import Contender, compare
+from moulage.evaluation.influence import ranking_influences
 from moulage.evaluation.intervals import (
     Interval,
     as_json,
     binomial_bounds,
+    carried_size,
     difference_intervals,
     intervals,
     intervals_of,
     unpaired_difference,
 )
+from moulage.evaluation.means import interval_of
 from moulage.evaluation.metrics import score, summary
+from moulage.evaluation.ranking import auroc, rank
 from moulage.evaluation.resampling import Drawn, Lesions, draw_lesions, replicates
 from moulage.evaluation.scales import bounds_of
+from moulage.evaluation.subgroups import subgroups
+from moulage.explanation.units import characterise
 from moulage.predictions import Predictions
 
 Maker = Callable[..., Predictions]
@@ -152,6 +159,113 @@ def test_a_share_that_one_lesion_carries_has_exact_bounds(make_predictions: Make
     )["recall.a"]
     expected = stats.binomtest(29, 30).proportion_ci(method="exact")
     assert (found.low, found.high) == pytest.approx(tuple(expected))
+
+
+def with_few(make: Maker, *, n_lesions: int, n_photographs: int = 1) -> Predictions:
+    """So many lesions of c, seen more than once, beside forty of a and of b."""
+    rng = np.random.default_rng(42)
+    labels = np.repeat([0, 1, 2], [40, 40, n_lesions * n_photographs])
+    ids = np.append(np.arange(80), 80 + np.arange(n_lesions).repeat(n_photographs))
+    logits = rng.normal(size=(len(labels), 3)) + 1.5 * np.eye(3)[labels]
+    return make(labels=labels, logits=logits, lesion_ids=ids)
+
+
+@pytest.mark.parametrize("n_photographs", [1, 4])
+def test_a_lone_lesion_gives_no_bounds_wherever_ranks_have_some(
+    make_predictions: Maker, n_photographs: int
+) -> None:
+    lone = with_few(make_predictions, n_lesions=1, n_photographs=n_photographs)
+    found = intervals(lone, rng=np.random.default_rng(0), n_replicates=50)
+    for name in ("auroc", "average_precision"):
+        for which in (f"{name}.c", f"macro_{name}"):
+            interval = found[which]
+            assert 0 < interval.value < 1
+            assert as_json(found)[which] == [None, None], which
+            assert math.isnan(interval.standard_error), which
+            assert math.isnan(interval.n_effective), which
+        assert found[f"{name}.a"].low < found[f"{name}.a"].value
+    (group,) = subgroups(lone, np.full(len(lone), "all"), malignant=("c",))
+    assert math.isnan(group.metrics["auroc_malignant"].low)
+    units = characterise(
+        lone.logits, labels=lone.labels, lesion_ids=lone.lesion_ids, n_classes=3, n_exciting=2
+    )
+    assert np.isnan(units.low[:, 2]).all()
+    assert not np.isnan(units.low[:, :2]).any()
+
+
+def test_a_lone_lesion_without_the_diagnosis_gives_no_bounds_either(
+    make_predictions: Maker,
+) -> None:
+    logits = np.random.default_rng(42).normal(size=(31, 2))
+    lone = make_predictions(labels=[0] + [1] * 30, logits=logits)
+    found = intervals(lone, rng=np.random.default_rng(0), n_replicates=50)
+    for name in ("auroc.a", "auroc.b", "average_precision.a", "average_precision.b"):
+        assert math.isnan(found[name].low), name
+
+
+def test_two_lesions_have_bounds_and_count_as_two_at_most(make_predictions: Maker) -> None:
+    few = with_few(make_predictions, n_lesions=2, n_photographs=3)
+    found = intervals(few, rng=np.random.default_rng(0), n_replicates=50)
+    for name in ("auroc.c", "average_precision.c"):
+        assert found[name].low < found[name].value < found[name].high
+        assert found[name].n_effective <= 2
+    assert found["macro_auroc"].low < found["macro_auroc"].value
+
+
+def test_a_diagnosis_that_no_image_has_leaves_the_macro_average_its_bounds(
+    make_predictions: Maker,
+) -> None:
+    none = with_few(make_predictions, n_lesions=0)
+    found = intervals(none, rng=np.random.default_rng(0), n_replicates=50)
+    assert math.isnan(found["auroc.c"].value)
+    assert found["macro_auroc"].low < found["macro_auroc"].value < found["macro_auroc"].high
+
+
+def test_two_classifiers_on_a_lone_lesion_differ_by_no_known_margin(
+    make_predictions: Maker,
+) -> None:
+    lone = with_few(make_predictions, n_lesions=1)
+    noise = np.random.default_rng(1).normal(size=(81, 3))
+    other = make_predictions(
+        labels=lone.labels, logits=lone.logits + noise, lesion_ids=lone.lesion_ids
+    )
+    names = ("accuracy", "macro_auroc")
+    accuracy, area = compare(
+        Contender(name="one", runs=(lone,)),
+        Contender(name="other", runs=(other,)),
+        rng=np.random.default_rng(0),
+        metrics=names,
+        n_replicates=50,
+        n_permutations=20,
+    )
+    assert accuracy.interval.low < accuracy.interval.high
+    assert math.isnan(area.interval.low)
+    assert area.p_value > 0, "swapping lesions needs no second of a kind"
+
+
+def test_of_two_lesions_the_interval_holds_the_truth_more_often_than_uncapped() -> None:
+    """Two positives, 200 negatives, scores of normal curves 1.5 apart: AUROC Φ(1.5 / √2)."""
+    true = stats.norm.cdf(1.5 / math.sqrt(2))
+    positives, ids = np.arange(202) < 2, np.arange(202).astype(str)
+    held: dict[float, list[bool]] = {2: [], math.inf: []}
+    for seed in range(500):
+        scores = np.random.default_rng(seed).normal(size=202) + 1.5 * positives
+        area = auroc(positives=positives, scores=scores)
+        slopes, _ = ranking_influences(rank(positives=positives, scores=scores))
+        for n_carrying, hits in held.items():
+            found = interval_of(area, slopes, lesion_ids=ids, n_carrying=n_carrying)
+            if not math.isnan(found.low):
+                hits.append(found.low <= true <= found.high)
+    assert np.mean(held[2]) > 0.93
+    assert np.mean(held[math.inf]) < 0.85
+
+
+def test_a_lone_lesion_has_no_size_though_rounding_leaves_it_some_influence() -> None:
+    slopes = np.append(np.tile([1e-3, -1e-3], 10), 1e-18)
+    assert carried_size(slopes, n_carrying=30) == pytest.approx(20)
+    assert carried_size(slopes, n_carrying=5) == 5
+    assert math.isnan(carried_size(slopes, n_carrying=1))
+    assert math.isnan(carried_size(np.zeros(4), n_carrying=4))
 
 
 def test_replicates_that_are_not_defined_are_counted_and_left_out() -> None:

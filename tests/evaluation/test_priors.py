@@ -54,3 +54,9 @@ def test_what_cannot_be_put_right_is_refused() -> None:
         move_prior(logits, trained=np.zeros(2), natural=np.array([0.5, 0.5]))
     with pytest.raises(ShapeError, match=r"integers in \[0, 2\); got 0 from"):
         class_prior(np.array([], dtype=np.int64), 2)
+
+
+def test_a_trained_prior_below_a_billionth_is_taken_back_in_full() -> None:
+    trained, natural = np.array([1.0, 1e-12, 1e-15]), np.array([0.2, 0.3, 0.5])
+    moved = move_prior(np.log(trained)[None], trained=trained, natural=natural)
+    np.testing.assert_allclose(softmax(moved), [[0.2, 0.3, 0.5]], rtol=1e-12)

@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
@@ -79,3 +80,55 @@ def test_no_images_are_not_defined(make_predictions) -> None:
     assert math.isnan(top_label(nothing, rng=np.random.default_rng(0)).ece)
     assert math.isnan(brier_parts(nothing)["a"].score)
     assert per_diagnosis(nothing, rng=np.random.default_rng(0))["b"].bins == ()
+
+
+def forecast(make_predictions, stated: np.ndarray, hits: np.ndarray) -> Predictions:
+    """Two diagnoses; the first is stated so and is true where it hits."""
+    logits = np.stack([np.log(stated / (1 - stated)), np.zeros(len(stated))], axis=1)
+    return make_predictions(labels=np.where(hits, 0, 1), logits=logits)
+
+
+def test_a_constant_forecast_resolves_nothing_however_rows_are_sorted(make_predictions) -> None:
+    found = forecast(make_predictions, np.full(100, 0.7), np.arange(100) < 50)
+    parts = brier_parts(found)["a"]
+    assert (parts.resolution, parts.within) == pytest.approx((0, 0))
+    assert parts.reliability == pytest.approx(0.2**2, rel=1e-5)  # logits are float32
+    top = top_label(found, rng=np.random.default_rng(0))
+    assert top.ece == pytest.approx(0.2, rel=1e-5)
+    assert len(top.bins) == 1
+
+
+def test_few_distinct_forecasts_are_the_bins_of_murphy(make_predictions) -> None:
+    """By pandas: one group a distinct forecast, whatever the order of the rows."""
+    rng = np.random.default_rng(42)
+    stated = rng.choice([0.55, 0.6, 0.8, 0.95], size=400)
+    hits = rng.random(400) < stated - 0.05
+    order = np.argsort(hits, kind="stable")
+    for rows in (np.arange(400), order, order[::-1]):
+        parts = brier_parts(forecast(make_predictions, stated[rows], hits[rows]))["a"]
+        groups = pd.DataFrame({"stated": stated, "hits": hits}).groupby("stated")["hits"]
+        share, n = groups.mean(), groups.size()
+        expected = (n * (share - share.index) ** 2).sum() / 400
+        assert parts.reliability == pytest.approx(expected, rel=1e-4)
+        assert parts.resolution == pytest.approx((n * (share - hits.mean()) ** 2).sum() / 400)
+        assert parts.within == pytest.approx(0, abs=1e-8)
+
+
+@pytest.mark.parametrize("n_images", [1, 7, 15, 16, 100])
+def test_distinct_forecasts_are_cut_into_equal_numbers(make_predictions, n_images: int) -> None:
+    rng = np.random.default_rng(n_images)
+    stated = rng.permutation(np.linspace(0.51, 0.99, n_images))
+    found = forecast(make_predictions, stated, rng.random(n_images) < 0.7)
+    bins = top_label(found, rng=rng).bins
+    expected = [each for each in np.array_split(np.sort(stated), 15) if len(each)]
+    assert [one.n_images for one in bins] == [len(each) for each in expected]
+    assert [one.probability for one in bins] == pytest.approx(
+        [each.mean() for each in expected], rel=1e-6
+    )
+
+
+def test_a_cut_among_equals_moves_to_their_nearer_end(make_predictions) -> None:
+    stated = np.array([0.6, 0.7, 0.7, 0.7, 0.7, 0.8, 0.9, 0.95])
+    found = forecast(make_predictions, stated, np.ones(8, dtype=bool))
+    bins = top_label(found, rng=np.random.default_rng(0), n_bins=4).bins
+    assert [one.n_images for one in bins] == [1, 4, 1, 2]

@@ -3,6 +3,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from moulage.evaluation.comparison import Contender
 from moulage.evaluation.intervals import intervals
@@ -71,3 +72,40 @@ def test_runs_on_different_lesions_are_drawn_together(make_predictions: Maker) -
     assert both.interval.standard_error == pytest.approx(
         math.sqrt(share * (1 - share) / 400), rel=0.1
     )
+
+
+def perfect(make: Maker, ids: list[str]) -> Predictions:
+    return make(labels=np.zeros(len(ids)), logits=[[1, 0]] * len(ids), lesion_ids=ids)
+
+
+def test_folds_all_right_are_as_sure_as_all_their_lesions_together(make_predictions: Maker) -> None:
+    folds = [perfect(make_predictions, [f"{fold}-{row}" for row in range(40)]) for fold in range(5)]
+    found = spread(Contender(name="folds", runs=tuple(folds)), rng=np.random.default_rng(0))
+    expected, interval = binomtest(200, 200).proportion_ci(), found["accuracy"].interval
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_seeds_all_right_are_as_sure_as_one_of_them(make_predictions: Maker) -> None:
+    run = perfect(make_predictions, [f"L{row // 2}" for row in range(41)])
+    rng = np.random.default_rng(0)
+    one, three = (spread(Contender(name="s", runs=(run,) * n), rng=rng) for n in (1, 3))
+    assert three["accuracy"].interval.n_effective == pytest.approx(41**2 / (20 * 4 + 1))
+    assert (three["accuracy"].interval.low, three["accuracy"].interval.high) == pytest.approx(
+        (one["accuracy"].interval.low, one["accuracy"].interval.high)
+    )
+
+
+def test_one_fold_with_a_lone_lesion_leaves_the_mean_area_without_bounds(
+    make_predictions: Maker,
+) -> None:
+    """The mean over folds lacks that fold's luck, however many lesions the others have."""
+    rng, folds = np.random.default_rng(42), []
+    for fold, n_positives in enumerate((10, 1)):
+        labels = (np.arange(40) < n_positives).astype(np.int64)
+        logits = rng.normal(size=(40, 2)) + np.eye(2)[labels]
+        ids = [f"{fold}-{row}" for row in range(40)]
+        folds.append(make_predictions(labels=labels, logits=logits, lesion_ids=ids))
+    both = spread(Contender(name="folds", runs=tuple(folds)), rng=rng, n_replicates=50)
+    alone = spread(Contender(name="first", runs=(folds[0],)), rng=rng, n_replicates=50)
+    assert math.isnan(both["macro_auroc"].interval.low)
+    assert not math.isnan(alone["macro_auroc"].interval.low)

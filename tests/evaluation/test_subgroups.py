@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from moulage.evaluation.intervals import binomial_bounds
 from moulage.evaluation.subgroups import MISSING, gap, groups_of, subgroups
 from moulage.evaluation.thresholds import score_of
 
@@ -72,3 +73,38 @@ def test_a_number_that_few_lesions_carry_takes_no_part_in_a_gap(make_predictions
         .metrics["auroc_malignant"]
         .value
     )
+
+
+def test_words_for_unknown_are_not_recorded_in_any_case_and_others_stay_as_written() -> None:
+    words = ["unknown", "Unknown", " UNKNOWN", "NA", "n/a", "none", "", None, "male", "Male"]
+    groups = groups_of(pd.DataFrame({"sex": words}), "sex")
+    assert groups.tolist() == [MISSING] * 8 + ["male", "Male"]
+
+
+def test_a_perfect_area_has_no_bounds_and_lends_a_gap_none(make_predictions) -> None:
+    """No draw of its lesions differs, and it is no share whose exact bounds are known."""
+    rng = np.random.default_rng(42)
+    labels = np.tile([0, 1], 100)
+    logits = np.zeros((200, 2))
+    logits[:, 1] = np.where(np.arange(200) < 100, 9, 1) * labels + rng.random(200) * 2
+    found = make_predictions(labels=labels, logits=logits)
+    perfect, other = subgroups(found, np.repeat(["a", "b"], 100), malignant=("b",))
+    area = perfect.metrics["auroc_malignant"]
+    assert area.value == 1
+    assert all(math.isnan(number) for number in (area.low, area.high, area.standard_error))
+    assert other.metrics["auroc_malignant"].low > 0.5
+    apart = gap((perfect, other), "auroc_malignant")
+    assert (apart.best, apart.worst) == ("a", "b")
+    assert apart.interval.value == 1 - other.metrics["auroc_malignant"].value
+    assert math.isnan(apart.interval.low)
+    assert math.isnan(apart.interval.standard_error)
+
+
+def test_a_perfect_share_keeps_its_exact_bounds(make_predictions) -> None:
+    labels = np.tile([0, 1], 40)
+    (found,) = subgroups(
+        make_predictions(labels=labels, logits=np.eye(2)[labels]), np.full(80, "all")
+    )
+    share = found.metrics["accuracy"]
+    assert (share.low, share.high) == binomial_bounds(1.0, 80)
+    assert share.standard_error > 0

@@ -6,7 +6,14 @@ from scipy.spatial.distance import mahalanobis
 from scipy.special import logsumexp
 
 from moulage.errors import ShapeError
-from moulage.evaluation.unfamiliarity import distances, energies, fit_familiarity, strangeness
+from moulage.evaluation.conformal import conformal_quantile
+from moulage.evaluation.unfamiliarity import (
+    UNFAMILIAR,
+    distances,
+    energies,
+    fit_familiarity,
+    strangeness,
+)
 
 
 def drawn(seed: int, n: int = 400, d: int = 12) -> np.ndarray:
@@ -31,6 +38,30 @@ def test_what_leaves_the_plane_of_training_is_strange() -> None:
     assert strangeness(known, inside).mean() == pytest.approx(0.5, abs=0.02)
     assert (strangeness(known, outside) == 1).all()
     assert distances(known, inside).mean() == pytest.approx(1, rel=0.1)
+
+
+@pytest.mark.parametrize("n_known", [1, 20, 98, 99, 100, 150, 250, 1000])
+def test_of_images_like_the_known_ones_one_in_a_hundred_is_unfamiliar_at_most(n_known: int) -> None:
+    """Drawn alike, a new image has any rank as often: 1 − ⌈0.99 (n + 1)⌉ / (n + 1)."""
+    fitted, rng, called = fit_familiarity(drawn(8, d=1), rank=1), np.random.default_rng(42), []
+    for _ in range(400):
+        known = fitted.measured_on(rng.normal(size=(n_known, 1)).astype("f4"))
+        new = rng.normal(size=(250, 1)).astype("f4")
+        called.append((strangeness(known, new) >= UNFAMILIAR).mean())
+    expected = 1 - min(math.ceil(0.99 * (n_known + 1) - 1e-9) / (n_known + 1), 1)
+    assert np.mean(called) == pytest.approx(expected, abs=4 * np.std(called) / 20)
+    assert np.mean(called) < 0.01 + 4 * np.std(called) / 20
+
+
+@pytest.mark.parametrize("n_known", [5, 99, 150, 199, 1000])
+def test_unfamiliar_begins_at_the_conformal_quantile(n_known: int) -> None:
+    fitted, features = fit_familiarity(drawn(8)), drawn(9, n=n_known)
+    known = fitted.measured_on(features)
+    assert known.known[198] == conformal_quantile(distances(fitted, features), alpha=0.01)
+    far = strangeness(known, features + 1e3)
+    assert (far >= UNFAMILIAR).all() == (n_known >= 99)
+    assert (far == 1).all() == (n_known >= 199)
+    assert (strangeness(known, features) <= far).all()
 
 
 def test_turning_the_axes_changes_nothing() -> None:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from moulage.evaluation.priors import move_prior
 from moulage.training.batches import Place
 from moulage.training.imbalance import Treatment
 
@@ -107,6 +108,47 @@ def test_the_trained_prior_is_where_the_loss_is_least_without_any_sign(kind: Any
     optimizer.step(closure)
     found = torch.softmax(scores.detach(), 1)[0].numpy()
     np.testing.assert_allclose(found, treatment.trained_prior(COUNTS), atol=0.01)
+
+
+@pytest.mark.parametrize("tau", [0.5, 1.0, 2.0, 2.5, 3.0, 8.0])
+@pytest.mark.parametrize("counts", [[600, 300, 100, 0], [6705, 0, 115, 0], [9000, 1, 500, 10]])
+def test_putting_the_natural_prior_back_undoes_an_adjustment_of_any_strength(
+    tau: float, counts: list[int]
+) -> None:
+    """What was trained against scores + tau · log prior is moved by as much, up to a constant."""
+    images = np.array(counts)
+    present, natural = images > 0, images / images.sum()
+    trained = Treatment(kind="logit_adjustment", tau=tau).trained_prior(images)
+    shift = move_prior(np.zeros((1, 4)), trained=trained, natural=natural)[0]
+    rest = shift[present] - tau * np.log(natural[present])
+    np.testing.assert_allclose(rest, rest[0], atol=1e-9)
+    assert (shift[~present] < shift[present].max() - 15 * min(tau, 1)).all()
+
+
+@pytest.mark.parametrize("tau", [0.5, 1.0, 3.0])
+def test_a_class_that_training_lacks_stays_improbable_after_it(tau: float) -> None:
+    """The adjusted loss holds an absent class down, so training leaves its score where it was."""
+    counts, rng = np.array([600, 300, 100, 0]), np.random.default_rng(42)
+    labels = np.repeat(np.arange(4), counts)
+    inputs = torch.from_numpy(rng.normal(size=(1000, 3)) + np.eye(4)[labels][:, :3])
+    targets = torch.nn.functional.one_hot(torch.from_numpy(labels), 4).double()
+    treatment = Treatment(kind="logit_adjustment", tau=tau)
+    weights = torch.zeros(4, 4, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weights], max_iter=100)
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = treatment.loss(inputs @ weights[:3] + weights[3], targets, counts)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    scores = (inputs @ weights[:3] + weights[3]).detach().numpy()
+    trained = treatment.trained_prior(counts)
+    natural = torch.from_numpy(move_prior(scores, trained=trained, natural=counts / 1000))
+    means = torch.softmax(natural, dim=1).mean(dim=0).numpy()
+    np.testing.assert_allclose(means, counts / 1000, atol=2e-3)
+    assert means[3] < 1e-4
 
 
 def test_oversampling_draws_each_class_equally_and_keeps_the_epochs_length() -> None:

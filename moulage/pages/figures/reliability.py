@@ -33,7 +33,8 @@ def describe(found: Reliability) -> str:
         return "There are no images."
     apart = [one for one in found.bins if not one.share.low <= one.probability <= one.share.high]
     return (
-        f"{words.counted(len(found.bins), 'bin')} of equally many images; mean gap (ECE) "
+        f"{words.counted(len(found.bins), 'bin')} of equally many images (equal "
+        "probabilities share one); mean gap (ECE) "
         f"{words.score(found.ece)}, expected {words.score(found.expected)} if every probability "
         f"were right; {words.counted(len(apart), 'bin')} whose interval misses the diagonal."
     )
