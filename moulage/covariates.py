@@ -19,7 +19,10 @@ from moulage.errors import DataError, examples
 AGE = "age"
 NAMES = (AGE, "sex", "localization")
 OLDEST = 120
-_UNKNOWN = ("", "nan", "none", "unknown")
+NO_WORDS = ("#n/a", "<na>", "n/a", "na", "nan", "none", "null")
+"""What programs write into a cell that holds nothing, in small letters."""
+
+_UNKNOWN = ("", *NO_WORDS, "unknown")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +60,7 @@ def width_of(covariates: Sequence[Covariate]) -> int:
 
 
 def is_known(column: "pd.Series[Any]") -> NDArray[np.bool_]:
-    """Say which rows have a value: not empty, and not a word for unknown."""
+    """Say which rows (N,) have a value: not empty, and not NA, unknown or another such word."""
     return ~np.isin(_words(column), _UNKNOWN)
 
 

@@ -14,11 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from moulage.catalogue import Catalogue
-from moulage.covariates import OLDEST
+from moulage.covariates import NO_WORDS, OLDEST, is_known
 from moulage.data.paths import judge_paths
 from moulage.errors import DataError, examples
-
-_NO_WORDS = ("na", "n/a", "nan", "none", "null")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +65,7 @@ def find_faults(catalogue: Catalogue, *, one_diagnosis_a_group: bool = True) -> 
 
 def _id_faults(frame: pd.DataFrame) -> list[Fault]:
     ids = frame["image_id"]
-    no_image_id, no_lesion_id = _is_blank(ids), _is_blank(frame["lesion_id"])
+    no_image_id, no_lesion_id = _is_blank(ids), ~is_known(frame["lesion_id"])
     twice = ids[~no_image_id & ids.duplicated(keep="first")].unique()
     return _told(
         Fault(
@@ -80,7 +78,8 @@ def _id_faults(frame: pd.DataFrame) -> list[Fault]:
             rule="Every image must have a lesion id",
             got="without",
             names=_names(frame, no_lesion_id),
-            cure="Fill the column, with the image id where a lesion has one photograph.",
+            cure="Fill the column, with the image id where a lesion has one photograph; NA, "
+            "unknown and other words for none are no ids.",
         ),
         Fault(
             rule="An image id must be a name, without folders",
@@ -113,7 +112,7 @@ def _diagnosis_faults(frame: pd.DataFrame, codes: tuple[str, ...]) -> list[Fault
         Fault(
             rule="A diagnosis must be the name of one",
             got="that are words for none",
-            names=_counted(frame, spelt[bare.isin(_NO_WORDS)]),
+            names=_counted(frame, spelt[bare.isin(NO_WORDS)]),
             cure="Delete these rows, or give them a diagnosis.",
         ),
         Fault(
@@ -172,13 +171,14 @@ def _path_faults(frame: pd.DataFrame, root: Path) -> list[Fault]:
             rule="A path must stay below the data set's folder",
             got="that leave it",
             names=_names(frame, verdicts == "outside", also="path"),
-            cure="Copy the files into the folder, or name a folder that holds them all.",
+            cure="Copy the files into the folder, or name as `path` a folder that holds them all, "
+            "and below it the `table` and, for relative paths, the `images` they start from.",
         ),
     )
 
 
 def _group_faults(frame: pd.DataFrame) -> list[Fault]:
-    rows = frame.loc[~_is_blank(frame["lesion_id"]) & ~_is_blank(frame["diagnosis"])]
+    rows = frame.loc[is_known(frame["lesion_id"]) & ~_is_blank(frame["diagnosis"])]
     pairs = rows[["lesion_id", "diagnosis"]].drop_duplicates()
     torn = pairs.loc[pairs["lesion_id"].duplicated(), "lesion_id"].unique()
     return _told(

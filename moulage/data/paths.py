@@ -21,8 +21,19 @@ from numpy.typing import NDArray
 from moulage.catalogue import MEMBER
 
 _FROM_TOP = re.compile("/|[A-Za-z]:/")
+_IN_ZIP = re.compile(rf"(?<=\.zip){re.escape(MEMBER)}", re.IGNORECASE)
 
 Verdict = Literal["found", "missing", "outside"]
+
+
+def split_member(path: str) -> tuple[str, str] | None:
+    """Return a zip and what lies in it; None for a loose file, whose folder's name may end in `!`.
+
+    >>> split_member("wow!/part_1.ZIP!/deep/a.jpg"), split_member("wow!/a.jpg")
+    (('wow!/part_1.ZIP', 'deep/a.jpg'), None)
+    """
+    found = _IN_ZIP.search(path) if MEMBER in path else None
+    return (path[: found.start()], path[found.end() :]) if found else None
 
 
 def judge_paths(paths: NDArray[np.str_], root: Path) -> NDArray[np.str_]:
@@ -40,18 +51,46 @@ def leaves_root(path: str) -> bool:
     >>> leaves_root("images/../../secret.jpg"), leaves_root("images/../a.jpg")
     (True, False)
     """
-    slashed = path.replace("\\", "/")
-    if _FROM_TOP.match(slashed):
+    if is_from_top(path):
         return True
+    slashed = path.replace("\\", "/")
     return ".." in slashed and posixpath.normpath(slashed).split("/")[0] == ".."
+
+
+def is_from_top(path: str) -> bool:
+    """Say whether a path starts at the top of a disk or a drive, and not at a folder."""
+    return _FROM_TOP.match(path.replace("\\", "/")) is not None
+
+
+def relative_to_root(paths: Iterable[str], root: Path) -> dict[str, str]:
+    """Return, for each path from the top that goes through the root, what follows the root.
+
+    The root may be reached by a link; where the rest leads is for `judge_paths` to say.
+    """
+    found: dict[str, str] = {}
+    tops: dict[Path, Path | None] = {}
+    for path in filter(is_from_top, paths):
+        whole = Path(posixpath.normpath(path.replace("\\", "/")))
+        if whole.parent not in tops:
+            tops[whole.parent] = _root_above(whole.parent, os.path.realpath(root))
+        top = tops[whole.parent]
+        if top is not None:
+            found[path] = whole.relative_to(top).as_posix()
+    return found
+
+
+def _root_above(folder: Path, real_root: str) -> Path | None:
+    """Return the first folder from the top down to this one that is the root, None if none is."""
+    down = (*reversed(folder.parents), folder)
+    return next((one for one in down if os.path.realpath(one) == real_root), None)
 
 
 def _by_holder(paths: Iterable[str]) -> dict[str, list[str]]:
     """Group paths by their folder, or by their zip (`…zip!/`)."""
     groups: dict[str, list[str]] = defaultdict(list)
     for path in paths:
-        archive, inside, _ = path.partition(MEMBER)
-        groups[archive + MEMBER if inside else posixpath.dirname(path)].append(path)
+        inside = split_member(path)
+        groups[inside[0] + MEMBER if inside else posixpath.dirname(path)].append(path)
     return groups
 
 
@@ -63,7 +102,8 @@ def _judge_holder(holder: str, paths: list[str], root: str) -> dict[str, Verdict
     if verdict != "found":
         return dict.fromkeys(paths, verdict)
     members = _members(Path(root, archive))
-    return {path: "found" if path.partition(MEMBER)[2] in members else "missing" for path in paths}
+    start = len(holder)
+    return {path: "found" if path[start:] in members else "missing" for path in paths}
 
 
 def _judge_folder(folder: str, paths: list[str], root: str) -> dict[str, Verdict]:

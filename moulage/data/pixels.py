@@ -175,6 +175,6 @@ def _check_broken(broken: Sequence[Unreadable], catalogue: Catalogue, *, refuses
     named = examples(f"{fault.path}: {fault.cause}" for fault in broken)
     raise DataError(
         f"Every image must be readable; got {len(broken)} that are not ({counts}) in "
-        f"{catalogue.root} ({named}). Replace these files, or skip them with "
-        '`unreadable = "skip"`.'
+        f"{catalogue.root} ({named}). Replace these files, take their "
+        'rows out of the table, or, in a study, skip them with `images.unreadable = "skip"`.'
     )

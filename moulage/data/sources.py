@@ -22,6 +22,7 @@ from typing import Self
 import pandas as pd
 
 from moulage.catalogue import MEMBER
+from moulage.data.paths import split_member
 from moulage.errors import DataError
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".jfif")
@@ -46,7 +47,7 @@ class Place:
             for name in self.names
             if is_image(name)
             and not stem_of(name).endswith(MASK_SUFFIX)
-            and (below is None or name.startswith((f"{below.rstrip('/')}/", below + MEMBER)))
+            and (below is None or _lies_below(name, below))
         ]
 
     def tables(self) -> list[str]:
@@ -63,8 +64,13 @@ def open_place(path: Path) -> Place:
     if path.is_dir():
         return Place(root=path.resolve(), names=tuple(_list_folder(path.resolve())))
     root = path.parent.resolve()
-    if zipfile.is_zipfile(path):
+    if _is_zip(path.name):
         return Place(root=root, names=tuple(_list_zip(root, path.name)))
+    if zipfile.is_zipfile(path):
+        raise DataError(
+            f"A zip must have a name that ends in .zip; got {path}. Rename it, or export it as CSV "
+            "if it is a workbook."
+        )
     return Place(root=root, names=tuple(_list_folder(root)))
 
 
@@ -90,6 +96,27 @@ def by_stem(names: Iterable[str]) -> dict[str, str]:
     for name in names:
         found.setdefault(stem_of(name), name)
     return found
+
+
+def by_base(names: Iterable[str]) -> dict[str, str]:
+    """Return file name without folders → name, as written and by `base_of`; the first counts."""
+    found: dict[str, str] = {}
+    listed = list(names)
+    for name in listed:
+        found.setdefault(name.rpartition("/")[2], name)
+    for name in listed:
+        found.setdefault(base_of(name), name)
+    return found
+
+
+def base_of(name: str) -> str:
+    """Return an image's name without its folders, its ending in small letters.
+
+    >>> base_of("images/IMG_1.JPG")
+    'IMG_1.jpg'
+    """
+    base, stem = name.rpartition("/")[2], stem_of(name)
+    return stem + base[len(stem) :].lower()
 
 
 def is_shown(name: str) -> bool:
@@ -119,19 +146,21 @@ class Sources:
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes; raises OSError, also where a zip is damaged or lacks it."""
-        archive, inside, member = name.partition(MEMBER)
-        if not inside:
+        inside = split_member(name)
+        if inside is None:
             return (self._root / name).read_bytes()
+        archive, member = inside
         with _as_os_errors(name):
             return self._zip(archive).read(member)
 
     def head(self, name: str) -> bytes:
         """Return a file's first 64 KiB."""
-        archive, inside, member = name.partition(MEMBER)
-        if inside:
-            with _as_os_errors(name), self._zip(archive).open(member) as file:
+        inside = split_member(name)
+        if inside is None:
+            with (self._root / name).open("rb") as file:
                 return file.read(_HEADER_BYTES)
-        with (self._root / name).open("rb") as file:
+        archive, member = inside
+        with _as_os_errors(name), self._zip(archive).open(member) as file:
             return file.read(_HEADER_BYTES)
 
     def stamp(self, name: str) -> tuple[int, ...]:
@@ -140,11 +169,12 @@ class Sources:
 
         Raises OSError as `read` does.
         """
-        archive, inside, member = name.partition(MEMBER)
-        if not inside:
+        inside = split_member(name)
+        if inside is None:
             # Asked of every image; a Path of each takes longer.
             status = os.stat(f"{self._root}{os.sep}{name}")  # noqa: PTH116
             return status.st_size, status.st_mtime_ns, status.st_mode
+        archive, member = inside
         with _as_os_errors(name):
             info = self._zip(archive).getinfo(member)
         return info.file_size, info.CRC
@@ -195,6 +225,12 @@ def _parse_text(content: bytes) -> pd.DataFrame:
         io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, na_values=[""]
     )
     return frame.rename(columns=str.strip)
+
+
+def _lies_below(name: str, folder: str) -> bool:
+    if _is_zip(folder) and name.startswith(folder + MEMBER):
+        return True
+    return name.startswith(f"{folder.rstrip('/')}/")
 
 
 def _separator(header: str) -> str:

@@ -7,20 +7,31 @@ diagnosis; `group` names anything that must not be split (a patient, a clinic).
 """
 
 import posixpath
+import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from moulage.catalogue import COLUMNS
 from moulage.data.groups import fill_groups
-from moulage.data.paths import leaves_root
-from moulage.data.sources import Place, by_stem, header_of, read_table, stem_of
+from moulage.data.paths import is_from_top, relative_to_root
+from moulage.data.sources import (
+    Place,
+    base_of,
+    by_base,
+    by_stem,
+    header_of,
+    read_table,
+    stem_of,
+)
 from moulage.errors import ConfigError, DataError, examples, nearest
 
 GROUP = "group"
 ALIASES = {"label": "diagnosis", "dx": "diagnosis", "image": "image_id", GROUP: "lesion_id"}
 """Words that mean one of the catalogue's columns, in `columns` and as names in a table."""
+_PATIENTS = {"patient", "patientid", "patientnr", "patientno", "subject", "subjectid", "pid"}
 
 
 def find_table(place: Place) -> str | None:
@@ -36,11 +47,21 @@ def find_plain(place: Place) -> str | None:
 
 
 def names_group(place: Place, table: str, columns: Mapping[str, str]) -> bool:
-    """Say whether what must not be split is called a group, so that it may be no lesion."""
+    """Say whether what must not be split is called a group, so that it may be no lesion.
+
+    Raises DataError where lesions stand before groups beside folders: there the first counts.
+    """
     if GROUP in columns or "lesion_id" in columns:
         return GROUP in columns
     header = read_table(place.root, table).columns
-    return GROUP in header and "lesion_id" not in header
+    units = [name for name in header if name in ("lesion_id", GROUP)]
+    units = [name for name in units if name not in columns.values()] or units
+    if units[:1] == ["lesion_id"] and GROUP in units:
+        raise DataError(
+            "A table beside folders must name one thing that no split may tear apart; got "
+            f"lesion_id before {GROUP} in {table}. Keep the larger unit's column, the patients'."
+        )
+    return units[:1] == [GROUP]
 
 
 def is_plain(header: tuple[str, ...]) -> bool:
@@ -54,24 +75,24 @@ def read_rows(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return the catalogue's rows and notes on what was filled in.
 
-    A `path` is relative to `images`, a folder, if given, else to the place; without that
-    column an image is found by its id, and without ids a file's name is its id.
+    A `path` is relative to `images`, a folder, if given, else to the place, or starts at the
+    top of the disk; without that column an image is found by its id, and without ids a file's
+    name is its id.
     """
     theirs = read_table(place.root, table)
-    chosen = _chosen(columns, tuple(theirs.columns))
+    chosen = _chosen(columns, tuple(theirs.columns), table)
     frame = _renamed(theirs, chosen, table)
     if "path" in frame.columns:
-        frame["path"] = [_joined(images, path) for path in frame["path"]]
+        frame["path"] = _placed(frame["path"], place.root, images)
     else:
-        found = by_stem(place.images(images))
-        ids = frame["image_id"]
-        frame["path"] = [found.get(stem_of(str(i)), f"{i}.jpg") if pd.notna(i) else "" for i in ids]
+        frame["path"] = _found(frame["image_id"], place.images(images))
     if "image_id" not in frame.columns:
         frame["image_id"] = [stem_of(path) if path else np.nan for path in frame["path"]]
     notes = _unmentioned(place.images(images), frame["path"], table)
     if "lesion_id" not in frame.columns:
         frame, filled = fill_groups(frame.assign(lesion_id=np.nan))
         notes += filled
+    notes += _patients_aside(theirs, chosen)
     others = _others(theirs, chosen)
     return frame.reindex(columns=list(COLUMNS)).join(theirs[others]), notes
 
@@ -84,6 +105,17 @@ def _unmentioned(images: list[str], paths: Iterable[str], table: str) -> list[st
     return [f"{len(left)} of {len(images)} images have no row in {table} ({examples(left)})."]
 
 
+def _patients_aside(theirs: pd.DataFrame, chosen: Mapping[str, str]) -> list[str]:
+    """Return a note where the table knows patients and lesions alone are kept together."""
+    free = [name for name in theirs.columns if name not in chosen.values()]
+    known = [name for name in free if re.sub(r"[^a-z]", "", name.lower()) in _PATIENTS]
+    return [
+        f"Lesions of one patient may lie in several parts: {name} is not used. To keep patients "
+        f'together, name it: columns = {{ {GROUP} = "{name}" }}.'
+        for name in known[:1]
+    ]
+
+
 def _others(theirs: pd.DataFrame, chosen: Mapping[str, str]) -> list[str]:
     """Return the columns that stand for none of ours; a name of ours means something else here."""
     return [
@@ -93,17 +125,62 @@ def _others(theirs: pd.DataFrame, chosen: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _chosen(columns: Mapping[str, str], header: tuple[str, ...]) -> dict[str, str]:
+def _chosen(columns: Mapping[str, str], header: tuple[str, ...], table: str) -> dict[str, str]:
     """Return ours → theirs: what the user names, then what the table calls as we do."""
-    named = {_ours(word): theirs for word, theirs in columns.items()}
+    named = _named(columns)
     for theirs in named.values():
         if theirs not in header:
             raise ConfigError(
                 f"`columns` must name columns of the table; got {theirs!r}. "
                 f"{nearest(theirs, header)} It has {', '.join(header)}."
             )
-    alike = {ALIASES.get(name, name): name for name in reversed(header)}
-    return {ours: theirs for ours, theirs in alike.items() if ours in COLUMNS} | named
+    alike = _by_meaning(name for name in header if ALIASES.get(name, name) in COLUMNS)
+    return {ours: _only(ours, names, named, table) for ours, names in alike.items()} | named
+
+
+def _only(ours: str, names: list[str], named: Mapping[str, str], table: str) -> str:
+    """Return the one column that means ours, where the user does not say which it is.
+
+    One that is called as ours is; but a lesion's id beside a group's says two things.
+    """
+    free = [name for name in names if name not in named.values()] or names
+    if ours in free and ours != "lesion_id":
+        return ours
+    if len(free) > 1 and ours not in named:
+        raise DataError(
+            f"A table must have one column for each of ours; got {' and '.join(free)} for {ours} "
+            f"in {table}. {_which(ours)}"
+        )
+    return free[0]
+
+
+def _named(columns: Mapping[str, str]) -> dict[str, str]:
+    """Return ours → theirs as the user says; two of theirs for one of ours are refused."""
+    for ours, words in _by_meaning(columns).items():
+        if len(words) > 1:
+            said = " and ".join(f"{word} = {columns[word]!r}" for word in words)
+            raise ConfigError(
+                f"`columns` must name one column for {ours}; got {said}. {_which(ours)}"
+            )
+    return {_ours(word): theirs for word, theirs in columns.items()}
+
+
+def _by_meaning(words: Iterable[str]) -> dict[str, list[str]]:
+    """Return the catalogue's column → the words that mean it, in order."""
+    found: dict[str, list[str]] = {}
+    for word in words:
+        found.setdefault(ALIASES.get(word, word), []).append(word)
+    return found
+
+
+def _which(ours: str) -> str:
+    """Return the cure where several words mean one column."""
+    if ours == "lesion_id":
+        return (
+            "Name in `columns` only the one that a split must keep together: the larger unit, the "
+            f"patients' rather than the lesions' (`{GROUP}`)."
+        )
+    return f"Name in `columns` only the one that counts: `{ours} = …`."
 
 
 def _ours(word: str) -> str:
@@ -131,11 +208,27 @@ def _as_text(column: "pd.Series[str]", ours: str) -> "pd.Series[str]":
     return column if ours == "age" else column.map(str, na_action="ignore")
 
 
-def _joined(images: str | None, path: object) -> str:
-    """Put the folder before a path; one that leaves it is kept as written, for the checks."""
-    if pd.isna(path) or not str(path).strip():  # type: ignore[call-overload]
-        return ""
-    text = str(path).strip()
-    if leaves_root(text):
-        return text
-    return posixpath.normpath(posixpath.join(images or "", text.replace("\\", "/")))
+def _placed(paths: "pd.Series[str]", root: Path, images: str | None) -> list[str]:
+    """Return paths from the root on; those that leave it still say so, for the checks."""
+    texts = paths.astype(object).fillna("").astype(str).str.strip().tolist()
+    inside = relative_to_root(texts, root)
+    return [inside.get(text) or _joined(images, text) for text in texts]
+
+
+def _joined(images: str | None, path: str) -> str:
+    """Put the folder before a path that is relative to it."""
+    if not path or is_from_top(path):
+        return path
+    return posixpath.normpath(posixpath.join(images or "", path.replace("\\", "/")))
+
+
+def _found(ids: "pd.Series[str]", names: list[str]) -> list[str]:
+    """Return each image's file: the one called as its id, else the first with its stem.
+
+    Where none is, a name that the checks report; an id may carry the ending of a file.
+    """
+    exact, alike = by_base(names), by_stem(names)
+    return [
+        exact.get(i) or exact.get(base_of(i)) or alike.get(stem_of(i), f"{i}.jpg") if i else ""
+        for i in ids.astype(object).fillna("").astype(str)
+    ]

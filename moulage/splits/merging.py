@@ -160,8 +160,9 @@ def _tie_chains(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _parse(text: str, where: str) -> list[tuple[str, str]]:
-    rows = list(csv.DictReader(io.StringIO(text)))
-    columns = set(rows[0]) if rows else set(text.partition("\n")[0].strip().split(","))
+    separator = max(",;\t", key=text.partition("\n")[0].count)
+    reader = csv.DictReader(io.StringIO(text), delimiter=separator)
+    columns, rows = tuple(reader.fieldnames or ()), list(reader)
     missing = [name for name in ("image_id", "other_id") if name not in columns]
     if missing:
         raise ConfigError(

@@ -89,6 +89,16 @@ def test_what_training_never_saw_is_unknown_and_counted() -> None:
     assert unknown_in_words(FITTED[1:2], TRAINING) == ()
 
 
+@pytest.mark.parametrize("word", ["NA", "n/a", "NaN", "null", "None", "#N/A", "unknown", ""])
+def test_a_word_for_none_is_unknown_and_no_level(word: str) -> None:
+    table = TRAINING.assign(
+        age=["20", word, "40", "60"], localization=["back", word, "back", "foot"]
+    )
+    assert fit_covariates(table, ("age", "sex", "localization")) == FITTED
+    alone = table.iloc[[1]].assign(sex=word)
+    assert unknown_in_words(FITTED, alone)[1].startswith("`sex` is unknown of 1 of 1 images; ")
+
+
 def test_what_cannot_be_fitted_or_read_is_refused() -> None:
     empty = TRAINING.assign(sex=["unknown", None, "", " "])
     with pytest.raises(DataError, match=r"got none of `sex` among 4 images\. Leave it out"):

@@ -99,6 +99,22 @@ def test_only_confirmed_pairs_count(tmp_path: Path) -> None:
         read_pairs(written(tmp_path, "image_id,other_id,confirmed", "a,b,"))
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_pairs_that_a_spreadsheet_saved_are_read(
+    tmp_path: Path, separator: str, encoding: str
+) -> None:
+    path = tmp_path / "pairs.csv"
+    rows = (("image_id", "other_id", "note", "confirmed"), ("a", "b", '"1,2;3"', "yes"))
+    path.write_text("\r\n".join(map(separator.join, rows)), encoding=encoding)
+    assert read_pairs(path) == [("a", "b")]
+    path.write_text(separator.join(rows[0]) + "\r\n", encoding=encoding)
+    assert read_pairs(path) == []
+    path.write_text(separator.join(("image_id", "part", "lesion_id")), encoding=encoding)
+    with pytest.raises(ConfigError, match=r"got no other_id in .*pairs\.csv"):
+        read_pairs(path)
+
+
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="got no other_id"):
         read_pairs(written(tmp_path, "image_id,part", "a,train"))
