@@ -379,8 +379,8 @@ def _strangers(found: Strangers | None) -> str:
         "called unfamiliar; of images like the held-out ones that say what is usual at most 1 % "
         "would be, and none where fewer than 99 of those are known. Among what is stranger than "
         f"nine tenths of those {_estimated(found.risk_strange)} are decided wrongly, among the "
-        f"rest {_estimated(found.risk_other)}. Unfamiliarity puts wrong decisions before right ones "
-        f"with an AUROC of {words.score(found.auroc_wrong)}, a low confidence with "
+        f"rest {_estimated(found.risk_other)}. Unfamiliarity puts wrong decisions before right "
+        f"ones with an AUROC of {words.score(found.auroc_wrong)}, a low confidence with "
         f"{words.score(found.auroc_unsure)}: it tells strangers, not hard lesions."
     )
 
