@@ -8,6 +8,7 @@ Knows nothing of networks. Equal content gives equal bytes on disk.
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -107,25 +108,39 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read what `write_predictions` wrote; raises DataError on any other Parquet file."""
-    table = pq.read_table(path)
-    meta = json.loads((table.schema.metadata or {}).get(b"moulage", b"{}"))
-    if "prior" not in meta:
+    """Read what `write_predictions` wrote; raises DataError on any other file, or a torn one."""
+    content = path.read_bytes()
+    try:
+        fields = _fields_of(pq.read_table(pa.BufferReader(content)))
+    except (ValueError, KeyError, OSError, pa.ArrowException) as error:
+        raise DataError(
+            f"`{path}` must be whole predictions in Parquet; got '{error}'. Name another file, or "
+            "delete a torn one and make it again with `moulage train` or `moulage evaluate`."
+        ) from error
+    if not fields:
         raise DataError(
             f"`{path}` must be predictions written by moulage; got a Parquet file without their "
             "prior. Make them with `moulage train` or `moulage evaluate`."
         )
+    return Predictions(**fields)
+
+
+def _fields_of(table: pa.Table) -> dict[str, Any]:
+    """Return what a record is made of; nothing where another program wrote the table."""
+    meta = json.loads((table.schema.metadata or {}).get(b"moulage", b"{}"))
+    if "prior" not in meta:
+        return {}
     codes = tuple(meta["diagnoses"])
     logits = np.stack([table[f"logit_{code}"].to_numpy() for code in codes], axis=1)
-    return Predictions(
-        image_ids=np.array(table["image_id"].to_pylist(), dtype=str),
-        lesion_ids=np.array(table["lesion_id"].to_pylist(), dtype=str),
-        parts=np.array(table["part"].to_pylist(), dtype=str),
-        labels=table["label"].to_numpy().astype(np.int64),
-        logits=logits.astype(np.float32),
-        diagnoses=codes,
-        prior=np.array(meta["prior"], dtype=np.float64),
-        temperature=float(meta["temperature"]),
-        split_digest=meta["split_digest"],
-        classifier_digest=meta["classifier_digest"],
-    )
+    return {
+        "image_ids": np.array(table["image_id"].to_pylist(), dtype=str),
+        "lesion_ids": np.array(table["lesion_id"].to_pylist(), dtype=str),
+        "parts": np.array(table["part"].to_pylist(), dtype=str),
+        "labels": table["label"].to_numpy().astype(np.int64),
+        "logits": logits.astype(np.float32),
+        "diagnoses": codes,
+        "prior": np.array(meta["prior"], dtype=np.float64),
+        "temperature": float(meta["temperature"]),
+        "split_digest": meta["split_digest"],
+        "classifier_digest": meta["classifier_digest"],
+    }

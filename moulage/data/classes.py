@@ -9,6 +9,12 @@
     drop = ["unk"]                          # these images are left out; "rest" drops all not named
     tumour = { of = ["mel", "nv"], name = "Melanocytic tumour", malignant = true }
 
+    [dataset.classes]
+    malignant = ["mel", "bcc", "akiec"]
+    benign = "rest"                         # all that no other class names; one key may take it
+
+Folders or labels that are numbers may be named as such: malignant = [1].
+
 In:  the mapping, the diagnoses the data set knows and those its rows show.   Out: a frozen plan.
 Knows nothing of files.
 Why: a row whose diagnosis nobody named is dropped by decision, never by accident.
@@ -16,14 +22,15 @@ Why: a row whose diagnosis nobody named is dropped by decision, never by acciden
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 
 import pandas as pd
 
 from moulage.catalogue import Diagnosis
-from moulage.data.diagnoses import describe
+from moulage.data.diagnoses import describe, known_as
 from moulage.errors import ConfigError, examples, nearest
 
-Members = str | Sequence[str] | Mapping[str, object]
+Members = str | int | Sequence[str | int] | Mapping[str, object]
 """One old code, several, or a table of `of` and any of `name`, `colour`, `malignant`."""
 
 KEEP, DROP, REST = "keep", "drop", "rest"
@@ -32,11 +39,15 @@ _FIELDS = ("of", "name", "colour", "malignant")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Regrouping:
-    """What becomes of each old code: its new code in `new_of`, or left out if in `dropped`."""
+    """What becomes of each old code: its new code in `new_of`, or left out if in `dropped`.
+
+    assumed: old codes that count as benign because nobody knows them and no class says otherwise.
+    """
 
     diagnoses: tuple[Diagnosis, ...]
     new_of: Mapping[str, str]
     dropped: frozenset[str]
+    assumed: tuple[str, ...] = ()
 
 
 def plan_regrouping(
@@ -44,13 +55,16 @@ def plan_regrouping(
 ) -> Regrouping:
     """Turn the mapping into a plan; the new diagnoses stand in the mapping's order.
 
-    A class is malignant if all its members are; a mixed one must say. Raises ConfigError where
-    a diagnosis is unknown, named twice, or shown by a row and not named.
+    A class is malignant if all its members are; a mixed one must say. Members that nobody knows
+    are what the class's own name means, else benign. Raises ConfigError where a diagnosis is
+    unknown to the data set, named twice, or shown by a row and not named.
     """
     records = {diagnosis.code: diagnosis for diagnosis in (*known, *_strangers(known, shown))}
-    named = {new: _codes(new, value) for new, value in classes.items()}
-    rest = _rest(named, [diagnosis.code for diagnosis in known], records)
-    olds_of = {new: rest[new] if olds == [REST] else olds for new, olds in named.items()}
+    olds_of = _with_rest(
+        {new: _codes(new, value) for new, value in classes.items()},
+        known=[diagnosis.code for diagnosis in known],
+        every=records,
+    )
     _check_named(olds_of, records, shown)
     built = [_merge(new, olds_of[new], classes[new], records) for new in _merged(olds_of)]
     kept = [records[old] for old in olds_of.get(KEEP, [])]
@@ -58,6 +72,7 @@ def plan_regrouping(
         diagnoses=_in_order(olds_of, built=built, kept=kept),
         new_of=_new_codes(olds_of),
         dropped=frozenset(olds_of.get(DROP, [])),
+        assumed=_assumed(olds_of, classes, records),
     )
 
 
@@ -74,36 +89,61 @@ def _strangers(known: Sequence[Diagnosis], shown: Collection[str]) -> tuple[Diag
     return describe(sorted(set(shown) - {diagnosis.code for diagnosis in known}))
 
 
-def _codes(new: str, value: Members) -> list[str]:
-    if isinstance(value, Mapping):
-        return _codes_of_table(new, value)
-    return [value] if isinstance(value, str) else list(value)
+def _codes(new: str, value: object) -> list[str]:
+    """Return a class's old codes; a whole number is a name, as a folder `0` has it."""
+    members = _of(new, value) if isinstance(value, Mapping) else value
+    listed = [members] if isinstance(members, str | Mapping) else _listed(members)
+    strange = [one for one in listed if not _is_name(one)]
+    if strange:
+        raise ConfigError(
+            f"A class in `[dataset.classes]` must be made of names; got {strange[0]!r} in `{new}`. "
+            f'Write its old diagnoses in quotes: {new} = ["old", …].'
+        )
+    return [str(one) for one in listed]
 
 
-def _codes_of_table(new: str, table: Mapping[str, object]) -> list[str]:
+def _is_name(one: object) -> bool:
+    return isinstance(one, str | Integral) and not isinstance(one, bool)
+
+
+def _of(new: str, table: Mapping[str, object]) -> object:
     unknown = [field for field in table if field not in _FIELDS]
     if unknown or "of" not in table or new in (KEEP, DROP):
         raise ConfigError(
             f"A class in `[dataset.classes]` must be a list, or a table of {', '.join(_FIELDS)} "
             f"with at least `of`; got {dict(table)} in `{new}`. Correct the table."
         )
-    olds = table["of"]
-    return [olds] if isinstance(olds, str) else [str(old) for old in _listed(olds)]
+    if not isinstance(table.get("malignant", False), bool):
+        raise ConfigError(
+            f"`malignant` in `[dataset.classes]` must be true or false; got "
+            f"{table['malignant']!r} in `{new}`. Write it without quotes."
+        )
+    return table["of"]
 
 
-def _listed(value: object) -> Iterable[object]:
-    return value if isinstance(value, Iterable) else (value,)
+def _listed(value: object) -> list[object]:
+    return list(value) if isinstance(value, Iterable) else [value]
 
 
-def _rest(
-    named: Mapping[str, list[str]], known: list[str], records: Mapping[str, Diagnosis]
+def _with_rest(
+    named: Mapping[str, list[str]], *, known: list[str], every: Iterable[str]
 ) -> dict[str, list[str]]:
-    """What "rest" means: `keep` takes the known ones not named, `drop` whatever is not named."""
-    taken = {old for olds in named.values() for old in olds}
-    return {
-        KEEP: [code for code in known if code not in taken],
-        DROP: [code for code in records if code not in taken],
+    """Put what is meant in place of "rest", which one key may take.
+
+    `drop` takes whatever is not named; others take what the data set knows, and no strangers.
+    """
+    takers = [new for new, olds in named.items() if olds == [REST]]
+    if len(takers) > 1:
+        raise ConfigError(
+            f'At most one key of `[dataset.classes]` must be "{REST}"; got it in '
+            f"{', '.join(f'`{new}`' for new in takers)}. Name the diagnoses of the others."
+        )
+    taken = {old for new, olds in named.items() if new not in takers for old in olds}
+    left = {
+        new: [code for code in (every if new == DROP else known) if code not in taken]
+        for new in takers
     }
+    return {**named, **left}
 
 
 def _check_named(
@@ -144,12 +184,9 @@ def _merged(olds_of: Mapping[str, list[str]]) -> list[str]:
 def _merge(
     new: str, olds: list[str], value: Members, records: Mapping[str, Diagnosis]
 ) -> Diagnosis:
-    """One new diagnosis; a class of one member inherits all that is not said otherwise."""
+    """One new diagnosis; what is not said of it is its member's, or what its name means."""
     said = value if isinstance(value, Mapping) else {}
-    own = describe([new])[0]
-    look = replace(records[olds[0]], code=new) if len(olds) == 1 else own
-    if own.name == new and len(olds) > 1:
-        look = replace(own, name=new.capitalize(), colour=records[olds[0]].colour)
+    look = _look(new, olds, records)
     return replace(
         look,
         name=str(said.get("name", look.name)),
@@ -158,12 +195,28 @@ def _merge(
     )
 
 
+def _look(new: str, olds: list[str], records: Mapping[str, Diagnosis]) -> Diagnosis:
+    """A class of one known member looks like it; any other has its own name."""
+    first = records[olds[0]]
+    if len(olds) == 1 and (new == first.code or not _is_unknown(first)):
+        return replace(first, code=new)
+    own = known_as(new)
+    return Diagnosis(
+        code=new,
+        name=(own and own.name) or new.capitalize(),
+        colour=(own and own.colour) or first.colour,
+    )
+
+
 def _is_malignant(
     new: str, olds: list[str], said: Mapping[str, object], records: Mapping[str, Diagnosis]
 ) -> bool:
     if "malignant" in said:
         return bool(said["malignant"])
-    verdicts = {records[old].is_malignant for old in olds}
+    own = known_as(new)
+    by_name = own is not None and own.is_malignant
+    members = [records[old] for old in olds]
+    verdicts = {by_name if _is_unknown(one) else one.is_malignant for one in members}
     if len(verdicts) == 1:
         return verdicts.pop()
     raise ConfigError(
@@ -171,6 +224,26 @@ def _is_malignant(
         f"`{new}` ({', '.join(olds)}). Write "
         f"`{new} = {{ of = {olds}, malignant = true }}`, or false."
     )
+
+
+def _is_unknown(diagnosis: Diagnosis) -> bool:
+    return not diagnosis.is_malignant and known_as(diagnosis.code) is None
+
+
+def _assumed(
+    olds_of: Mapping[str, list[str]],
+    classes: Mapping[str, Members],
+    records: Mapping[str, Diagnosis],
+) -> tuple[str, ...]:
+    silent = [
+        new for new in olds_of if new != DROP and not _says_whether_malignant(new, classes[new])
+    ]
+    return tuple(old for new in silent for old in olds_of[new] if _is_unknown(records[old]))
+
+
+def _says_whether_malignant(new: str, value: Members) -> bool:
+    in_table = isinstance(value, Mapping) and "malignant" in value
+    return in_table or (new != KEEP and known_as(new) is not None)
 
 
 def _in_order(

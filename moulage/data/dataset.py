@@ -17,12 +17,19 @@ from moulage.data import folders, ham10000, isic
 from moulage.data import table as tables
 from moulage.data.checks import check_catalogue
 from moulage.data.classes import Members, plan_regrouping, regroup
-from moulage.data.diagnoses import HAM10000, describe
+from moulage.data.diagnoses import HAM10000, describe, known_as
+from moulage.data.outputs import without_outputs
 from moulage.data.sources import Place, open_place, stem_of
 from moulage.errors import ConfigError, DataError, examples, nearest
 
 KINDS = ("auto", "ham10000", "isic", "casts", "table", "folders")
 _CASTS_SIGN = "plantings.csv"
+_GROUPS_COME_FROM = {
+    "ham10000": "Its columns have HAM10000's names.",
+    "casts": "Its columns have HAM10000's names.",
+    "isic": "Its groups are the column lesion_id of a table with the column image.",
+    "folders": "Its groups are the column group or lesion_id of a `table` with image_id.",
+}
 _log = logging.getLogger(__name__)
 
 
@@ -80,21 +87,22 @@ def open_dataset(
     classes: `[dataset.classes]`, see `data.classes`. name: what pages call the data set.
     Raises DataError, which tells all faults at once; ConfigError where an argument is wrong.
     """
-    place = open_place(Path(path))
     table = table or _own_name(Path(path))
+    place = _without_outputs(open_place(Path(path)), table)
     found = _resolve_kind(kind, place, table=table, columns=columns)
+    _check_columns(columns or {}, found=found, asked=kind, root=place.root)
     rows = _READERS[found](place, table, columns or {}, images)
     if rows.frame.empty:
         raise DataError(
             f"A data set must have images; got a table without rows, or none in {place.root}. "
             "Name the folder or the table that has them."
         )
-    frame, diagnoses, n_dropped = _regrouped(rows, classes)
+    frame, diagnoses, n_dropped, assumed = _regrouped(rows, classes)
     raw = Catalogue(
         frame=frame, diagnoses=diagnoses, root=place.root, name=name or _name(found, Path(path))
     )
     check_catalogue(raw, one_diagnosis_a_group=rows.groups_are_lesions)
-    notes = (*rows.notes, *_drop_notes(n_dropped))
+    notes = (*rows.notes, *_drop_notes(n_dropped), *_benign_notes(assumed))
     for note in notes:
         _log.warning(note)
     return Dataset(catalogue=_typed(raw), kind=found, notes=notes, n_dropped=n_dropped)
@@ -103,6 +111,14 @@ def open_dataset(
 def _own_name(path: Path) -> str | None:
     is_table = path.is_file() and path.suffix.lower() != ".zip"
     return path.name if is_table else None
+
+
+def _without_outputs(place: Place, table: str | None) -> Place:
+    left = without_outputs(place, but=table)
+    if n_outputs := len(place.names) - len(left.names):
+        # No note: a run that goes on in the data set's folder would say other numbers of itself.
+        _log.info("%d files in %s are moulage's own and passed over", n_outputs, place.root)
+    return left
 
 
 def _name(kind: str, path: Path) -> str:
@@ -119,9 +135,22 @@ def _resolve_kind(
         )
     if kind != "auto":
         return kind
-    if columns:
+    if columns and (table or place.tables()):
         return "table"
     return _detect(Place(root=place.root, names=(table,)) if table else place)
+
+
+def _check_columns(columns: Mapping[str, str], *, found: str, asked: str, root: Path) -> None:
+    """Refuse names of columns that nobody would read: images would be split by other groups."""
+    if not columns or found == "table":
+        return
+    named = examples(f"{ours} = {theirs!r}" for ours, theirs in columns.items())
+    how = "" if asked == found else f", which `kind = {asked!r}` found there"
+    raise ConfigError(
+        f'`columns` must go with `kind = "table"`, the only kind that reads it; got {named} with '
+        f"kind {found!r}{how}, in {root}. {_GROUPS_COME_FROM[found]} Leave `columns` out, or list "
+        'images and diagnoses in a table and say `kind = "table"`.'
+    )
 
 
 def _detect(place: Place) -> str:
@@ -161,7 +190,8 @@ def _read_ham10000(
 ) -> _Rows:
     found = _required(table or ham10000.find_table(place), "HAM10000_metadata.csv", place)
     frame = ham10000.read_rows(place, found, images=images)
-    return _Rows(frame=frame, diagnoses=HAM10000, notes=_doubled(place, frame, images))
+    notes = _left_notes(place, frame, images, found)
+    return _Rows(frame=frame, diagnoses=HAM10000, notes=notes)
 
 
 def _read_isic(
@@ -169,15 +199,22 @@ def _read_isic(
 ) -> _Rows:
     found = _required(table or isic.find_table(place), "table with image, MEL, NV …", place)
     frame, codes, notes = isic.read_rows(place, found, images=images)
-    notes = [*notes, *_doubled(place, frame, images)]
+    notes = [*notes, *_left_notes(place, frame, images, found)]
     return _Rows(frame=frame, diagnoses=describe(codes), notes=notes)
 
 
-def _doubled(place: Place, frame: pd.DataFrame, images: str | None) -> list[str]:
-    """Return a note on files that bear the name of an image that was found elsewhere."""
+def _left_notes(place: Place, frame: pd.DataFrame, images: str | None, table: str) -> list[str]:
+    """Return notes on images that were not chosen: doubles of some that were, and strangers."""
     chosen = set(frame["path"])
     stems = {stem_of(path) for path in chosen}
-    left = [name for name in place.images(images) if stem_of(name) in stems and name not in chosen]
+    there = place.images(images)
+    doubles = [name for name in there if stem_of(name) in stems and name not in chosen]
+    others = set(there) - set(doubles)
+    return [*_doubled(doubles), *tables._unmentioned(sorted(others), chosen, table)]
+
+
+def _doubled(left: list[str]) -> list[str]:
+    """Return a note on files that bear the name of an image that was found elsewhere."""
     if not left:
         return []
     return [
@@ -228,13 +265,15 @@ def _required(found: str | None, what: str, place: Place) -> str:
 
 def _regrouped(
     rows: _Rows, classes: Mapping[str, Members] | None
-) -> tuple[pd.DataFrame, tuple[Diagnosis, ...], dict[str, int]]:
+) -> tuple[pd.DataFrame, tuple[Diagnosis, ...], dict[str, int], tuple[str, ...]]:
+    """Return rows, diagnoses, how many were dropped, and codes that are benign by default only."""
     if not classes:
-        return rows.frame, rows.diagnoses, {}
+        strangers = tuple(one.code for one in rows.diagnoses if known_as(one.code) is None)
+        return rows.frame, rows.diagnoses, {}, strangers
     shown = set(rows.frame["diagnosis"].dropna()) - {""}
     plan = plan_regrouping(classes, known=rows.diagnoses, shown=shown)
     frame, n_dropped = regroup(rows.frame, plan)
-    return frame, plan.diagnoses, n_dropped
+    return frame, plan.diagnoses, n_dropped, plan.assumed
 
 
 def _drop_notes(n_dropped: Mapping[str, int]) -> list[str]:
@@ -242,6 +281,16 @@ def _drop_notes(n_dropped: Mapping[str, int]) -> list[str]:
         return []
     counts = ", ".join(f"{code} {n}" for code, n in n_dropped.items())
     return [f"{sum(n_dropped.values())} images were left out, as asked: {counts}."]
+
+
+def _benign_notes(assumed: tuple[str, ...]) -> list[str]:
+    if not assumed:
+        return []
+    return [
+        f"Diagnoses that nobody knows count as benign ({examples(assumed, most=10)}): say which "
+        f"are malignant in `[dataset.classes]`, as new = {{ of = ['{assumed[0]}'], malignant = "
+        'true }, with keep = "rest" for the others.'
+    ]
 
 
 def _typed(raw: Catalogue) -> Catalogue:

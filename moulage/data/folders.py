@@ -11,13 +11,16 @@ import pandas as pd
 
 from moulage.catalogue import COLUMNS
 from moulage.data.groups import fill_groups
-from moulage.data.sources import Place, is_shown, read_table, stem_of
+from moulage.data.outputs import outputs_of
+from moulage.data.sources import Place, is_shown, open_place, read_table, stem_of
 from moulage.data.table import ALIASES
 from moulage.errors import DataError, examples
 
 _PARTS = frozenset(
     ("train", "training", "val", "valid", "validation", "dev", "test", "testing", "holdout")
 )
+
+_ZIP_END = ".zip!"
 
 
 def has_folders(place: Place) -> bool:
@@ -41,7 +44,7 @@ def read_rows(
     frame = pd.DataFrame(
         {"image_id": [stem_of(name) for name in names], "path": names, "diagnosis": folders}
     )
-    codes = sorted({*folders, *_loose_folders(place, base)})
+    codes = sorted({*folders, *_empty_folders(place, base, besides=set(folders))})
     frame, unmatched = _with_table(frame, place, table)
     frame, filled = fill_groups(frame)
     return frame[list(COLUMNS)], tuple(codes), [*unmatched, *filled]
@@ -58,7 +61,9 @@ def _base(names: Iterable[str]) -> str:
 def _folder_of(name: str, base: str) -> str:
     """Return the folder below `base` that holds an image: "" if none; a zip of its own counts."""
     first, _, rest = posixpath.relpath(name, base or ".").partition("/")
-    return first.removesuffix("!").removesuffix(".zip") if rest else ""
+    if not rest:
+        return ""
+    return first[: -len(_ZIP_END)] if first.lower().endswith(_ZIP_END) else first
 
 
 def _check_folders(names: list[str], folders: list[str], place: Place) -> None:
@@ -77,12 +82,19 @@ def _check_folders(names: list[str], folders: list[str], place: Place) -> None:
         )
 
 
-def _loose_folders(place: Place, base: str) -> list[str]:
-    """Folders beside the others, empty ones too: an empty diagnosis is a fault to be told."""
+def _empty_folders(place: Place, base: str, *, besides: set[str]) -> list[str]:
+    """Folders without images beside the others: an empty diagnosis is a fault to be told.
+
+    One that holds what moulage wrote is no diagnosis.
+    """
     folder = place.root / base
     if not folder.is_dir():
         return []
-    return [one.name for one in folder.iterdir() if one.is_dir() and is_shown(one.name)]
+    found = [one.name for one in folder.iterdir() if one.is_dir() and is_shown(one.name)]
+    empty = [name for name in found if name not in besides]
+    ours = outputs_of(open_place(place.root)) if empty else frozenset()
+    starts = {name: posixpath.join(base, name, "") for name in empty}
+    return [name for name in empty if not any(one.startswith(starts[name]) for one in ours)]
 
 
 def _with_table(

@@ -9,7 +9,7 @@ Why: an age of 0 is an infant in this table and stays 0; only an empty cell is m
 import pandas as pd
 
 from moulage.catalogue import COLUMNS
-from moulage.data.sources import Place, by_stem, header_of, read_table
+from moulage.data.sources import Place, by_stem, header_of, read_table, stem_of
 from moulage.errors import DataError, examples
 
 METADATA = ("HAM10000_metadata.csv", "HAM10000_metadata.tab", "HAM10000_metadata")
@@ -36,6 +36,6 @@ def read_rows(place: Place, table: str, *, images: str | None = None) -> pd.Data
             f'{examples(missing)} in {table}. Download it again, or read it as `kind = "table"`.'
         )
     found = by_stem(place.images(images))
-    image_ids = frame["image_id"]
-    paths = [found.get(str(i), f"{i}.jpg") if pd.notna(i) else "" for i in image_ids]
+    stems = [stem_of(str(i)) if pd.notna(i) else "" for i in frame["image_id"]]
+    paths = [found.get(stem, f"{stem}.jpg") if stem else "" for stem in stems]
     return frame.rename(columns={"dx": "diagnosis"}).assign(path=paths)[list(COLUMNS)]

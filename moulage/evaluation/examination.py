@@ -30,6 +30,7 @@ from moulage.evaluation.decisions import RULES, Rule
 from moulage.evaluation.intervals import Interval, binomial_bounds
 from moulage.evaluation.means import mean_interval
 from moulage.evaluation.metrics import summary
+from moulage.evaluation.questions import melanoma_in
 from moulage.evaluation.ranking import auroc
 from moulage.evaluation.reliability import Brier, Reliability
 from moulage.evaluation.subgroups import (
@@ -280,8 +281,8 @@ def _gaps(groups: tuple[Subgroup, ...]) -> tuple[Gap, ...]:
 
 def _benefit(trust: Trust, predictions: Predictions) -> dict[str, tuple[Benefit, ...]]:
     asked: dict[str, tuple[str, ...]] = {}
-    if MELANOMA in predictions.diagnoses:
-        asked[MELANOMA] = (MELANOMA,)
+    if melanoma := melanoma_in(predictions.diagnoses):
+        asked[MELANOMA] = (melanoma,)
     if trust.malignant:
         asked["malignant"] = trust.malignant
     return {
@@ -300,9 +301,10 @@ def _clinic(trust: Trust, predictions: Predictions) -> dict[str, float]:
     Empty where no clinic is stated and melanoma was not trained on.
     """
     shares, codes = dict(trust.asked.clinic), predictions.diagnoses
-    trained = {code for code, share in zip(codes, predictions.prior, strict=True) if share > 0}
-    if not shares and MELANOMA in trained:
-        shares = {MELANOMA: MELANOMA_SHARE}
+    trained = [code for code, share in zip(codes, predictions.prior, strict=True) if share > 0]
+    melanoma = melanoma_in(trained)
+    if not shares and melanoma:
+        shares = {melanoma: MELANOMA_SHARE}
     if not shares:
         return {}
     prior = stated_prior(shares, prior=predictions.prior, diagnoses=codes)

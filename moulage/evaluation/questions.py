@@ -6,7 +6,7 @@ Knows nothing of parts; hand in predictions a lesion (`lesions.by_lesion`) to as
 Why: a threshold chosen on the images that it is measured on flatters itself.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,8 @@ from moulage.evaluation.resampling import Lesions, Weights, draw_share
 from moulage.evaluation.scales import SHARE
 from moulage.evaluation.thresholds import OperatingPoint, is_any_of, operating_points, score_of
 from moulage.predictions import Predictions
+
+_MELANOMA = ("mel", "melanoma")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,15 @@ class Question:
     n_positives: int
     n_negatives: int
     answers: Mapping[str, Answer]
+
+
+def melanoma_in(codes: Iterable[str]) -> str | None:
+    """Return the code that means melanoma, `mel` or `melanoma` in any case, if there is one.
+
+    >>> melanoma_in(["NV", "MEL"]), melanoma_in(["nv", "bcc"])
+    ('MEL', None)
+    """
+    return next((code for code in codes if code.lower() in _MELANOMA), None)
 
 
 def ask(

@@ -19,6 +19,7 @@ from moulage.evaluation.comparison import (
     permutations_for,
 )
 from moulage.evaluation.intervals import N_REPLICATES, Interval, unpaired_difference
+from moulage.evaluation.questions import melanoma_in
 from moulage.evaluation.roc import Curve
 from moulage.evaluation.spread import Spread
 from moulage.evaluation.tournament import Tournament
@@ -230,9 +231,10 @@ def _exact(tournament: Tournament, difference: Difference, measure: Measure) -> 
         return ()
     if measure is ACCURACY:
         return tuple(test.p_value for test in mcnemar_on_lesions(*pair))
-    if "mel" not in pair[0].runs[0].diagnoses:
+    melanoma = melanoma_in(pair[0].runs[0].diagnoses)
+    if melanoma is None:
         return ()
-    return tuple(test.p_value for test in delong_on_lesions(*pair, codes=("mel",)))
+    return tuple(test.p_value for test in delong_on_lesions(*pair, codes=(melanoma,)))
 
 
 def _has_one_diagnosis_a_lesion(contender: Contender) -> bool:

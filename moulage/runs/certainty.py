@@ -14,7 +14,7 @@ from moulage.evaluation.intervals import LEVEL, N_REPLICATES, as_json, intervals
 from moulage.evaluation.lesions import by_lesion
 from moulage.evaluation.metrics import as_json as scores_as_json
 from moulage.evaluation.metrics import is_ranked, score, summary
-from moulage.evaluation.questions import ask
+from moulage.evaluation.questions import ask, melanoma_in
 from moulage.evaluation.resampling import Lesions, Weights, draw_lesions, resample
 from moulage.evaluation.undefined import or_null
 from moulage.predictions import Predictions
@@ -22,7 +22,6 @@ from moulage.seeding import generator
 from moulage.split import Part
 
 RULES: tuple[Rule, ...] = ("natural", "balanced")
-MELANOMA = "mel"
 
 
 def certainty_of(
@@ -60,7 +59,8 @@ def questions_of(diagnoses: Sequence[Diagnosis]) -> dict[str, list[str]]:
     """Return what can be asked: "melanoma", "malignant"; nothing that is true of all or none."""
     codes = [diagnosis.code for diagnosis in diagnoses]
     malignant = [diagnosis.code for diagnosis in diagnoses if diagnosis.is_malignant]
-    asked = {"melanoma": [MELANOMA] if MELANOMA in codes else [], "malignant": malignant}
+    melanoma = melanoma_in(codes)
+    asked = {"melanoma": [melanoma] if melanoma else [], "malignant": malignant}
     return {name: chosen for name, chosen in asked.items() if 0 < len(chosen) < len(codes)}
 
 

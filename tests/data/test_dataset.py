@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from moulage.casts.generator import make_casts
 from moulage.catalogue import COLUMNS, Catalogue
 from moulage.data.dataset import open_dataset, read_dataset
 from moulage.errors import ConfigError, DataError
@@ -101,6 +102,36 @@ def test_an_image_that_lies_there_twice_counts_once_and_loose_before_zipped(
 def test_lesion_masks_are_no_images(ham: Path, write_image: Write) -> None:
     write_image(ham / "A_masks" / "ISIC_00_segmentation.png")
     assert read_dataset(ham).frame["path"][0] == "HAM10000_images_part_1/ISIC_00.jpg"
+
+
+def test_images_without_a_row_are_told_but_masks_are_not(ham: Path, write_image: Write) -> None:
+    write_image(ham / "HAM10000_segmentations_lesion_tschandl/ISIC_00_segmentation.png")
+    (ham / "notes.txt").write_text("no image")
+    assert open_dataset(ham).notes == ()
+    write_image(ham / "HAM10000_images_part_1/extra.jpg")
+    write_image(ham / "HAM10000_images_part_2/ISIC_00.jpg")
+    doubled, unmentioned = open_dataset(ham).notes
+    assert doubled.startswith("1 files are called as images")
+    assert unmentioned == (
+        "1 of 15 images have no row in HAM10000_metadata.csv (HAM10000_images_part_1/extra.jpg)."
+    )
+
+
+def test_casts_without_a_row_are_told(tmp_path: Path, write_image: Write) -> None:
+    casts = make_casts(tmp_path / "casts", n_images=14, seed=1, size=(64, 48), threads=1).folder
+    assert open_dataset(casts).notes == ()
+    write_image(casts / "extra.jpg")
+    (note,) = open_dataset(casts).notes
+    assert note.startswith("1 of 15 images have no row in HAM10000_metadata.csv (extra.jpg)")
+
+
+def test_ids_of_ham10000_may_end_as_file_names_do(
+    ham: Path, edit: Callable[[str, str], None]
+) -> None:
+    plain = read_dataset(ham).frame["path"].tolist()
+    edit("ISIC_00,", "ISIC_00.jpg,")
+    edit("ISIC_10,", "ISIC_10.JPG,")
+    assert read_dataset(ham).frame["path"].tolist() == plain
 
 
 def isic(root: Path, write_image: Write, *, codes: str = "MEL,NV,UNK") -> Path:
@@ -448,9 +479,63 @@ def test_merging_mends_a_lesion_with_two_diagnoses(
     assert len(read_dataset(ham, classes=classes)) == 14
 
 
+PATIENTS = {"group": "patient"}
+
+
+def test_columns_that_a_layout_does_not_read_are_refused(
+    ham: Path, tmp_path: Path, write_image: Write
+) -> None:
+    folders = folders_of(tmp_path / "mine", write_image)
+    truth = isic(tmp_path / "isic", write_image)
+    for root, kind in ((ham, "ham10000"), (ham, "casts"), (truth, "isic"), (folders, "folders")):
+        said = rf"`kind = \"table\"`, the only kind .* group = 'patient' with kind '{kind}', in /"
+        with pytest.raises(ConfigError, match=said):
+            open_dataset(root, kind=kind, columns=PATIENTS)
+    with pytest.raises(ConfigError, match="groups are the column group or lesion_id of a `table`"):
+        open_dataset(folders, kind="folders", columns=PATIENTS)
+
+
+def test_columns_where_auto_finds_no_table_are_refused(tmp_path: Path, write_image: Write) -> None:
+    root = folders_of(tmp_path / "mine", write_image)
+    with pytest.raises(
+        ConfigError, match=r"with kind 'folders', which `kind = 'auto'` found there"
+    ):
+        open_dataset(root, columns=PATIENTS)
+
+
+def test_unknown_diagnoses_are_told_to_count_as_benign(tmp_path: Path, write_image: Write) -> None:
+    root = folders_of(tmp_path / "mine", write_image)
+    (root / "groups.csv").write_text("image_id,group\na,1\nb,2\nc,3\nd,4\n")
+    say = {"kind": "folders", "table": "groups.csv"}
+    write_image(root / "bcc/d.png")
+    known = open_dataset(root, **say)
+    assert [one.is_malignant for one in known.catalogue.diagnoses] == [True, True, False]
+    assert known.notes == ()
+    write_image(root / "my wart/e.png")
+    note = open_dataset(root, **say).notes[-1]
+    assert note.startswith("Diagnoses that nobody knows count as benign (my wart): say which")
+    assert "new = { of = ['my wart'], malignant = true }" in note
+    classes = {"new": {"of": ["my wart"], "malignant": True}, "keep": "rest"}
+    (groups,) = open_dataset(root, **say, classes=classes).notes
+    assert groups.startswith("1 of 5 images have no group id")
+
+
+def test_labels_of_0_and_1_are_named_as_numbers(tmp_path: Path, write_image: Write) -> None:
+    write_image(tmp_path / "a.jpg")
+    write_image(tmp_path / "b.jpg", grey=1)
+    (tmp_path / "labels.csv").write_text("image_id,label,lesion_id\na,1,A\nb,0,B\n")
+    dataset = open_dataset(tmp_path, classes={"malignant": [1], "benign": 0})
+    assert [(one.code, one.is_malignant) for one in dataset.catalogue.diagnoses] == [
+        *(("malignant", True), ("benign", False))
+    ]
+    assert dataset.notes == ()
+
+
 @pytest.mark.slow
 def test_the_real_ham10000_has_its_published_counts(shared_ham: Path) -> None:
-    catalogue = read_dataset(shared_ham)
+    dataset = open_dataset(shared_ham)
+    catalogue = dataset.catalogue
+    assert dataset.notes == ()
     counts = catalogue.frame["diagnosis"].value_counts()
     assert [counts[code] for code in CODES] == [327, 514, 1099, 115, 1113, 6705, 142]
     assert len(set(catalogue.lesion_ids)) == 7470

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from moulage.data.diagnoses import HAM10000, describe
+from moulage.data.diagnoses import HAM10000, describe, known_as
 
 # machado2009, severity 1.0, on linear RGB
 EYES = {
@@ -71,3 +71,55 @@ def test_more_strangers_than_colours_still_have_a_colour_each() -> None:
     made = describe([f"class {k}" for k in range(40)])
     assert all(one.colour.startswith("#") for one in made)
     assert len({one.colour for one in made[:13]}) == 13
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("mel", ["melanoma", "Malignant Melanoma", "MELANOMA", "melanomas"]),
+        (
+            "nv",
+            ["nevus", "Naevus", "nevi", "naevi", "Melanocytic nævi", "melanocytic_nevus", "mole"],
+        ),
+        (
+            "bcc",
+            ["basal cell carcinoma", "basal_cell_carcinoma", "Basal-Cell Carcinomas", "basalioma"],
+        ),
+        ("scc", ["squamous cell carcinoma", "SCC", "squamous_cell_carcinoma"]),
+        ("ak", ["actinic keratosis", "AK", "Actinic keratoses", "actinic_keratosis"]),
+        ("bowen", ["bowen", "Bowen's disease", "Bowen’s disease", "bowens_disease"]),
+        ("sk", ["SK", "seborrheic keratosis", "Seborrhoeic keratoses"]),
+        (
+            "bkl",
+            ["benign keratosis", "Benign keratosis-like lesions", "pigmented benign keratosis"],
+        ),
+        ("lentigo", ["solar lentigo", "Lentigo"]),
+        ("df", ["dermatofibroma", "Dermatofibromas"]),
+        ("vasc", ["vascular lesion", "Vascular lesions", "angioma", "haemangioma", "Hemangiomas"]),
+        ("akiec", ["AKIEC", HAM10000[0].name]),
+        ("malignant", ["malignant", "Cancer"]),
+        ("benign", ["Benign", "non-malignant"]),
+    ],
+)
+def test_words_are_known_however_they_are_spelt(code: str, words: list[str]) -> None:
+    assert [one and one.code for one in map(known_as, words)] == [code] * len(words)
+
+
+@pytest.mark.parametrize("code", ["non-melanoma", "not melanoma", "wart", "0", "", "mel or nv"])
+def test_what_only_holds_a_known_word_is_not_known(code: str) -> None:
+    assert known_as(code) is None
+
+
+def test_words_keep_their_code_and_are_as_malignant_as_what_they_mean() -> None:
+    made = describe(["basal_cell_carcinoma", "Melanoma", "Naevus", "lentigo maligna", "blue nevus"])
+    assert made[0].code == "basal_cell_carcinoma"
+    assert [one.name for one in made[:3]] == [HAM10000[1].name, "Melanoma", "Melanocytic nevi"]
+    assert made[1].colour == HAM10000[4].colour
+    assert [one.is_malignant for one in made] == [True, True, False, True, False]
+    assert [one.name for one in made[3:]] == ["lentigo maligna", "blue nevus"]
+
+
+def test_two_words_for_one_thing_are_told_apart() -> None:
+    made = describe(["nv", "nevus", "akiec", "ak", "malignant", "cancer"])
+    assert len({one.name for one in made}) == len({one.colour for one in made}) == 6
+    assert [one.is_malignant for one in made] == [False, False, True, True, True, True]

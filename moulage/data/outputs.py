@@ -1,0 +1,76 @@
+"""Tell what moulage itself wrote where the images lie.
+
+In:  a place.   Out: the names of files that are surveys', splits', runs'; the place without them.
+Why: they are known by what is in them, not by their names, so that a diagnosis may be called
+`survey`.
+"""
+
+import json
+import tomllib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from moulage.catalogue import MEMBER
+from moulage.data.sources import Place, header_of
+
+# Keys of the files in a study's folder and in a run's.
+_STUDY, _RUN = frozenset(("experiments", "not_run")), frozenset(("resolved",))
+# What `moulage split` and `lr` write; the first columns of what `survey` and `audit` do.
+_SPLIT = ("image_id", "lesion_id", "part")
+_RATES = ("learning_rate", "loss", "smoothed_loss")
+_PAIRS = ("image_id", "other_id", "lesion_id", "other_lesion_id", "evidence", "certainty")
+
+
+def without_outputs(place: Place, *, but: str | None = None) -> Place:
+    """Return a place without what moulage wrote there; `but`, a table asked for by name, stays."""
+    ours = outputs_of(place)
+    return replace(place, names=tuple(n for n in place.names if n == but or n not in ours))
+
+
+def outputs_of(place: Place) -> frozenset[str]:
+    """Return the loose files that moulage wrote: studies, runs, and tables of other commands.
+
+    What lies in the folder of a study or a run is part of it; the place's root is never one.
+    """
+    loose = [name for name in place.names if MEMBER not in name]
+    folders = tuple(f"{folder}/" for folder in _run_folders(place.root, loose))
+    return frozenset(n for n in loose if n.startswith(folders) or _is_output(place.root, n))
+
+
+def _run_folders(root: Path, names: list[str]) -> list[str]:
+    """Return the folders of studies, and of runs that were copied out of one."""
+    there = set(names)
+    found = []
+    for name in names:
+        folder, _, base = name.rpartition("/")
+        is_study = base == "study.json" and _has_keys(root / name, json.loads, _STUDY)
+        is_run = base == "study.toml" and _has_keys(root / name, tomllib.loads, _RUN)
+        if folder and (is_study or (is_run and f"{folder}/catalogue.parquet" in there)):
+            found.append(folder)
+    return found
+
+
+def _has_keys(path: Path, parse: Callable[[str], object], keys: frozenset[str]) -> bool:
+    try:
+        content = parse(path.read_text())
+    except (ValueError, OSError):  # somebody else's file, whatever it is
+        return False
+    return isinstance(content, dict) and keys <= set(content)
+
+
+def _is_output(root: Path, name: str) -> bool:
+    """Say whether a table is one of ours: by its first columns, predictions by their metadata."""
+    try:
+        if name.endswith(".csv"):
+            header = header_of(root, name)
+            return header in (_SPLIT, _RATES) or header[: len(_PAIRS)] == _PAIRS
+        if name.endswith(".parquet"):
+            meta = (pq.read_schema(root / name).metadata or {}).get(b"moulage", b"{}")
+            return "prior" in json.loads(meta)
+    except (ValueError, OSError, pa.ArrowException):  # no table: told by whoever reads it
+        return False
+    return False

@@ -1,0 +1,126 @@
+"""What moulage wrote where the images lie is no diagnosis and no table of theirs."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import tomli_w
+
+from moulage.data.dataset import open_dataset, read_dataset
+from moulage.data.outputs import outputs_of
+from moulage.data.sources import open_place
+from moulage.errors import DataError
+from moulage.predictions import Predictions, write_predictions
+from moulage.runs.folder import Layout, keep_layout
+from moulage.split import Split, write_split
+from moulage.store import write_text
+from moulage.survey.duplicates import pairs_table
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def place(tmp_path: Path, write_image: Write) -> Path:
+    for grey, name in enumerate(("nevus/a", "nevus/b", "melanoma/c")):
+        write_image(tmp_path / f"mine/{name}.jpg", grey=grey)
+    return tmp_path / "mine"
+
+
+def write_outputs(place: Path, write_image: Write) -> None:
+    """Leave what `survey`, `audit`, `split`, `lr`, `train`, `explain` and `evaluate` leave."""
+    pairs = pairs_table(()).to_csv(index=False, lineterminator="\n")
+    write_text(place / "survey/near_duplicates.csv", pairs)
+    write_text(place / "survey/survey.html", "<!doctype html>")
+    write_text(place / "near_duplicates.csv", pairs)
+    ids = np.array(["a", "b", "c"])
+    split = Split(image_ids=ids, lesion_ids=ids, parts=np.array(["train", "test", "test"]))
+    write_split(split, place / "split.csv")
+    write_text(place / "learning-rate.csv", "learning_rate,loss,smoothed_loss\n0.1,1,1\n")
+    keep_layout(Layout(experiments=("first",)), place / "runs/study")
+    write_image(place / "runs/study/first/explanations/a.png")
+    write_predictions(_predictions(split), place / "evaluation/predictions.parquet")
+
+
+def _predictions(split: Split) -> Predictions:
+    return Predictions(
+        image_ids=split.image_ids,
+        lesion_ids=split.lesion_ids,
+        parts=split.parts,
+        labels=np.array([0, 0, 1]),
+        logits=np.zeros((3, 2), dtype=np.float32),
+        diagnoses=("nevus", "melanoma"),
+        prior=np.array([0.5, 0.5]),
+    )
+
+
+def test_outputs_of_ours_are_no_diagnoses(place: Path, write_image: Write) -> None:
+    alone = open_dataset(place)
+    write_outputs(place, write_image)
+    beside = open_dataset(place)
+    assert beside.catalogue.codes == ("melanoma", "nevus")
+    assert beside.catalogue.digest == alone.catalogue.digest
+    assert beside.notes == alone.notes
+
+
+def test_outputs_of_ours_are_no_second_table(tmp_path: Path, write_image: Write) -> None:
+    write_image(tmp_path / "mine/a.jpg")
+    (tmp_path / "mine/labels.csv").write_text("Photo,Label,Patient\na,mel,P\n")
+    columns = {"image_id": "Photo", "diagnosis": "Label", "group": "Patient"}
+    alone = open_dataset(tmp_path / "mine", columns=columns)
+    write_outputs(tmp_path / "mine", write_image)
+    beside = open_dataset(tmp_path / "mine", columns=columns)
+    assert beside.catalogue.digest == alone.catalogue.digest
+    assert beside.notes == alone.notes == ()
+
+
+def test_a_diagnosis_may_be_called_as_an_output_is(place: Path, write_image: Write) -> None:
+    for name in ("survey", "runs"):
+        write_image(place / f"{name}/{name}.jpg")
+    assert read_dataset(place).codes == ("melanoma", "nevus", "runs", "survey")
+    write_outputs(place, write_image)
+    catalogue = read_dataset(place)
+    assert catalogue.codes == ("melanoma", "nevus", "runs", "survey")
+    assert sorted(catalogue.image_ids) == ["a", "b", "c", "runs", "survey"]
+
+
+def test_an_empty_folder_called_survey_is_an_empty_diagnosis(place: Path) -> None:
+    (place / "survey").mkdir()
+    (place / "survey/survey.html").write_text("somebody else's")
+    with pytest.raises(DataError, match=r"must have an image; got 1 without \(survey\)"):
+        read_dataset(place)
+
+
+def test_a_run_that_was_copied_out_of_its_study_is_known(place: Path, write_image: Write) -> None:
+    run = place / "kept/first-seed0"
+    write_image(run / "units-pca.png")
+    write_text(run / "study.toml", tomli_w.dumps({"resolved": {"threads": 1}}))
+    assert outputs_of(open_place(place)) == frozenset()
+    pq.write_table(pa.table({"image_id": ["a"]}), run / "catalogue.parquet")
+    assert read_dataset(place).codes == ("melanoma", "nevus")
+
+
+def test_files_of_others_are_left_as_they_are(place: Path) -> None:
+    (place / "study.toml").write_text("[resolved]\n")
+    (place / "study.json").write_text(json.dumps({"experiments": [], "not_run": []}))
+    (place / "catalogue.parquet").write_bytes(b"no Parquet")
+    for name, text in (("a", "{"), ("b", "[]"), ("c", '{"experiments": 1}')):
+        (place / name).mkdir()
+        (place / name / "study.json").write_text(text)
+    (place / "labels.csv").write_text("image_id,lesion_id,part,diagnosis\na,A,back,nv\n")
+    assert outputs_of(open_place(place)) == frozenset()
+
+
+def test_a_table_that_is_asked_for_by_name_is_read_whatever_it_is(place: Path) -> None:
+    ids = np.array(["a", "b", "c"])
+    parts = np.array(["train", "test", "test"])
+    write_split(
+        Split(image_ids=ids, lesion_ids=np.array(["A", "A", "C"]), parts=parts),
+        place / "split.csv",
+    )
+    assert read_dataset(place, table="split.csv", kind="folders").lesion_ids.tolist() == [
+        *("C", "A", "A")
+    ]
