@@ -95,7 +95,7 @@ class Catalogue:
     def labels(self) -> NDArray[np.int64]:
         """(N,) int64 in [0, K)."""
         index = {code: label for label, code in enumerate(self.codes)}
-        return np.array([index[code] for code in self.frame["diagnosis"]], dtype=np.int64)
+        return np.asarray(self.frame["diagnosis"].map(index), dtype=np.int64)
 
     @property
     def digest(self) -> str:

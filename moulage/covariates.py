@@ -165,8 +165,9 @@ def _is_usable(covariate: Covariate, column: "pd.Series[Any]") -> NDArray[np.boo
 
 def _words(column: "pd.Series[Any]") -> NDArray[np.str_]:
     """Return values as trimmed small words; a missing one is empty."""
-    words = ["" if pd.isna(value) else str(value).strip().lower() for value in column]
-    return np.array(words, dtype=str)
+    places, values = pd.factorize(column)
+    words = [str(value).strip().lower() for value in values]
+    return np.array([*words, ""], dtype=str)[places]  # -1, the last, is missing
 
 
 def _years(column: "pd.Series[Any]") -> NDArray[np.float64]:
