@@ -44,10 +44,12 @@ class DatasetConfig(_Model):
     table: str | None = Field(None, description="the table's file, below `path`")
     images: str | None = Field(None, description="the images' folder, below `path`")
     columns: dict[str, str] = Field(
-        default_factory=dict, description="what a table of yours calls image_id, diagnosis, …"
+        default_factory=dict,
+        description='what a table of yours calls image_id, diagnosis, …; for `kind = "table"`',
     )
     classes: dict[str, Any] = Field(
-        default_factory=dict, description="diagnoses merged, renamed, kept or dropped"
+        default_factory=dict,
+        description='diagnoses merged, renamed, kept or dropped; one class may be "rest"',
     )
     name: str | None = Field(None, description="what pages call the data set")
 
