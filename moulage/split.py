@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moulage.errors import DataError, examples
-from moulage.store import digest_of, write_text
+from moulage.store import digest_of, separator_of, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,9 +107,8 @@ def read_split(path: Path) -> Split:
 
     try:
         text = path.read_text(encoding="utf-8-sig")
-        separator = max(",;\t", key=text.partition("\n")[0].count)
         frame = pd.read_csv(
-            io.StringIO(text), sep=separator, dtype=str, na_filter=False
+            io.StringIO(text), sep=separator_of(text), dtype=str, na_filter=False
         )  # `NA`: id
     except pd.errors.EmptyDataError:
         frame = pd.DataFrame()

@@ -124,6 +124,15 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def separator_of(text: str) -> str:
+    """Return what parts a text table's cells: the commonest of `,`, tab and `;` in its first line.
+
+    >>> separator_of("image_id;part\\na,b;test")
+    ';'
+    """
+    return max(",\t;", key=text.partition("\n")[0].count)
+
+
 def write_table_beside(path: Path, text: str) -> None:
     """Write `<name>.csv` beside a file that a user named; a table of other columns stays.
 

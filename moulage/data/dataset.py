@@ -210,7 +210,7 @@ def _left_notes(place: Place, frame: pd.DataFrame, images: str | None, table: st
     there = place.images(images)
     doubles = [name for name in there if stem_of(name) in stems and name not in chosen]
     others = set(there) - set(doubles)
-    return [*_doubled(doubles), *tables._unmentioned(sorted(others), chosen, table)]
+    return [*_doubled(doubles), *tables.unmentioned(sorted(others), chosen, table)]
 
 
 def _doubled(left: list[str]) -> list[str]:

@@ -24,6 +24,7 @@ import pandas as pd
 from moulage.catalogue import MEMBER
 from moulage.data.paths import split_member
 from moulage.errors import DataError
+from moulage.store import separator_of
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".jfif")
 TABLE_ENDINGS = (".csv", ".tsv", ".tab", ".parquet")
@@ -215,14 +216,13 @@ def header_of(root: Path, name: str) -> tuple[str, ...]:
     with Sources(root) as sources:
         line = sources.head(name).partition(b"\n")[0]
     text = line.decode("utf-8-sig", errors="replace").strip()
-    return tuple(cell.strip().strip('"') for cell in text.split(_separator(text)))
+    return tuple(cell.strip().strip('"') for cell in text.split(separator_of(text)))
 
 
 def _parse_text(content: bytes) -> pd.DataFrame:
     text = content.decode("utf-8-sig")
-    separator = _separator(text.partition("\n")[0])
     frame = pd.read_csv(
-        io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, na_values=[""]
+        io.StringIO(text), sep=separator_of(text), dtype=str, keep_default_na=False, na_values=[""]
     )
     return frame.rename(columns=str.strip)
 
@@ -231,10 +231,6 @@ def _lies_below(name: str, folder: str) -> bool:
     if _is_zip(folder) and name.startswith(folder + MEMBER):
         return True
     return name.startswith(f"{folder.rstrip('/')}/")
-
-
-def _separator(header: str) -> str:
-    return max(",\t;", key=header.count)
 
 
 def _list_folder(root: Path) -> Iterator[str]:

@@ -88,7 +88,7 @@ def read_rows(
         frame["path"] = _found(frame["image_id"], place.images(images))
     if "image_id" not in frame.columns:
         frame["image_id"] = [stem_of(path) if path else np.nan for path in frame["path"]]
-    notes = _unmentioned(place.images(images), frame["path"], table)
+    notes = unmentioned(place.images(images), frame["path"], table)
     if "lesion_id" not in frame.columns:
         frame, filled = fill_groups(frame.assign(lesion_id=np.nan))
         notes += filled
@@ -97,7 +97,7 @@ def read_rows(
     return frame.reindex(columns=list(COLUMNS)).join(theirs[others]), notes
 
 
-def _unmentioned(images: list[str], paths: Iterable[str], table: str) -> list[str]:
+def unmentioned(images: list[str], paths: Iterable[str], table: str) -> list[str]:
     """Return a note on images that no row names."""
     left = sorted(set(images) - set(paths))
     if not left:

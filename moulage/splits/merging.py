@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from moulage.catalogue import Catalogue
 from moulage.errors import ConfigError, DataError, examples
 from moulage.split import Split
+from moulage.store import separator_of
 
 AUTO, NONE = "auto", "none"
 _KNOWN: Mapping[str, str] = {"ham10000": "ham10000-merge.csv"}
@@ -160,8 +161,7 @@ def _tie_chains(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _parse(text: str, where: str) -> list[tuple[str, str]]:
-    separator = max(",;\t", key=text.partition("\n")[0].count)
-    reader = csv.DictReader(io.StringIO(text), delimiter=separator)
+    reader = csv.DictReader(io.StringIO(text), delimiter=separator_of(text))
     columns, rows = tuple(reader.fieldnames or ()), list(reader)
     missing = [name for name in ("image_id", "other_id") if name not in columns]
     if missing:

@@ -4,12 +4,15 @@ In:  a new table of pairs, the text of the one that stands in its place.   Out: 
 Knows nothing of images or of where tables lie.
 """
 
+import csv
 from io import StringIO
 
 import numpy as np
 import pandas as pd
 
-_KEYS = ("image_id", "other_id")
+from moulage.store import separator_of
+
+_ONE, _OTHER, _MARK = "image_id", "other_id", "confirmed"
 
 
 def with_marks(table: pd.DataFrame, before: str) -> pd.DataFrame:
@@ -17,18 +20,12 @@ def with_marks(table: pd.DataFrame, before: str) -> pd.DataFrame:
 
     before: a CSV, with commas, semicolons or tabs; text without the columns says nothing.
     """
-    header = before.removeprefix("\ufeff").partition("\n")[0]
-    if not all(name in header for name in (*_KEYS, "confirmed")):
+    text = before.removeprefix("\ufeff")
+    reader = csv.DictReader(StringIO(text), delimiter=separator_of(text))
+    if not {_ONE, _OTHER, _MARK} <= set(reader.fieldnames or ()):
         return table
-    separator = max(",;\t", key=header.count)
-    kept = pd.read_csv(
-        StringIO(before.removeprefix("\ufeff")), sep=separator, dtype=str, keep_default_na=False
-    )
-    marks = dict(zip(_names(kept), kept["confirmed"].str.strip(), strict=True))
-    said = np.array([marks.get(pair, "") for pair in _names(table)], dtype=object)
-    return table.assign(confirmed=np.where(said != "", said, table["confirmed"]))
-
-
-def _names(table: pd.DataFrame) -> list[frozenset[str]]:
-    """Return the two names of each pair, in whatever order they stand."""
-    return [frozenset(map(str, pair)) for pair in table[list(_KEYS)].itertuples(index=False)]
+    # As a set, since a pair may have been told the other way round.
+    marks = {frozenset((row[_ONE], row[_OTHER])): (row[_MARK] or "").strip() for row in reader}
+    pairs = zip(table[_ONE].astype(str), table[_OTHER].astype(str), strict=True)
+    said = np.array([marks.get(frozenset(pair), "") for pair in pairs], dtype=object)
+    return table.assign(confirmed=np.where(said != "", said, table[_MARK]))

@@ -5,6 +5,7 @@ import pytest
 import tomli_w
 
 from moulage.errors import ConfigError, RunError
+from moulage.runs.experiment import versions
 from moulage.runs.folder import METRICS, STUDY, claim, find_runs, open_run, refuse_other_versions
 
 RECIPE: dict[str, Any] = {
@@ -12,6 +13,7 @@ RECIPE: dict[str, Any] = {
     "dataset": {"path": "here"},
     "machine": {"threads": 0},
     "images": {"size": 64, "digest": "d"},
+    "split": {"kind": "file", "file": "split.csv"},
     "experiment": [{"name": "a", "dropout": 0.5, "phases": [{"epochs": 3}]}],
 }
 VERSIONS = {"torch": "2"}
@@ -55,7 +57,11 @@ def test_a_changed_recipe_is_refused_and_each_key_named(run: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "free", [{"dataset": {"path": "moved"}}, {"name": "t"}, {"machine": {"threads": 4}}]
+    "free",
+    [
+        *({"dataset": {"path": "moved"}}, {"name": "t"}, {"machine": {"threads": 4}}),
+        {"split": {"kind": "file", "file": "moved/split.csv"}},
+    ],
 )
 def test_where_things_lie_and_what_they_are_called_may_change(
     run: Path, free: dict[str, Any]
@@ -87,6 +93,10 @@ def test_a_folder_of_numbers_without_a_recipe_is_no_run(run: Path) -> None:
     (pooled / METRICS).write_text("{}")
     with pytest.raises(ConfigError, match=r"must be the folder of a finished run; got none at"):
         open_run(pooled)
+
+
+def test_a_run_states_the_versions_that_its_bytes_depend_on() -> None:
+    assert {"torch", "numpy", "scipy", "pyarrow", "moulage"} <= set(versions())
 
 
 @pytest.mark.parametrize("names", [(), (METRICS,)], ids=["unfinished", "finished"])

@@ -1,5 +1,6 @@
 """What a study's cells share: merged lesions lie in one part, and what cannot train is refused."""
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +42,32 @@ def listed(pair: tuple[str, str], tmp_path: Path) -> str:
     path = tmp_path / "pairs.csv"
     path.write_text(f"image_id,other_id\n{pair[0]},{pair[1]}\n")
     return str(path)
+
+
+def test_a_file_changed_behind_its_time_is_seen_where_bytes_are_asked_for(
+    casts: Path, study_of: Any, tmp_path: Path
+) -> None:
+    here = tmp_path / "here"
+    shutil.copytree(casts, here)
+    victim, other = sorted(here.rglob("*.jpg"))[:2]
+    size = max(file.stat().st_size for file in (victim, other))
+    pictures = [file.read_bytes().ljust(size, b"\0") for file in (victim, other)]
+
+    def digests() -> tuple[str, str]:
+        plain, verified = (
+            read_images(study_of(here, images={"size": 32, "verify": verify}), silent)
+            for verify in (False, True)
+        )
+        return plain.pixels.digest, verified.pixels.digest
+
+    victim.write_bytes(pictures[0])
+    status = victim.stat()
+    before = digests()
+    victim.write_bytes(pictures[1])
+    os.utime(victim, ns=(status.st_atime_ns, status.st_mtime_ns))
+    after = digests()
+    assert before[0] == before[1] == after[0]
+    assert after[1] != before[1]
 
 
 @pytest.mark.parametrize("kind", ["grouped", "leaky", "image"])

@@ -236,3 +236,17 @@ def test_columns_that_no_one_named_are_examined_too(folder_of: Any) -> None:
     (said,) = [line for line in verdict_of(survey) if line.subject == "columns"]
     assert said.level == "look"
     assert "treatment alone predicts the diagnosis with a macro AUROC of 1.00" in said.sentence
+
+
+def test_what_was_written_into_the_pairs_outlives_a_second_survey(
+    folder_of: Any, tmp_path: Path
+) -> None:
+    folder = folder_of(["nv/a.png", "mel/c.png"])
+    (folder / "nv" / "b.png").write_bytes((folder / "nv" / "a.png").read_bytes())
+    table, marks = tmp_path / "out" / "near_duplicates.csv", []
+    for mark in ("no", "perhaps"):
+        actions.survey(folder, out=table.parent)
+        pairs = pd.read_csv(table, dtype=str, keep_default_na=False)
+        marks.append(pairs.set_index(["image_id", "other_id"]).loc[("a", "b"), "confirmed"])
+        pairs.assign(confirmed=mark).to_csv(table, index=False)
+    assert marks == ["yes", "no"]

@@ -23,6 +23,14 @@ def test_a_readers_marks_stay_with_their_pairs(separator: str, start: str) -> No
     assert marked["image_id"].tolist() == ["a", "c", "e"]
 
 
-@pytest.mark.parametrize("before", ["", "image_id,other_id\na,b\n", "no table at all"])
+def test_a_torn_table_says_what_it_can() -> None:
+    before = "image_id,other_id,confirmed\na,b\nc,d,no,more,cells\nf,e,yes\n"
+    assert with_marks(FOUND, before)["confirmed"].tolist() == ["", "no", "yes"]
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["", "image_id,other_id\na,b\n", "image_id,other_id,was_confirmed\na,b,no\n", "no table"],
+)
 def test_other_text_says_nothing(before: str) -> None:
     assert with_marks(FOUND, before).equals(FOUND)
