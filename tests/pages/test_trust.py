@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from moulage.evaluation.examination import examine
+from moulage.evaluation.intervals import Interval
+from moulage.evaluation.subgroups import Gap
 from moulage.evaluation.trust import Asked, fit_trust
 from moulage.pages.composition import leak_of, leak_sentence
 from moulage.pages.records import RunRecord
-from moulage.pages.trust import TrustRecord, trust_page
+from moulage.pages.trust import TrustRecord, gap_sentences, trust_page
 from moulage.splits.leakage import train_on_test
 
 Read = Callable[[str], dict[str, list[list[str]]]]
@@ -82,3 +84,35 @@ def test_nothing_is_claimed_of_lesions_where_none_is_known(
     for rows in tables_of(page).values():
         assert not {"lesions", "n lesions"} & set(rows[0])
         assert len({len(row) for row in rows[-2:]}) == 1
+
+
+def test_a_gap_without_an_interval_claims_no_chance(record: TrustRecord) -> None:
+    def said(low: float) -> str:
+        interval = Interval(
+            value=0.2, low=low, high=low + 0.2, standard_error=0.1, n_effective=40.0
+        )
+        gap = Gap(metric="auroc_malignant", best="male", worst="female", interval=interval)
+        (sentence,) = gap_sentences(replace(record.found, gaps={"sex": (gap,)}), "sex")
+        return sentence
+
+    assert said(0.1).endswith("more than chance explains.")
+    assert said(-0.1).endswith("which chance could explain.")
+    assert said(float("nan")).endswith(
+        "without an interval, since one of the two is perfect or stands on one lesion."
+    )
+
+
+def test_melanoma_is_asked_for_in_capitals_too(record: TrustRecord, run: RunRecord) -> None:
+    codes = tuple(code.upper() for code in run.predictions.diagnoses)
+    test = replace(run.predictions.of("test"), diagnoses=codes)
+    trust = fit_trust(
+        replace(run.predictions.of("validation"), diagnoses=codes),
+        asked=Asked(),
+        malignant=[one.code.upper() for one in run.catalogue.diagnoses if one.is_malignant],
+        note="",
+        rng=np.random.default_rng(0),
+    )
+    frame = run.catalogue.frame.set_index("image_id").loc[test.image_ids.tolist()]
+    found = examine(trust, test, frame)
+    assert found.benefit["mel"] == record.found.benefit["mel"]
+    assert found.clinic["MEL"] == pytest.approx(0.03)
