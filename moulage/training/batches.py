@@ -142,26 +142,24 @@ class ActivationSource:
 
     def drawn(self, sample: Sample, place: Place) -> Tensor:
         """Return each image's maps under the view it draws."""
-        views = self._chosen(sample, place)
+        views = self._turned(sample, place)
+        if views is None:
+            return self.plain(sample.rows)
         order = np.argsort(views, kind="stable")
         blocks = [
             self.views[view].read(sample.rows[order[views[order] == view]])
             for view in np.unique(views).tolist()
         ]
-        if len(blocks) == 1:
-            return blocks[0].to(self.device)
         back = torch.from_numpy(np.argsort(order, kind="stable"))
         by_image = torch.cat(blocks).permute(0, 2, 3, 1).index_select(0, back)
         return by_image.permute(0, 3, 1, 2).to(self.device)
 
-    def _chosen(self, sample: Sample, place: Place) -> NDArray[np.int64]:
-        """Return the view (n,) of each image; drawn only where the augmentation turns any."""
-        if self.augmentation.flips or self.augmentation.turns:
-            draws = _draws(self.image_ids[sample.rows], sample.copies, place)
-            return np.array(_views(self.augmentation, draws, sample))
-        if sample.views is None:
-            return np.full(len(sample), IDENTITY)
-        return sample.views
+    def _turned(self, sample: Sample, place: Place) -> NDArray[np.int64] | None:
+        """Return the view (n,) of each image; None where nothing is turned, and nothing drawn."""
+        if not (self.augmentation.flips or self.augmentation.turns):
+            return sample.views
+        draws = _draws(self.image_ids[sample.rows], sample.copies, place)
+        return np.array(_views(self.augmentation, draws, sample))
 
     def beside(self, rows: NDArray[np.int64]) -> Tensor | None:
         """Return covariates of some rows, if there are any."""

@@ -99,13 +99,14 @@ class Step:
     """What one phase's steps share.
 
     live: the tensors above the boundary, as the modules hold them; start: what they were when
-    the phase began.
+    the phase began. targets (N, K) float32: what each image's probabilities should be.
     """
 
     job: Job
     phase: Phase
     boundary: int
     source: Source
+    targets: Tensor
     optimizer: torch.optim.Optimizer
     live: Tensors
     start: Tensors
@@ -130,6 +131,7 @@ def run_phase(job: Job, phase: Phase, state: State, keeper: Keeper) -> None:
     while state.epoch < phase.epochs and not (phase.patience and state.stale >= phase.patience):
         with _interrupt_at_steps() as interrupted:
             run_epoch(step, state, keeper, started, interrupted)
+    return_freed_memory()
     _load(step.live, state.best or step.start)
     job.on_phase_end(state.phase, phase, state, step.source)
     return_freed_memory()
@@ -157,7 +159,8 @@ def run_epoch(
     _note_memory(state)
     _finish_epoch(step, state, time.monotonic() - epoch_started)
     state.seconds[state.phase] = time.monotonic() - started
-    return_freed_memory()  # else what an epoch and its end need adds up
+    if step.boundary < len(job.classifier.stages):  # a head's steps are many and need little
+        return_freed_memory()  # else what an epoch and its end need adds up
     _keep(step, state, keeper)
     if interrupted():
         raise KeyboardInterrupt
@@ -169,7 +172,7 @@ def train_step(step: Step, state: State, sample: Sample, place: Place) -> None:
     rate = _set_rate(step, state)
     job.machine.seed(seed_of("dropout", place.seed, place.phase, place.epoch, state.step))
     maps = step.source.drawn(sample, place)
-    targets = _targets(job, phase, sample.rows).to(maps.device)
+    targets = step.targets[torch.from_numpy(sample.rows)].to(maps.device)
     covariates = step.source.beside(sample.rows)
     if step.boundary == 0:
         rng = place.generator("mix", state.step)
@@ -212,14 +215,13 @@ def logits_of(
     elif len(rows):
         size = max(size, _HEAD_BYTES // source.plain(rows[:1]).nbytes)
     logits = _room_for(len(rows), classifier)
-    for start in range(0, len(rows), size):
-        batch = rows[start : start + size]
-        maps, covariates = source.plain(batch), source.beside(batch)
-        with torch.inference_mode(), machine.computing():
-            answered = engine.logits(maps, boundary, covariates)
-        logits[start : start + len(batch)] = answered.cpu().numpy()
-        if progress is not None:
-            progress(start + len(batch), len(rows))
+    with torch.inference_mode(), machine.computing():  # once, so that weights are rounded once
+        for start in range(0, len(rows), size):
+            batch = rows[start : start + size]
+            answered = engine.logits(source.plain(batch), boundary, source.beside(batch))
+            logits[start : start + len(batch)] = answered.cpu().numpy()
+            if progress is not None:
+                progress(start + len(batch), len(rows))
     return logits
 
 
@@ -298,6 +300,7 @@ def prepare(job: Job, phase: Phase, state: State) -> Step:
         phase=phase,
         boundary=boundary,
         source=source,
+        targets=_targets(job, phase),
         optimizer=optimizer,
         live=live,
         start=start,
@@ -377,9 +380,9 @@ def _log_loss(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
     return float(torch.nn.functional.cross_entropy(scores, torch.from_numpy(labels)))
 
 
-def _targets(job: Job, phase: Phase, rows: NDArray[np.int64]) -> Tensor:
+def _targets(job: Job, phase: Phase) -> Tensor:
     n_classes = len(job.counts)
-    hard = torch.eye(n_classes)[torch.from_numpy(job.labels[rows])]
+    hard = torch.from_numpy(np.eye(n_classes, dtype=np.float32)[job.labels])
     return hard * (1 - phase.label_smoothing) + phase.label_smoothing / n_classes
 
 
