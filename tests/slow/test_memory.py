@@ -66,7 +66,8 @@ def images_of(n_images, folder):
     return Images(catalogue=catalogue, listed=catalogue, pixels=pixels, kind="table", notes=())
 
 def cell_of(train_from, batch, precision, policy="update"):
-    phase = {"name": "phase", "train_from": train_from, "epochs": 1, "batch": batch,
+    epochs = 3 if train_from == "head" else 1  # what a head's epochs keep must not add up
+    phase = {"name": "phase", "train_from": train_from, "epochs": epochs, "batch": batch,
              "batchnorm": policy}
     recipe = {"name": "exp1", "backbone": "MobileNetV2", "weights": "random", "phases": [phase]}
     (cell,) = cells_of(parse_study({
