@@ -15,11 +15,10 @@ from moulage.pages import tables, words
 from moulage.pages.mistakes import data_uri
 from moulage.pages.tables import Cell, Column, Table
 from moulage.survey.faults import KINDS, Fault, count_faults
-from moulage.survey.record import Survey
+from moulage.survey.record import MOST_FAULTS, MOST_PAIRS, MOST_SUSPECTS, Survey
 from moulage.survey.telltales import Telltale
 
 _KINDS = {"metadata": "metadata", "file": "file", "border": "picture’s border"}
-MOST_PICTURES, MOST_FAULTS = 20, 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +88,7 @@ def pairs_of(survey: Survey) -> tuple[tuple[Picture, Picture, str], ...]:
             f"{pair.evidence}, certainty {words.score(pair.certainty)}"
             + (f"; tied by {pair.tied_by}" if pair.tied_by else ""),
         )
-        for pair in survey.pairs[:MOST_PICTURES]
+        for pair in survey.pairs[:MOST_PAIRS]
     )
 
 
@@ -113,7 +112,7 @@ def suspects_of(survey: Survey) -> tuple[Picture, ...]:
                 f"suggested {one.suggested} ({words.score(one.suggested_probability)})",
             ),
         )
-        for one in survey.review.suspects[:MOST_PICTURES]
+        for one in survey.review.suspects[:MOST_SUSPECTS]
     )
 
 

@@ -29,11 +29,10 @@ from moulage.splits.merging import AUTO, Merger, find_merger
 from moulage.survey import faults, groups, telltales
 from moulage.survey.duplicates import SIDE, Gallery, Pair, find_near_duplicates
 from moulage.survey.labels import Review
-from moulage.survey.record import Survey
+from moulage.survey.record import MOST_FAULTS, MOST_PAIRS, MOST_SUSPECTS, Survey
 
 THUMBNAIL = (125, 100)
 """Width and height in pixels of every picture on the page, as in the study's figure 1."""
-MOST_SUSPECTS, MOST_FAULTS, MOST_PAIRS = 20, 12, 20
 
 
 def survey_dataset(

@@ -20,6 +20,9 @@ from moulage.survey.groups import Leakage, SplitAudit
 from moulage.survey.labels import Review
 from moulage.survey.telltales import PureLevel, Telltale
 
+MOST_SUSPECTS, MOST_FAULTS, MOST_PAIRS = 20, 12, 20
+"""How many of each a page shows, so of how many a survey keeps thumbnails."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Description:
