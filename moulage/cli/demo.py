@@ -10,6 +10,7 @@ from rich.table import Table
 
 from moulage import actions
 from moulage.cli.progress import shown_progress
+from moulage.cli.studies import Fresh
 
 if TYPE_CHECKING:
     from moulage.runs.demonstration import TestScore
@@ -19,7 +20,7 @@ _STARTS = {"starter": "shipped starter", "random": "random weights", "imagenet":
 
 def demo(
     out: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
-    fresh: Annotated[bool, typer.Option(help="Start over where other runs stand.")] = False,
+    fresh: Fresh = False,
 ) -> None:
     """Draw synthetic lesions, train on them from several starts, write the page: in minutes."""
     with shown_progress() as progress:

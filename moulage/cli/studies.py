@@ -16,6 +16,14 @@ from moulage import actions
 from moulage.cli.progress import shown_progress
 from moulage.runs.folder import REPORT, RunFolder
 
+Fresh = Annotated[
+    bool,
+    typer.Option(
+        help="Start over where a run of another recipe stands, or an unfinished one "
+        "of other versions."
+    ),
+]
+
 
 def train(
     study: Annotated[Path, typer.Argument(help="A study file; `studies/` holds ready ones.")],
@@ -25,13 +33,7 @@ def train(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Change a key, as split.seeds=[0,1].")
     ] = None,
-    fresh: Annotated[
-        bool,
-        typer.Option(
-            help="Start over where a run of another recipe stands, or an unfinished one "
-            "of other versions."
-        ),
-    ] = False,
+    fresh: Fresh = False,
     verify: Annotated[
         bool, typer.Option("--verify", help="Know images by their bytes, not by size and time.")
     ] = False,
