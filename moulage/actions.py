@@ -459,7 +459,7 @@ def extract_features(
     from moulage.runs import features
 
     if out is not None:
-        features.check_format(Path(out))
+        store.check_ending(Path(out), features.FORMATS)
     catalogue = read_dataset(dataset, **layout)
     classifier = features.open_source(str(source), catalogue, weights=weights, size_px=size)
     found = features.compute_features(classifier, catalogue, boundary=at, progress=progress)
@@ -483,11 +483,11 @@ def range_test(
 
     out: an .svg or .png for the curve; its numbers go to a .csv beside it.
     """
-    from moulage.pages.figures.rates import check_format, draw_rates
+    from moulage.pages.figures.rates import FORMATS, draw_rates
     from moulage.runs.rates import cell_of, climb_rates
 
     if out is not None:
-        check_format(Path(out))
+        store.check_ending(Path(out), FORMATS)
     cell = cell_of(Path(source), experiment=experiment, data=Path(data) if data else None)
     found = climb_rates(cell, phase=phase, highest=highest, n_steps=n_steps, progress=progress)
     if out is not None:

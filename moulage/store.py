@@ -15,7 +15,7 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,6 +131,14 @@ def separator_of(text: str) -> str:
     ';'
     """
     return max(",\t;", key=text.partition("\n")[0].count)
+
+
+def check_ending(path: Path, endings: Sequence[str]) -> None:
+    """Raise ConfigError where the name of a file that a user wants written ends otherwise."""
+    if path.suffix.lower() not in endings:
+        raise ConfigError(
+            f"`--out` must end in {' or '.join(endings)}; got '{path}'. Rename the file."
+        )
 
 
 def write_table_beside(path: Path, text: str) -> None:

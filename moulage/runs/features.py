@@ -99,17 +99,9 @@ def compute_features(
     return Features(ids=catalogue.frame[list(_IDS)], values=activations.pooled())
 
 
-def check_format(path: Path) -> None:
-    """Raise ConfigError where a file's name ends in no known format."""
-    if path.suffix.lower() not in FORMATS:
-        raise ConfigError(
-            f"`--out` must end in {' or '.join(FORMATS)}; got '{path}'. Rename the file."
-        )
-
-
 def write_features(features: Features, path: Path) -> None:
     """Write a Parquet table, or an array with `<name>.csv` beside it that names its rows."""
-    check_format(path)
+    store.check_ending(path, FORMATS)
     if path.suffix.lower() == ".parquet":
         _write_table(features, path)
         return

@@ -5,14 +5,11 @@ Knows nothing of trainings. Unlike the figures of pages it stands alone, so its 
 """
 
 import io
-from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-
-from moulage.errors import ConfigError
 
 FORMATS = (".svg", ".png")
 _INK, _PALE, _ACCENT = "#22201d", "#b9b2a8", "#a8452f"
@@ -27,14 +24,6 @@ _STYLE = {
     "xtick.color": _INK,
     "ytick.color": _INK,
 }
-
-
-def check_format(path: Path) -> None:
-    """Raise ConfigError where a file's name ends in no known format."""
-    if path.suffix.lower() not in FORMATS:
-        raise ConfigError(
-            f"`--out` must end in {' or '.join(FORMATS)}; got '{path}'. Rename the file."
-        )
 
 
 def draw_rates(

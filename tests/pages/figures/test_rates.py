@@ -1,14 +1,11 @@
 """The range test's picture stands alone, in either format."""
 
-from pathlib import Path
 from xml.etree import ElementTree
 
 import cv2
 import numpy as np
-import pytest
 
-from moulage.errors import ConfigError
-from moulage.pages.figures.rates import check_format, draw_rates
+from moulage.pages.figures.rates import draw_rates
 
 
 def draw(file_format: str) -> bytes:
@@ -34,9 +31,3 @@ def test_a_png_can_be_read_and_is_not_blank() -> None:
     assert image is not None
     assert image.shape == (600, 960, 3)
     assert image.std() > 5
-
-
-@pytest.mark.parametrize("name", ["x.pdf", "x"])
-def test_another_format_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match=r"`--out` must end in \.svg or \.png; got"):
-        check_format(Path(name))
