@@ -9,21 +9,19 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from moulage.pages import words
-from moulage.pages.figures.svg import ACCENT, INK, MUTED, as_svg, drawing
+from moulage.pages.figures.svg import ACCENT, DEEPEST, INK, LETTER_INCHES, MUTED, as_svg, drawing
 from moulage.survey.associations import Crosstab
 
 _CELL_WIDTH, _CELL_HEIGHT = 0.66, 0.36
-_LETTER_INCHES = 0.083
 _LONG = 8  # letters of a word that no longer fit above a cell
-_DEEPEST = 0.62  # text in ink stays legible on the accent up to here, light and dark
 
 
 def draw_crosstab(shown: Crosstab, *, name: str, title: str, description: str) -> Markup:
     """Draw counts of images; the darker a cell, the larger its share of its row."""
     letters = max(map(len, shown.rows))
-    aslant = 0.75 * max(map(len, shown.columns)) * _LETTER_INCHES
+    aslant = 0.75 * max(map(len, shown.columns)) * LETTER_INCHES
     is_aslant = max(map(len, shown.columns)) > _LONG
-    left, above = 0.2 + letters * _LETTER_INCHES, 0.55 + (aslant if is_aslant else 0)
+    left, above = 0.2 + letters * LETTER_INCHES, 0.55 + (aslant if is_aslant else 0)
     right = 0.75 + (0.3 if is_aslant else 0)
     n_rows, n_columns = shown.counts.shape
     width = left + n_columns * _CELL_WIDTH + right
@@ -46,7 +44,7 @@ def _draw_cells(axes: Axes, shown: Crosstab) -> None:
     shares = shown.shares
     for (row, column), n in np.ndenumerate(shown.counts):
         share = float(shares[row, column])
-        shade = 0.0 if np.isnan(share) else _DEEPEST * share
+        shade = 0.0 if np.isnan(share) else DEEPEST * share
         corner = (column - 0.48, row - 0.46)
         axes.add_patch(Rectangle(corner, 0.96, 0.92, facecolor=ACCENT, alpha=shade, linewidth=0))
         colour = INK if n else MUTED

@@ -15,11 +15,9 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from moulage.pages import words
-from moulage.pages.figures.svg import ACCENT, INK, MUTED, as_svg, drawing
+from moulage.pages.figures.svg import ACCENT, DEEPEST, INK, LETTER_INCHES, MUTED, as_svg, drawing
 
-_LETTER_INCHES = 0.083
 _LONG = 6  # letters of a code that no longer fit above a cell
-_DEEPEST = 0.62  # text in ink stays legible on the accent up to here, light and dark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +77,11 @@ def _room(counts: NDArray[np.int64], diagnoses: Sequence[str]) -> Room:
     """Names wider than a cell are written aslant, so they take room above and to the right."""
     letters = max(map(len, diagnoses))
     digits = len(words.count(int(counts.sum(axis=1).max())))
-    aslant = 0.75 * letters * _LETTER_INCHES if letters > _LONG else 0.0
+    aslant = 0.75 * letters * LETTER_INCHES if letters > _LONG else 0.0
     return Room(
-        cell=max(0.5, digits * _LETTER_INCHES + 0.08),
-        left=0.4 + letters * _LETTER_INCHES,
-        right=max(0.2 + digits * _LETTER_INCHES, aslant - 0.1),
+        cell=max(0.5, digits * LETTER_INCHES + 0.08),
+        left=0.4 + letters * LETTER_INCHES,
+        right=max(0.2 + digits * LETTER_INCHES, aslant - 0.1),
         above=0.5 + aslant,
     )
 
@@ -91,7 +89,7 @@ def _room(counts: NDArray[np.int64], diagnoses: Sequence[str]) -> Room:
 def _draw_cells(axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
     for (row, column), n in np.ndenumerate(counts):
         share = float(shares[row, column])
-        shade = 0.0 if np.isnan(share) else _DEEPEST * share
+        shade = 0.0 if np.isnan(share) else DEEPEST * share
         corner = (column - 0.47, row - 0.47)
         axes.add_patch(Rectangle(corner, 0.94, 0.94, facecolor=ACCENT, alpha=shade, linewidth=0))
         if not n:

@@ -22,7 +22,7 @@ _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 
 def draw_segments(pixels: Picture, segments: NDArray[np.int64]) -> Picture:
     """Outline every superpixel and write its number in it, from 1."""
-    picture = _outlined(_enlarged(pixels), _laid(segments))
+    picture = _outlined(enlarged(pixels), _laid(segments))
     for number in range(int(segments.max()) + 1):
         _write(picture, str(number + 1), _middle(_laid(segments) == number))
     return picture
@@ -42,7 +42,7 @@ def draw_lesion(picture: Picture, lesion: NDArray[np.bool_] | None) -> Picture:
 
 def draw_top(pixels: Picture, segments: NDArray[np.int64], top: NDArray[np.int64]) -> Picture:
     """Leave some superpixels as they are, with their rank, and dim all others to grey."""
-    laid, shown = _laid(segments), _enlarged(pixels)
+    laid, shown = _laid(segments), enlarged(pixels)
     is_top = np.isin(laid, top)
     dimmed = _grey(shown) * _DIMMED + 255 * (0.9 - _DIMMED)
     picture = _outlined(np.where(is_top[..., None], shown, dimmed).astype(np.uint8), laid, is_top)
@@ -72,10 +72,6 @@ def as_png(picture: Picture) -> bytes:
 
 def enlarged(pixels: Picture) -> Picture:
     """Return the image at the size of the pictures, nothing drawn on it."""
-    return _enlarged(pixels)
-
-
-def _enlarged(pixels: Picture) -> Picture:
     rule = cv2.INTER_AREA if pixels.shape[0] > SIDE_PX else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(pixels, (SIDE_PX, SIDE_PX), interpolation=rule), dtype=np.uint8)
 
@@ -90,7 +86,7 @@ def _tinted(pixels: Picture, values: NDArray[np.float64]) -> Picture:
     largest = float(np.abs(values).max())
     depth = np.abs(values)[..., None] / largest * _DEEPEST if largest > 0 else 0 * values[..., None]
     colour = np.where(values[..., None] > 0, _FOR, _AGAINST)
-    mixed = (1 - depth) * _grey(_enlarged(pixels)) + depth * colour
+    mixed = (1 - depth) * _grey(enlarged(pixels)) + depth * colour
     return np.asarray(mixed.round(), dtype=np.uint8)
 
 

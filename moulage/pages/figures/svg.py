@@ -24,6 +24,8 @@ from matplotlib.figure import Figure
 INK, MUTED, RULE, ACCENT = "#000001", "#000002", "#000003", "#000004"
 _VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", ACCENT: "--accent"}
 POINTS_PER_INCH = 72
+LETTER_INCHES = 0.083
+DEEPEST = 0.62  # text in ink stays legible on the accent up to here, light and dark
 _PHONE = 380  # what a phone shows without shrinking the text too far
 _STYLE = {
     "svg.fonttype": "none",
