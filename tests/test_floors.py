@@ -1,4 +1,4 @@
-"""Imports point down: a room imports from lower floors only, never sideways (DESIGN, layout)."""
+"""Imports point down, never sideways save on the ground floor (docs/architecture.md)."""
 
 import ast
 from pathlib import Path

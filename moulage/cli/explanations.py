@@ -7,11 +7,11 @@ import typer
 
 from moulage import actions
 from moulage.cli.progress import shown_progress
+from moulage.split import Part
 
 _Method = Literal["designed", "exact", "sampled"]
 _Cut = Literal["slic", "felzenszwalb", "grid"]
 _Fill = Literal["mean", "blur", "black"]
-_Part = Literal["train", "validation", "test", "calibration"]
 
 
 def explain(
@@ -19,7 +19,7 @@ def explain(
     images: Annotated[
         list[Path] | None, typer.Argument(help="Image files, folders or zips of them.")
     ] = None,
-    part: Annotated[_Part, typer.Option(help="Without images: the part to draw from.")] = "test",
+    part: Annotated[Part, typer.Option(help="Without images: the part to draw from.")] = "test",
     sample: Annotated[int, typer.Option(help="Without images: how many to draw.")] = 50,
     diagnosis: Annotated[
         str | None, typer.Option(help="Which one; otherwise each image's most probable.")

@@ -23,7 +23,6 @@ from moulage.store import write_json, write_text
 
 FileProgress = Callable[[str, int, int], None]
 LICENCES = "LICENSES.md"
-_PICKLES = frozenset({".pth", ".pt", ".bin", ".ckpt", ".pkl", ".tar"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +141,7 @@ def _verify(path: Path, *, is_listed: bool) -> Finding:
 
 def _leftovers(folder: Path) -> list[Finding]:
     """Say why some files of the folder are no use; they do no harm either."""
-    reasons = dict.fromkeys(_PICKLES, "is never read: a pickle can run code") | {
+    reasons = dict.fromkeys(weights.PICKLES, "is never read: a pickle can run code") | {
         ".part": "is unfinished: fetch again to go on with it"
     }
     return [

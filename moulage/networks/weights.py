@@ -31,7 +31,8 @@ CHOICES = ("imagenet", "starter", "random")
 DIGESTS = "digests.json"
 STARTER = Path(__file__).parent / "starter"
 _SUFFIX = ".safetensors"
-_OTHER_FORMATS = frozenset({".pth", ".pt", ".bin", ".ckpt", ".pkl", ".tar", ".h5", ".keras"})
+PICKLES = frozenset({".pth", ".pt", ".bin", ".ckpt", ".pkl", ".tar"})
+_OTHER_FORMATS = PICKLES | {".h5", ".keras"}
 _NO_WEIGHTS = (
     "run `moulage weights fetch --to DIR` on a machine with internet and set MOULAGE_WEIGHTS to "
     'that folder, or choose weights = "starter" or "random"'

@@ -15,14 +15,13 @@ import pandas as pd
 
 from moulage.evaluation.comparison import SIGNIFICANT, Difference
 from moulage.evaluation.intervals import Interval
+from moulage.evaluation.subgroups import FEW
 from moulage.pages import words
 from moulage.pages.comparison import experiments_of
 from moulage.pages.figures.costs import Priced
 from moulage.pages.recipes import costs_of
 from moulage.pages.records import RunRecord, StudyRecord
 from moulage.pages.standing import BALANCED, Leak, Standing, is_honest
-
-_FEW = 30  # lesions: below that a diagnosis' own numbers are told to be loose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,7 +242,7 @@ def _unknown(honest: Mapping[str, Sequence[RunRecord]], standing: Standing) -> s
             f"about {100 * statistics.median(widths):.1f} points stays unseen"
         )
     lesions = _lesions_a_diagnosis(runs[0])
-    few = [f"{code} ({n})" for code, n in lesions.items() if 0 < n < _FEW]
+    few = [f"{code} ({n})" for code, n in lesions.items() if 0 < n < FEW]
     if few:
         said.append(
             f"so few test lesions carry {words.listed(few)} that their own numbers are loose"
