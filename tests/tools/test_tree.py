@@ -15,7 +15,7 @@ def test_the_tree_of_the_readme_is_the_tree_on_disk() -> None:
 def test_every_module_has_about_five_words() -> None:
     words = read_words(tree_of(README.read_text()))
     modules = {path: said for path, said in words.items() if path.endswith((".py", ".toml"))}
-    assert [path for path, said in modules.items() if not said] == [], CURE
+    assert [path for path, said in modules.items() if not said or said.endswith("…")] == [], CURE
     assert [path for path, said in modules.items() if len(said.split()) > 8] == [], CURE
 
 
