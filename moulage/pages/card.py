@@ -153,7 +153,7 @@ def _performance(record: CardRecord) -> Section:
         (
             tables.text(said),
             tables.text("none needed" if name in _NEEDS_NO_RULE else rule),
-            tables.estimate(found[rule][name]),
+            tables.interval(found[rule][name]),
         )
         for name, said, rule in _OVERALL
     ]
@@ -188,11 +188,11 @@ def _diagnosis_table(
         (
             tables.text(one.code, note=one.name),
             tables.count(support[one.code]),
-            tables.estimate(natural[f"auroc.{one.code}"]),
-            tables.estimate(natural[f"recall.{one.code}"]),
-            tables.estimate(natural[f"precision.{one.code}"]),
-            tables.estimate(balanced[f"recall.{one.code}"]),
-            tables.estimate(balanced[f"precision.{one.code}"]),
+            tables.interval(natural[f"auroc.{one.code}"]),
+            tables.interval(natural[f"recall.{one.code}"]),
+            tables.interval(natural[f"precision.{one.code}"]),
+            tables.interval(balanced[f"recall.{one.code}"]),
+            tables.interval(balanced[f"precision.{one.code}"]),
         )
         for one in record.run.catalogue.diagnoses
     ]

@@ -93,7 +93,7 @@ def _luck(spread: Spread) -> tuple[Cell, Cell]:
     seeds = tables.measured("one run" if math.isnan(between) else words.score(between), between)
     error = spread.interval.standard_error
     if math.isnan(error):
-        return seeds, tables.measured("no interval", None)
+        return seeds, tables.measured(words.NO_BOUNDS, None)
     return seeds, tables.score(error)
 
 

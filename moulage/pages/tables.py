@@ -103,12 +103,3 @@ def measured(said: str, value: float | None) -> Cell:
     """Return a cell whose words stand for a number that may not have been measured."""
     missing = value is None or math.isnan(value)
     return Cell(text=said, sort=None if missing else value, is_missing=missing)
-
-
-def estimate(found: Interval) -> Cell:
-    """Return a cell with a number and, below it, its interval."""
-    if math.isnan(found.value):
-        return score(found.value)
-    is_bounded = not math.isnan(found.low)
-    note = f"{words.score(found.low)}–{words.score(found.high)}" if is_bounded else "no interval"
-    return Cell(text=words.score(found.value), sort=found.value, note=note)

@@ -243,7 +243,7 @@ def set_table(record: TrustRecord) -> Table:
     rows = [
         (
             tables.text(_set_name(sets), note="shown by `predict`" if _is_shown(sets) else ""),
-            _covered_cell(sets.covered[0].share, sets.covered[0].low, sets.covered[0].high),
+            tables.bounded(sets.covered[0].share, sets.covered[0].low, sets.covered[0].high),
             tables.measured(f"{sets.covered[0].mean_size:.2f}", sets.covered[0].mean_size),
             tables.score(sets.share_single),
             tables.count(sets.covered[0].n_lesions),
@@ -281,7 +281,7 @@ def _diagnosis_sets(record: TrustRecord, shown: Sets) -> Table:
                 cell
                 for one in (whole, own)
                 for cell in (
-                    _covered_cell(one.share, one.low, one.high),
+                    tables.bounded(one.share, one.low, one.high),
                     tables.measured(_size(one.mean_size), one.mean_size),
                 )
             ),
@@ -348,7 +348,7 @@ def _abstention_table(record: TrustRecord) -> Table:
             tables.text(group.name),
             tables.count(group.n_images),
             *(
-                tables.estimate(group.metrics[name])
+                tables.interval(group.metrics[name])
                 for name in ("answered", "risk", "risk_answered")
             ),
         )
@@ -424,7 +424,7 @@ def _group_table(record: TrustRecord, groups: Sequence[Subgroup], title: str) ->
             tables.text(group.name, note=f"under {FEW} {unit}s" if group.is_small else ""),
             tables.count(group.n_images),
             *(() if is_blind else (tables.count(group.n_lesions),)),
-            *(tables.estimate(group.metrics[name]) for name in metrics),
+            *(tables.interval(group.metrics[name]) for name in metrics),
         )
         for group in groups
     ]
@@ -514,7 +514,7 @@ def _clinic_table(record: TrustRecord) -> Table:
 
 
 def _cost_table(record: TrustRecord) -> Table:
-    rows = [(tables.text(rule), tables.estimate(cost)) for rule, cost in record.found.costs.items()]
+    rows = [(tables.text(rule), tables.interval(cost)) for rule, cost in record.found.costs.items()]
     return Table(
         caption="What decisions cost an image under the study's costs, 95 % intervals over "
         f"{record.leak.unit}s.",
@@ -539,12 +539,6 @@ def _head(diagnosis: Diagnosis) -> Cell:
     return tables.text(diagnosis.code, note=diagnosis.name)
 
 
-def _covered_cell(share: float, low: float, high: float) -> Cell:
-    if math.isnan(share):
-        return tables.score(share)
-    return Cell(text=words.score(share), sort=share, note=f"{words.score(low)}–{words.score(high)}")
-
-
 def _size(mean: float) -> str:
     return words.NOT_DEFINED if math.isnan(mean) else f"{mean:.2f}"
 
@@ -554,4 +548,4 @@ def _estimated(found: Interval) -> str:
 
 
 def _between(low: float, high: float) -> str:
-    return "no interval" if math.isnan(low) else f"{words.score(low)} to {words.score(high)}"
+    return words.NO_BOUNDS if math.isnan(low) else f"{words.score(low)} to {words.score(high)}"

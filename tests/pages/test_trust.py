@@ -98,7 +98,7 @@ def test_a_gap_without_an_interval_claims_no_chance(record: TrustRecord) -> None
     assert said(0.1).endswith("more than chance explains.")
     assert said(-0.1).endswith("which chance could explain.")
     assert said(float("nan")).endswith(
-        "without an interval, since one of the two is perfect or stands on one lesion."
+        "(no bounds), without an interval, since one of the two is perfect or stands on one lesion."
     )
 
 
