@@ -16,7 +16,8 @@ from moulage.evaluation.spread import Spread
 from moulage.evaluation.undefined import or_null
 from moulage.pages.advice import advice_of
 from moulage.pages.records import StudyRecord
-from moulage.pages.standing import MEASURES, Measure, Standing
+from moulage.pages.results import MEASURES, Measure
+from moulage.pages.standing import Standing
 
 
 def account_of(study: StudyRecord, standing: Standing, frame: pd.DataFrame) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from moulage.pages.comparison import experiments_of
 from moulage.pages.figures.costs import Priced
 from moulage.pages.recipes import costs_of
 from moulage.pages.records import RunRecord, StudyRecord
-from moulage.pages.standing import BALANCED, Leak, Standing, is_honest
+from moulage.pages.results import BALANCED
+from moulage.pages.standing import Leak, Standing, is_honest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

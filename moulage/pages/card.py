@@ -9,25 +9,16 @@ number of this run or a limit that holds for every run.
 
 from dataclasses import dataclass
 
-from moulage.evaluation.decisions import Rule
 from moulage.evaluation.intervals import Interval, intervals
 from moulage.evaluation.subgroups import FEW
 from moulage.pages import prose, tables, words
 from moulage.pages.composition import composition_table, leak_notes, leak_sentence
 from moulage.pages.document import render
 from moulage.pages.records import RunRecord
-from moulage.pages.results import Results, results_of
+from moulage.pages.results import MEASURES, RULES, Results, results_of
 from moulage.pages.tables import Cell, Column, Table
 from moulage.pages.trust import TrustRecord, calibration_sentence, gap_sentences, set_table
 from moulage.seeding import generator
-
-_OVERALL: tuple[tuple[str, str, Rule], ...] = (
-    ("accuracy", "accuracy", "natural"),
-    ("balanced_accuracy", "balanced accuracy", "balanced"),
-    ("macro_auroc", "macro AUROC", "natural"),
-    ("log_loss", "log loss", "natural"),
-)
-_NEEDS_NO_RULE = ("macro_auroc", "log_loss")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -146,16 +137,15 @@ def _data(record: CardRecord) -> Section:
 def _performance(record: CardRecord) -> Section:
     test, leak = record.run.predictions.of("test"), record.trust.leak
     found = {
-        rule: intervals(test, rng=generator("card"), rule=rule, n_replicates=1000)
-        for rule in ("natural", "balanced")
+        rule: intervals(test, rng=generator("card"), rule=rule, n_replicates=1000) for rule in RULES
     }
     overall = [
         (
-            tables.text(said),
-            tables.text("none needed" if name in _NEEDS_NO_RULE else rule),
-            tables.interval(found[rule][name]),
+            tables.text(one.said),
+            tables.text(one.said_rule),
+            tables.interval(found[one.rule][one.metric]),
         )
-        for name, said, rule in _OVERALL
+        for one in MEASURES
     ]
     return Section(
         title="Performance on the test part",

@@ -45,7 +45,7 @@ def certainty_table(run: RunRecord, test: Results) -> Table | None:
         rows=tuple(
             (
                 tables.text(said),
-                tables.text(rule or "none needed"),
+                tables.text(rule or words.NO_RULE),
                 tables.score(_value(test, rule, name)),
                 _ends(*found.intervals[rule or "natural"][name]),
                 _by_lesion(found, rule or "natural", name),

@@ -14,8 +14,16 @@ from moulage.pages.comparison import BASELINE, KEPT
 from moulage.pages.document import Drawing
 from moulage.pages.figures.forest import Stretch, draw_forest, ranked
 from moulage.pages.records import RunRecord
-from moulage.pages.results import results_of
-from moulage.pages.standing import ACCURACY, AUROC, BALANCED, LOG_LOSS, MEASURES, Measure, Standing
+from moulage.pages.results import (
+    ACCURACY,
+    AUROC,
+    BALANCED,
+    LOG_LOSS,
+    MEASURES,
+    Measure,
+    results_of,
+)
+from moulage.pages.standing import Standing
 from moulage.pages.tables import Cell, Column, Table
 
 Row = dict[str, Any]

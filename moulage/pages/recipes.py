@@ -14,7 +14,8 @@ from moulage.pages import prose, tables, words
 from moulage.pages.comparison import BASELINE, KEPT, SCORED_PARTS
 from moulage.pages.document import Drawing
 from moulage.pages.figures.costs import Priced, draw_costs
-from moulage.pages.standing import BALANCED, Standing
+from moulage.pages.results import BALANCED
+from moulage.pages.standing import Standing
 from moulage.pages.tables import Cell, Column, Table
 
 Row = dict[str, Any]

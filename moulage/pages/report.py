@@ -19,7 +19,6 @@ from moulage.pages.tables import Cell, Column, Table, Tile
 from moulage.split import PARTS, Part
 
 UNMEASURED = tables.measured(words.NOT_MEASURED, None)
-NO_RULE = "none needed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,9 +194,9 @@ def _scores(results: list[Results]) -> list[tuple[str, str, list[float]]]:
     ]
     return [
         *decided,
-        ("macro AUROC", NO_RULE, [result.auroc for result in results]),
-        ("log loss before temperature", NO_RULE, [result.log_loss_before for result in results]),
-        ("log loss after temperature", NO_RULE, [result.log_loss for result in results]),
+        ("macro AUROC", words.NO_RULE, [one.auroc for one in results]),
+        ("log loss before temperature", words.NO_RULE, [one.log_loss_before for one in results]),
+        ("log loss after temperature", words.NO_RULE, [one.log_loss for one in results]),
     ]
 
 

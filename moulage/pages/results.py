@@ -1,7 +1,7 @@
-"""What a page asks of predictions: both decision rules, loss before and after temperature.
+"""What a page asks of predictions: measures under their rules, loss before and after temperature.
 
 In:  predictions and a part.   Out: numbers by name, NaN where a score is not defined.
-Knows nothing of tables and words; the metrics themselves live in `evaluation/`.
+Knows nothing of tables; the metrics themselves live in `evaluation/`.
 """
 
 from dataclasses import dataclass, replace
@@ -10,11 +10,39 @@ from typing import Literal
 import numpy as np
 
 from moulage.evaluation.metrics import Summary, summary
+from moulage.pages import words
 from moulage.predictions import Predictions
 from moulage.split import Part
 
 PageRule = Literal["natural", "balanced"]
 RULES: tuple[PageRule, ...] = ("natural", "balanced")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """A metric under the rule that it is meant for; rankings and losses need none."""
+
+    metric: str
+    said: str
+    rule: PageRule = "natural"
+    needs_rule: bool = True
+
+    @property
+    def said_rule(self) -> str:
+        """Name the rule, if one is needed."""
+        return self.rule if self.needs_rule else words.NO_RULE
+
+    @property
+    def named(self) -> str:
+        """Name the metric with its rule, as every accuracy must be."""
+        return f"{self.said} ({self.rule} rule)" if self.needs_rule else self.said
+
+
+ACCURACY = Measure(metric="accuracy", said="accuracy")
+BALANCED = Measure(metric="balanced_accuracy", said="balanced accuracy", rule="balanced")
+AUROC = Measure(metric="macro_auroc", said="macro AUROC", needs_rule=False)
+LOG_LOSS = Measure(metric="log_loss", said="log loss", needs_rule=False)
+MEASURES = (ACCURACY, BALANCED, AUROC, LOG_LOSS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

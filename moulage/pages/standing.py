@@ -25,35 +25,13 @@ from moulage.evaluation.spread import Spread
 from moulage.evaluation.tournament import Tournament
 from moulage.pages.comparison import experiments_of
 from moulage.pages.records import RunRecord, StudyRecord
-from moulage.pages.results import RULES, PageRule
+from moulage.pages.results import ACCURACY, AUROC, BALANCED, RULES, Measure, PageRule
 from moulage.predictions import Predictions
 from moulage.seeding import generator
 from moulage.store import digest_of
 
 HONEST = ("grouped", "file")
 _DRAWS = "comparison"
-_NO_RULE = ("macro_auroc", "log_loss")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measure:
-    """A metric under the rule that it is meant for; rankings and losses need none."""
-
-    metric: str
-    rule: PageRule
-    said: str
-
-    @property
-    def named(self) -> str:
-        """Name the metric with its rule, as every accuracy must be."""
-        return self.said if self.metric in _NO_RULE else f"{self.said} ({self.rule} rule)"
-
-
-ACCURACY = Measure(metric="accuracy", rule="natural", said="accuracy")
-BALANCED = Measure(metric="balanced_accuracy", rule="balanced", said="balanced accuracy")
-AUROC = Measure(metric="macro_auroc", rule="natural", said="macro AUROC")
-LOG_LOSS = Measure(metric="log_loss", rule="natural", said="log loss")
-MEASURES = (ACCURACY, BALANCED, AUROC, LOG_LOSS)
 TESTED = (ACCURACY, BALANCED)
 
 

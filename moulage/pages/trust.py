@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from moulage.catalogue import Diagnosis
-from moulage.evaluation.decisions import Rule
 from moulage.evaluation.examination import COVERAGE, Examination, Sets, Strangers
 from moulage.evaluation.intervals import Interval
 from moulage.evaluation.reliability import Reliability
@@ -21,7 +20,7 @@ from moulage.pages.document import Drawing, render
 from moulage.pages.figures.forest import Stretch, draw_forest
 from moulage.pages.figures.reliability import draw_reliability
 from moulage.pages.figures.tradeoffs import draw_benefit, draw_risk
-from moulage.pages.report import NO_RULE
+from moulage.pages.results import MEASURES, Measure
 from moulage.pages.tables import Cell, Column, Table, Tile
 
 _COLUMNS = {
@@ -40,12 +39,6 @@ _METRICS = {
     "risk_answered": "risk of those",
 }
 _METHODS = {"lac": "LAC", "aps": "APS"}
-_HERE_AND_THERE: tuple[tuple[str, Rule, str, str], ...] = (
-    ("accuracy", "natural", "accuracy", "natural"),
-    ("balanced_accuracy", "balanced", "balanced accuracy", "balanced"),
-    ("macro_auroc", "natural", "macro AUROC", NO_RULE),
-    ("log_loss", "natural", "log loss", NO_RULE),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -485,20 +478,19 @@ def _clinic_sentence(found: Examination) -> str:
 def _clinic_table(record: TrustRecord) -> Table:
     here, there = record.found.here, record.found.elsewhere
     codes = [diagnosis.code for diagnosis in record.diagnoses]
-    wanted: list[tuple[str, Rule, str, str]] = [*_HERE_AND_THERE]
-    wanted += [
-        (f"{name}.{code}", "natural", f"{name}, {code}", "natural")
+    of_each = (
+        Measure(metric=f"{name}.{code}", said=f"{name}, {code}")
         for code in codes
         for name in ("recall", "precision")
-    ]
+    )
     rows = [
         (
-            tables.text(said),
-            tables.text(said_of_rule),
-            tables.score(here[rule][name]),
-            tables.score(there[rule][name]),
+            tables.text(one.said),
+            tables.text(one.said_rule),
+            tables.score(here[one.rule][one.metric]),
+            tables.score(there[one.rule][one.metric]),
         )
-        for name, rule, said, said_of_rule in wanted
+        for one in (*MEASURES, *of_each)
     ]
     return Table(
         caption="The same images, each counted as often as its diagnosis occurs there, with "

@@ -10,17 +10,8 @@ from collections.abc import Mapping, Sequence
 from moulage.evaluation.comparison import Difference
 from moulage.evaluation.intervals import Interval
 from moulage.pages import tables, words
-from moulage.pages.standing import (
-    ACCURACY,
-    BALANCED,
-    TESTED,
-    Leak,
-    Measure,
-    Pair,
-    Standing,
-    Treated,
-    Tuned,
-)
+from moulage.pages.results import ACCURACY, BALANCED, Measure
+from moulage.pages.standing import TESTED, Leak, Pair, Standing, Treated, Tuned
 from moulage.pages.tables import Cell, Column, Table
 
 _KINDS = {

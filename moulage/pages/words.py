@@ -10,6 +10,7 @@ from collections.abc import Iterable
 NOT_DEFINED = "not defined (n = 0)"
 NOT_MEASURED = "not measured"
 NO_BOUNDS = "no bounds"
+NO_RULE = "none needed"
 MINUS = "−"
 
 

@@ -12,7 +12,8 @@ from moulage.pages.account import account_of
 from moulage.pages.advice import advice_of
 from moulage.pages.comparison import comparison_table
 from moulage.pages.records import RunRecord, StudyRecord
-from moulage.pages.standing import ACCURACY, AUROC, BALANCED, Standing, standing_of
+from moulage.pages.results import ACCURACY, AUROC, BALANCED
+from moulage.pages.standing import Standing, standing_of
 from moulage.pages.verdicts import treatment_table
 from moulage.predictions import Predictions
 

@@ -10,7 +10,8 @@ import pytest
 from moulage.pages.advice import advice_of
 from moulage.pages.comparison import comparison_table
 from moulage.pages.records import StudyRecord
-from moulage.pages.standing import ACCURACY, BALANCED, Standing
+from moulage.pages.results import ACCURACY, BALANCED
+from moulage.pages.standing import Standing
 from moulage.pages.study import study_page
 
 Reader = Callable[[str], dict[str, list[list[str]]]]

@@ -9,7 +9,8 @@ import pytest
 from moulage.evaluation.intervals import Interval
 from moulage.pages import verdicts
 from moulage.pages.records import RunRecord, StudyRecord
-from moulage.pages.standing import ACCURACY, Leak, Standing, standing_of
+from moulage.pages.results import ACCURACY
+from moulage.pages.standing import Leak, Standing, standing_of
 from moulage.pages.tables import Table
 
 FEW = {"n_replicates": 20, "n_permutations": 99}
