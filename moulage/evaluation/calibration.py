@@ -18,8 +18,9 @@ def fit_temperature(*, labels: NDArray[np.int64], logits: NDArray[np.floating]) 
     """Return the temperature of least log loss.
 
     The loss is convex in 1/T, so the root of its slope is exact. Where it keeps falling to an
-    end of the range (all right by a margin, or worse than chance), that end is returned; where
-    logits are equal in each row, 1.
+    end of the range (logits far too small, or worse than chance), that end is returned. Where all
+    images are right it falls for ever, and nothing says how sure to be: 1, as where logits are
+    equal in each row.
     """
     exact: NDArray[np.float64] = np.asarray(logits, dtype=np.float64)
     if logits.ndim != 2 or not len(labels) or len(labels) != len(logits):
@@ -27,7 +28,7 @@ def fit_temperature(*, labels: NDArray[np.int64], logits: NDArray[np.floating]) 
             f"`logits` must have shape (N, K) with N = {len(labels)} above 0; got {logits.shape}. "
             "Pass a row a label."
         )
-    if np.ptp(exact, axis=1).max() == 0:
+    if np.ptp(exact, axis=1).max() == 0 or (exact.argmax(axis=1) == labels).all():
         return 1.0
     if _slope(1 / HOTTEST, labels=labels, logits=exact) >= 0:
         return HOTTEST

@@ -10,7 +10,7 @@ many lesions as carry the metric: of the methods tried, this one covers
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,11 +78,15 @@ def intervals_of(drawn: Drawn, *, level: float = LEVEL) -> dict[str, Interval]:
 def difference_intervals(drawn: Drawn, *, level: float = LEVEL) -> dict[str, Interval]:
     """Return the interval of each difference (see `Drawn.minus`), on the plain scale.
 
-    A difference that no lesion shows is nought, and so are its bounds.
+    A difference that no lesion shows is nought and has no bounds: other lesions might show one.
+    Where none shows one in log loss either, both answer alike, and the bounds are nought too.
     """
-    return {
+    found = {
         name: student_interval(drawn, name, bounds=DIFFERENCE, level=level) for name in drawn.values
     }
+    if drawn.values.get("log_loss") != 0 or drawn.influences["log_loss"].any():
+        return found
+    return {name: replace(one, low=one.value, high=one.value) for name, one in found.items()}
 
 
 def unpaired_difference(one: Interval, other: Interval, *, level: float = LEVEL) -> Interval:
@@ -167,8 +171,6 @@ def student_bounds(
     value: float, error: float, *, n_effective: float, bounds: Bounds, level: float
 ) -> tuple[float, float]:
     """Return the ends of Student's t interval; NaN where an error or the scale gives none."""
-    if bounds == DIFFERENCE and value == error == 0:
-        return 0.0, 0.0
     if not error > 0 or math.isnan(n_effective) or not bounds[0] < value < bounds[1]:
         return math.nan, math.nan
     from scipy.special import stdtrit

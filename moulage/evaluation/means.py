@@ -21,6 +21,7 @@ from moulage.evaluation.intervals import (
     normal_error,
     student_bounds,
 )
+from moulage.evaluation.resampling import equal_size
 from moulage.evaluation.scales import SHARE, Bounds
 
 
@@ -34,20 +35,21 @@ def mean_interval(
     """Return the mean with its interval; NaN without images.
 
     A share that fewer than ten lesions carry, such as one wrong in a hundred, has Clopper's and
-    Pearson's bounds, each lesion counted once: Student's t of one lesion would say nothing. One of
-    exactly 0 or 1 has the standard error of a normal share with bounds as far apart.
+    Pearson's bounds of so many equally large lesions (`equal_size`): Student's t of one lesion
+    would say nothing. One of exactly 0 or 1 has the standard error of a normal share with bounds
+    as far apart.
     """
     exact = np.asarray(values, dtype=np.float64)
     if not len(exact):
         return undefined()
-    mean, n_lesions = float(exact.mean()), len(np.unique(lesion_ids))
+    mean, sizes = float(exact.mean()), np.unique(lesion_ids, return_counts=True)[1]
     if bounds == SHARE and mean in (0.0, 1.0):
-        return _certain(mean, n_lesions, level)
+        return _certain(mean, equal_size(sizes), level)
     slopes = (exact - mean) / len(exact)
     found = interval_of(mean, slopes, lesion_ids=lesion_ids, bounds=bounds, level=level)
     if bounds != SHARE or found.n_effective >= TELLING:
         return found
-    low, high = binomial_bounds(mean, n_lesions, level=level)
+    low, high = binomial_bounds(mean, equal_size(sizes), level=level)
     return replace(found, low=low, high=high)
 
 
@@ -77,10 +79,10 @@ def interval_of(
     return Interval(value=value, low=low, high=high, standard_error=error, n_effective=n_effective)
 
 
-def _certain(value: float, n_lesions: int, level: float) -> Interval:
-    low, high = binomial_bounds(value, n_lesions, level=level)
+def _certain(value: float, n: float, level: float) -> Interval:
+    low, high = binomial_bounds(value, n, level=level)
     error = normal_error(low, high, level=level)
-    return Interval(value=value, low=low, high=high, standard_error=error, n_effective=n_lesions)
+    return Interval(value=value, low=low, high=high, standard_error=error, n_effective=n)
 
 
 def undefined() -> Interval:

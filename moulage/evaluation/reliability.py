@@ -184,9 +184,14 @@ def _bins(probabilities: NDArray[np.float64], n_bins: int) -> list[NDArray[np.in
 def _perfect_labels(
     predictions: Predictions, rng: np.random.Generator
 ) -> Iterator[NDArray[np.int64]]:
-    """Draw labels from the stated probabilities; photographs of one lesion share their luck."""
+    """Draw labels from the stated probabilities; photographs of one lesion share their luck.
+
+    Where a group has several diagnoses it is no lesion but a patient, and each image has its own.
+    """
     cumulative = predictions.probabilities().cumsum(axis=1)[:, :-1]
     names, of_image = np.unique(predictions.lesion_ids, return_inverse=True)
+    if len(set(zip(of_image.tolist(), predictions.labels.tolist(), strict=True))) > len(names):
+        names, of_image = predictions.image_ids, np.arange(len(predictions))
     for _ in range(N_DRAWS):
         luck = rng.random(len(names))[of_image]
         yield np.asarray((luck[:, None] > cumulative).sum(axis=1), dtype=np.int64)

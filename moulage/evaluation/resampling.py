@@ -201,7 +201,7 @@ def draw_share(
 
 
 def counted_lesions(runs: Sequence[Scored], *, lesions: Lesions) -> dict[str, float]:
-    """Return (Σ w)² / Σ w² over the weights of the lesions in a share [kish1965].
+    """Return the `equal_size` of the lesions in a share.
 
     For accuracy, and for each recall and precision. A lesion weighs its share of the photographs
     counted, summed over the runs: folds of different lesions count them all, seeds on the same
@@ -215,7 +215,7 @@ def counted_lesions(runs: Sequence[Scored], *, lesions: Lesions) -> dict[str, fl
         for name, rows in counted.items():
             of_run = np.bincount(of_image[rows], minlength=lesions.n_lesions)
             sizes[name] = sizes.get(name, 0.0) + of_run / max(of_run.sum(), 1)
-    return {name: _n_equal(of_lesions) for name, of_lesions in sizes.items()}
+    return {name: equal_size(of_lesions) for name, of_lesions in sizes.items()}
 
 
 def carrying_lesions(runs: Sequence[Scored], *, lesions: Lesions) -> dict[str, float]:
@@ -234,7 +234,12 @@ def carrying_lesions(runs: Sequence[Scored], *, lesions: Lesions) -> dict[str, f
     return found
 
 
-def _n_equal(weights: NDArray[np.float64]) -> float:
+def equal_size(weights: NDArray[np.number]) -> float:
+    """Return (Σ w)² / Σ w², how many equally heavy lesions would tell as much [kish1965].
+
+    >>> equal_size(np.array([50.0, *[1.0] * 20]))
+    1.9444444444444444
+    """
     total = float(weights.sum())
     return total**2 / float((weights**2).sum()) if total > 0 else 0.0
 

@@ -229,8 +229,8 @@ def _worth(leaks: Sequence[Leak]) -> str:
 def _unknown(honest: Mapping[str, Sequence[RunRecord]], standing: Standing) -> str:
     """Say how small a difference stays unseen, which diagnoses are few, what was not varied."""
     runs = [run for each in honest.values() for run in each]
-    first = runs[0].predictions.of("test")
-    n_lesions = len(set(first.lesion_ids.tolist()))
+    by_diagnosis = _lesions_a_diagnosis(runs)
+    n_lesions = len(set().union(*by_diagnosis.values()))
     widths = [
         (p.difference.interval.high - p.difference.interval.low) / 2
         for p in standing.pairs
@@ -242,25 +242,25 @@ def _unknown(honest: Mapping[str, Sequence[RunRecord]], standing: Standing) -> s
             f"on {words.counted(n_lesions, 'lesion')} a difference in balanced accuracy below "
             f"about {100 * statistics.median(widths):.1f} points stays unseen"
         )
-    lesions = _lesions_a_diagnosis(runs[0])
-    few = [f"{code} ({n})" for code, n in lesions.items() if 0 < n < FEW]
+    few = [f"{code} ({len(n)})" for code, n in by_diagnosis.items() if 0 < len(n) < FEW]
     if few:
         said.append(
             f"so few test lesions carry {words.listed(few)} that their own numbers are loose"
         )
     if len({run.split.digest for run in runs}) == 1:
         said.append("one split was used, so what another would give is not known")
-    if all(len(each) == 1 for each in honest.values()):
+    if all(len({run.experiment.seed for run in each}) == 1 for each in honest.values()):
         said.append("one seed was trained, so luck of the seed is not known")
     said.append("images from other clinics were not tested")
     return f"{words.sentence('; '.join(said))} {_looks(runs)}"
 
 
-def _lesions_a_diagnosis(run: RunRecord) -> dict[str, int]:
-    test = run.predictions.of("test")
+def _lesions_a_diagnosis(runs: Sequence[RunRecord]) -> dict[str, set[str]]:
+    """Return the lesions of each diagnosis in the test parts of all runs together."""
+    tests = {run.split.digest: run.predictions.of("test") for run in runs}.values()
     return {
-        code: len(set(test.lesion_ids[test.labels == number].tolist()))
-        for number, code in enumerate(test.diagnoses)
+        code: set().union(*(test.lesion_ids[test.labels == number].tolist() for test in tests))
+        for number, code in enumerate(next(iter(tests)).diagnoses)
     }
 
 

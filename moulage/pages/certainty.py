@@ -87,6 +87,7 @@ def asked_table(run: RunRecord) -> Table | None:
 def _asked_row(one: Answered) -> tuple[Cell, ...]:
     share, _, rest = one.answer.partition("_at_")
     kept, _, percent = rest.rpartition("_")
+    is_called = not math.isnan(one.threshold) or math.isnan(one.value)
     return (
         tables.text(f"{one.question}?"),
         tables.text(one.unit),
@@ -94,7 +95,7 @@ def _asked_row(one: Answered) -> tuple[Cell, ...]:
         tables.bounded(one.value, one.low, one.high),
         tables.count(one.n),
         tables.score(one.other),
-        tables.score(one.threshold),
+        tables.score(one.threshold) if is_called else tables.measured("never called", None),
     )
 
 

@@ -124,7 +124,7 @@ def standing_of(
         n_replicates=n_replicates,
         n_permutations=n_permutations or permutations_for(math.comb(len(experiments), 2)),
     )
-    names = [*experiments, *(name for name in study.baselines if _tested(study.baselines[name]))]
+    names = [*experiments, *_tested_baselines(study)]
     return Standing(
         spreads={(name, rule): field_.spread(name, rule) for name in names for rule in RULES},
         pairs=_pairs(field_, tuple(experiments)),
@@ -151,14 +151,20 @@ def _entries(
         first_ends = {_place(run): run.first_end for run in runs}
         if all(end is not None for end in first_ends.values()):
             entries[_first(name)] = {p: e.of("test") for p, e in first_ends.items() if e}
-    for name, baselines in study.baselines.items():
-        if tests := _tested(baselines):
-            entries[name] = {f"baseline {_test_digest(test)}": test for test in tests}
+    for name, baselines in _tested_baselines(study).items():
+        entries[name] = {f"baseline {one.split_digest}": one.of("test") for one in baselines}
     return entries
 
 
-def _tested(baselines: Sequence[Predictions]) -> list[Predictions]:
-    return [test for test in (each.of("test") for each in baselines) if len(test)]
+def _tested_baselines(study: StudyRecord) -> dict[str, list[Predictions]]:
+    """Return the baselines that were tested; of honest splits alone, where there are any."""
+    honest = {run.split.digest for run in study.runs if run.split_kind in HONEST}
+    found: dict[str, list[Predictions]] = {}
+    for name, baselines in study.baselines.items():
+        tested = [one for one in baselines if len(one.of("test"))]
+        if tested:
+            found[name] = [one for one in tested if one.split_digest in honest] or tested
+    return found
 
 
 def _first(name: str) -> str:
@@ -226,15 +232,18 @@ def _has_one_diagnosis_a_lesion(contender: Contender) -> bool:
 def _treated(
     tournament: Tournament, experiments: Mapping[str, Sequence[RunRecord]]
 ) -> tuple[Treated, ...]:
-    """Return every treatment under both rules; nothing where there is nothing to compare with."""
+    """Return every treatment under both rules, each beside none in the same recipe.
+
+    Nothing of an untreated experiment whose recipe no other shares.
+    """
     recipes = {name: _recipe(runs[0], but="imbalance") for name, runs in experiments.items()}
     untreated = [n for n, runs in experiments.items() if runs[0].experiment.imbalance == "none"]
     found: list[Treated] = []
-    for reference in untreated[:1]:
+    for reference in {recipes[name]: name for name in reversed(untreated)}.values():
         alike = [name for name in experiments if recipes[name] == recipes[reference]]
         if len(alike) < 2:
             continue
-        found = [
+        found += [
             Treated(
                 experiment=name,
                 treatment=experiments[name][0].experiment.imbalance,

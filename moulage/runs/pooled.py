@@ -24,8 +24,9 @@ from moulage.store import digest_of, write_json
 
 _TESTED = "Each image was predicted by the fold that tested it. The temperature was fitted on "
 _FITTED: dict[Part, str] = {
-    "calibration": "all folds' calibration parts.",
-    "validation": "all folds' validation parts, whose images also chose the epoch.",
+    "calibration": "all folds' calibration parts, images that other folds tested.",
+    "validation": "all folds' validation parts, whose images also chose the epoch and were tested "
+    "by other folds.",
 }
 
 

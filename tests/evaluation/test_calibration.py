@@ -44,9 +44,17 @@ def test_scaling_logits_scales_the_temperature() -> None:
 
 def test_degenerate_logits_end_at_an_end_of_the_range() -> None:
     labels = np.array([0, 1, 2])
-    assert fit_temperature(labels=labels, logits=np.eye(3)) == COLDEST
     assert fit_temperature(labels=labels, logits=-np.eye(3)) == HOTTEST
     assert fit_temperature(labels=labels, logits=np.ones((3, 3))) == 1
+    faint = 1e-3 * np.array([[3.0, 1.0], [3.0, 1.0], [1.0, 2.0]])
+    assert fit_temperature(labels=np.array([0, 0, 0]), logits=faint) == COLDEST
+
+
+def test_images_that_are_all_right_say_nothing_of_how_sure_to_be() -> None:
+    """Twenty that are right would else make a classifier of 93 % twenty times as sure."""
+    rng = np.random.default_rng(0)
+    logits = 3 * rng.normal(size=(20, 3))
+    assert fit_temperature(labels=logits.argmax(axis=1), logits=logits) == 1
 
 
 def test_no_images_are_refused() -> None:

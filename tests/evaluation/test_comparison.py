@@ -65,6 +65,23 @@ def test_equals_show_no_difference_and_say_on_how_many_lesions(make_predictions:
     assert (interval.low, interval.value, interval.high) == (0, 0, 0)
 
 
+def test_a_difference_that_no_lesion_shows_has_no_bounds(make_predictions: Maker) -> None:
+    """Both are right on all: that other lesions would show none either is not known."""
+    labels = np.arange(60) % 3
+    sure, unsure = (
+        Contender(name=str(scale), runs=(make_predictions(labels=labels, logits=scale * at),))
+        for scale, at in ((4.0, np.eye(3)[labels]), (1.0, np.eye(3)[labels]))
+    )
+    found = by_name(
+        compare(sure, unsure, rng=np.random.default_rng(0), n_replicates=50, n_permutations=50)
+    )
+    interval = found["accuracy"].interval
+    assert interval.value == 0
+    assert math.isnan(interval.low)
+    assert math.isnan(interval.high)
+    assert found["accuracy"].verdict == "no difference shown on 60 lesions"
+
+
 def test_row_order_does_not_matter(make_predictions: Maker) -> None:
     one = contender(make_predictions, "one", signal=1.0)
     other = contender(make_predictions, "other", signal=1.2)

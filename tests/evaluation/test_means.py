@@ -53,6 +53,21 @@ def test_one_wrong_in_a_hundred_has_exact_bounds() -> None:
     assert found.low > 0.94
 
 
+@pytest.mark.parametrize("n_right", [0, 20])
+def test_a_share_of_few_large_lesions_has_the_bounds_of_the_report(
+    make_predictions, n_right: int
+) -> None:
+    """One patient of fifty photographs beside twenty of one: by weight not twenty-one."""
+    patients = np.array([0] * 50 + list(range(1, 21)))
+    right = np.repeat([n_right > 0, True], [50, 20])
+    logits = np.where(right[:, None], [2.0, 0.0], [0.0, 2.0])
+    shown = make_predictions(labels=np.zeros(70, int), logits=logits, lesion_ids=patients)
+    theirs = intervals(shown, rng=np.random.default_rng(0), n_replicates=200)["accuracy"]
+    ours = mean_interval(right, lesion_ids=shown.lesion_ids)
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high))
+    assert ours.high - ours.low > 0.8
+
+
 def test_a_share_of_one_counts_lesions_once() -> None:
     found = mean_interval(np.ones(20), lesion_ids=np.arange(10).repeat(2).astype(str))
     assert (found.low, found.high) == binomial_bounds(1.0, 10)

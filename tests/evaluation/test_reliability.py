@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -59,6 +60,16 @@ def test_photographs_of_a_lesion_share_their_luck(make_predictions) -> None:
     expected = top_label(alone, rng=np.random.default_rng(0), n_bins=5).expected
     of_copies = top_label(copies, rng=np.random.default_rng(0), n_bins=5).expected
     assert of_copies == pytest.approx(expected, rel=0.05)
+
+
+def test_photographs_of_a_patients_lesions_have_each_their_own_luck(make_predictions) -> None:
+    """A group with several diagnoses is a patient: its images are as good as alone."""
+    alone = drawn(make_predictions, 5, 600)
+    patients = replace(alone, lesion_ids=(np.arange(600) // 40).astype(str))
+    found, expected = (
+        top_label(one, rng=np.random.default_rng(0)).limit for one in (patients, alone)
+    )
+    assert found == pytest.approx(expected)
 
 
 def test_brier_parts_sum_to_the_score(make_predictions) -> None:
