@@ -11,7 +11,6 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,7 +31,6 @@ COLUMNS = ("age", "sex", "localization", "dx_type")
 MISSING = "not recorded"
 FEW = 30  # lesions below which a subgroup's numbers are only a hint
 Carried = tuple[Interval, int]  # a number, and the lesions behind it
-_UNSAID = ("missing", "not specified", MISSING)  # beside those of `is_known`
 _BANDS = (0, 20, 30, 40, 50, 60, 70, 80, math.inf)
 
 
@@ -72,7 +70,7 @@ def groups_of(frame: pd.DataFrame, column: str) -> NDArray[np.str_]:
     """
     values = frame[column]
     if column != "age":
-        return values.where(_is_said(values), MISSING).to_numpy(dtype=str)
+        return values.where(is_known(values), MISSING).to_numpy(dtype=str)
     names = [f"{a}–{b - 1}" for a, b in pairwise(_BANDS[:-1])]
     bands = pd.cut(values.astype(float), _BANDS, right=False, labels=[*names, "80 and older"])
     return bands.astype(object).fillna(MISSING).to_numpy(dtype=str)
@@ -153,11 +151,6 @@ def gap(
         worst=worst.name,
         interval=_difference(*pair, level=1 - (1 - level) / n_pairs),
     )
-
-
-def _is_said(column: "pd.Series[Any]") -> NDArray[np.bool_]:
-    words = column.astype(str).str.strip().str.lower()
-    return is_known(column) & ~np.isin(words.to_numpy(dtype=str), _UNSAID)
 
 
 def _difference(one: Interval, other: Interval, *, level: float) -> Interval:
