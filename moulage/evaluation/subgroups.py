@@ -18,11 +18,9 @@ from numpy.typing import NDArray
 
 from moulage.covariates import is_known
 from moulage.evaluation.abstention import confidence_of, is_right
-from moulage.evaluation.influence import ranking_influences
 from moulage.evaluation.intervals import LEVEL, Interval, student_bounds
 from moulage.evaluation.losses import log_losses
-from moulage.evaluation.means import interval_of, mean_interval, undefined
-from moulage.evaluation.ranking import auroc, rank
+from moulage.evaluation.means import area_interval, mean_interval
 from moulage.evaluation.scales import DIFFERENCE, LOSS, SHARE, Bounds
 from moulage.evaluation.thresholds import is_any_of, score_of
 from moulage.predictions import Predictions
@@ -181,24 +179,12 @@ def _malignant_metrics(
 ) -> dict[str, Carried]:
     positives, scores = is_any_of(rows, malignant), score_of(rows, malignant)
     ids = rows.lesion_ids
-    found = {"auroc_malignant": _area(positives, scores, ids)}
+    found = {"auroc_malignant": area_interval(positives, scores, lesion_ids=ids)}
     if not math.isnan(threshold):
         called = scores >= threshold
         found["sensitivity_malignant"] = carried(called[positives], ids[positives])
         found["specificity_malignant"] = carried(~called[~positives], ids[~positives])
     return found
-
-
-def _area(
-    positives: NDArray[np.bool_], scores: NDArray[np.float64], lesion_ids: NDArray[np.str_]
-) -> Carried:
-    area = auroc(positives=positives, scores=scores)
-    n_lesions = min(count_lesions(lesion_ids[positives]), count_lesions(lesion_ids[~positives]))
-    if math.isnan(area):
-        return undefined(), n_lesions
-    slopes, _ = ranking_influences(rank(positives=positives, scores=scores))
-    found = interval_of(area, slopes, lesion_ids=lesion_ids, n_carrying=n_lesions)
-    return found, n_lesions
 
 
 def _abstention(rows: Predictions, threshold: float) -> dict[str, Carried]:
