@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from moulage.covariates import is_known
 from moulage.evaluation.abstention import confidence_of, is_right
-from moulage.evaluation.intervals import LEVEL, Interval, student_bounds
+from moulage.evaluation.intervals import LEVEL, Interval, unpaired_difference
 from moulage.evaluation.losses import log_losses
 from moulage.evaluation.means import area_interval, mean_interval
-from moulage.evaluation.scales import DIFFERENCE, LOSS, SHARE, Bounds
+from moulage.evaluation.scales import LOSS, SHARE, Bounds
 from moulage.evaluation.thresholds import is_any_of, score_of
 from moulage.predictions import Predictions
 
@@ -147,22 +147,8 @@ def gap(
         metric=metric,
         best=best.name,
         worst=worst.name,
-        interval=_difference(*pair, level=1 - (1 - level) / n_pairs),
+        interval=unpaired_difference(*pair, level=1 - (1 - level) / n_pairs),
     )
-
-
-def _difference(one: Interval, other: Interval, *, level: float) -> Interval:
-    """Return one minus the other, of different lesions [satterthwaite1946]."""
-    squares = [each.standard_error**2 for each in (one, other)]
-    freedoms = [each.n_effective for each in (one, other)]
-    parts = sum(square**2 / n for square, n in zip(squares, freedoms, strict=True))
-    total = sum(squares)
-    n_effective = total**2 / parts if parts > 0 else math.nan
-    value, error = one.value - other.value, math.sqrt(total)
-    low, high = student_bounds(
-        value, error, n_effective=n_effective, bounds=DIFFERENCE, level=level
-    )
-    return Interval(value=value, low=low, high=high, standard_error=error, n_effective=n_effective)
 
 
 def _plain_metrics(rows: Predictions) -> dict[str, Carried]:
