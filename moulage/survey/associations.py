@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from moulage.covariates import is_known
 from moulage.evaluation.exact import holm
+from moulage.evaluation.undefined import ratio
 
 N_PERMUTATIONS = 999
 _FEW = (
@@ -49,10 +50,7 @@ class Crosstab:
     @property
     def shares(self) -> NDArray[np.float64]:
         """(R, C) each row's shares, which sum to 1; NaN in an empty row."""
-        sums = self.counts.sum(axis=1, keepdims=True)
-        shares = np.full(self.counts.shape, np.nan)
-        np.divide(self.counts, sums, out=shares, where=sums > 0)
-        return shares
+        return ratio(self.counts, self.counts.sum(axis=1, keepdims=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
