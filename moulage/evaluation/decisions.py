@@ -50,6 +50,13 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(exponents / exponents.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
+def log_sum_exp(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return log Σ exp of each row `(N, 1)`; no exponent overflows."""
+    top = logits.max(axis=1, keepdims=True)
+    total = top + np.log(np.exp(logits - top).sum(axis=1, keepdims=True))
+    return np.asarray(total, dtype=np.float64)
+
+
 def _decide_balanced(
     logits: NDArray[np.float64], *, prior: NDArray[np.float64]
 ) -> NDArray[np.int64]:
