@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from moulage.errors import ConfigError, ShapeError
 
-Rule = Literal["natural", "balanced", "cost"]
-RULES: tuple[Rule, ...] = ("natural", "balanced", "cost")
+PlainRule = Literal["natural", "balanced"]
+Rule = Literal[PlainRule, "cost"]
+PLAIN_RULES: tuple[PlainRule, ...] = ("natural", "balanced")
+RULES: tuple[Rule, ...] = (*PLAIN_RULES, "cost")
 
 
 def decide(

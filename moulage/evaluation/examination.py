@@ -26,7 +26,7 @@ from moulage.evaluation.abstention import (
 from moulage.evaluation.benefit import Benefit, cost_table, mean_cost, net_benefit
 from moulage.evaluation.clinics import metrics_in, stated_prior
 from moulage.evaluation.conformal import Method, one_photograph_each, sets_of
-from moulage.evaluation.decisions import RULES, Rule
+from moulage.evaluation.decisions import PLAIN_RULES, RULES, Rule
 from moulage.evaluation.intervals import Interval, binomial_bounds
 from moulage.evaluation.means import mean_interval
 from moulage.evaluation.metrics import summary
@@ -312,7 +312,7 @@ def _clinic(trust: Trust, predictions: Predictions) -> dict[str, float]:
 
 
 def _metrics(predictions: Predictions) -> dict[Rule, Mapping[str, float]]:
-    return {rule: summary(predictions, rule=rule).values for rule in ("natural", "balanced")}
+    return {rule: summary(predictions, rule=rule).values for rule in PLAIN_RULES}
 
 
 def _elsewhere(
@@ -321,7 +321,7 @@ def _elsewhere(
     if not clinic or not len(predictions):
         return {}
     prior = np.array(list(clinic.values()))
-    return {rule: metrics_in(predictions, prior, rule=rule) for rule in ("natural", "balanced")}
+    return {rule: metrics_in(predictions, prior, rule=rule) for rule in PLAIN_RULES}
 
 
 def _costs(trust: Trust, predictions: Predictions) -> dict[Rule, Interval]:

@@ -9,7 +9,7 @@ number of this run or a limit that holds for every run.
 
 from dataclasses import dataclass
 
-from moulage.evaluation.decisions import Rule
+from moulage.evaluation.decisions import PLAIN_RULES, PlainRule
 from moulage.evaluation.intervals import Interval, intervals
 from moulage.evaluation.subgroups import FEW
 from moulage.pages import prose, tables, words
@@ -21,7 +21,7 @@ from moulage.pages.tables import Cell, Column, Table
 from moulage.pages.trust import TrustRecord, calibration_sentence, gap_sentences, set_table
 from moulage.seeding import generator
 
-_OVERALL: tuple[tuple[str, str, Rule], ...] = (
+_OVERALL: tuple[tuple[str, str, PlainRule], ...] = (
     ("accuracy", "accuracy", "natural"),
     ("balanced_accuracy", "balanced accuracy", "balanced"),
     ("macro_auroc", "macro AUROC", "natural"),
@@ -147,7 +147,7 @@ def _performance(record: CardRecord) -> Section:
     test, leak = record.run.predictions.of("test"), record.trust.leak
     found = {
         rule: intervals(test, rng=generator("card"), rule=rule, n_replicates=1000)
-        for rule in ("natural", "balanced")
+        for rule in PLAIN_RULES
     }
     overall = [
         (
@@ -204,7 +204,7 @@ def _diagnosis_table(
             Column(name="AUROC"),
             *(
                 Column(name=f"{score}, {rule}")
-                for rule in ("natural", "balanced")
+                for rule in PLAIN_RULES
                 for score in ("recall", "precision")
             ),
         ),

@@ -5,16 +5,13 @@ Knows nothing of tables and words; the metrics themselves live in `evaluation/`.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
+from moulage.evaluation.decisions import PlainRule
 from moulage.evaluation.metrics import Summary, summary
 from moulage.predictions import Predictions
 from moulage.split import Part
-
-PageRule = Literal["natural", "balanced"]
-RULES: tuple[PageRule, ...] = ("natural", "balanced")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,7 +56,7 @@ class Results:
         """Log loss after temperature, which knows no rule."""
         return self.natural.values["log_loss"]
 
-    def under(self, rule: PageRule) -> Summary:
+    def under(self, rule: PlainRule) -> Summary:
         """Return what is measured under a rule."""
         return self.natural if rule == "natural" else self.balanced
 
