@@ -22,7 +22,7 @@ OLDEST = 120
 NO_WORDS = ("#n/a", "<na>", "n/a", "na", "nan", "none", "null")
 """What programs write into a cell that holds nothing, in small letters."""
 
-_UNKNOWN = ("", *NO_WORDS, "unknown")
+_UNKNOWN = ("", *NO_WORDS, "unknown", "missing", "not specified", "not recorded")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ def width_of(covariates: Sequence[Covariate]) -> int:
     return sum(one.width for one in covariates)
 
 
-def is_known(column: "pd.Series[Any]") -> NDArray[np.bool_]:
+def is_known(column: "pd.Series[Any] | NDArray[np.str_]") -> NDArray[np.bool_]:
     """Say which rows (N,) have a value: not empty, and not NA, unknown or another such word."""
     return ~np.isin(_words(column), _UNKNOWN)
 
@@ -163,7 +163,7 @@ def _is_usable(covariate: Covariate, column: "pd.Series[Any]") -> NDArray[np.boo
     return np.isin(_words(column), covariate.levels)
 
 
-def _words(column: "pd.Series[Any]") -> NDArray[np.str_]:
+def _words(column: "pd.Series[Any] | NDArray[np.str_]") -> NDArray[np.str_]:
     """Return values as trimmed small words; a missing one is empty."""
     places, values = pd.factorize(column)
     words = [str(value).strip().lower() for value in values]

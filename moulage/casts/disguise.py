@@ -53,34 +53,6 @@ class Disguise:
         }[self.kind]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class NearDuplicate:
-    """One disguised copy: pixels (H', W', 3) uint8, where it comes from and what was done."""
-
-    source: int
-    disguise: Disguise
-    pixels: NDArray[np.uint8]
-
-
-def near_duplicates(
-    images: Sequence[NDArray[np.uint8]],
-    *,
-    n_each: int,
-    rng: np.random.Generator,
-    kinds: Sequence[Kind] = KINDS,
-) -> list[NearDuplicate]:
-    """Return `n_each` disguised copies of each kind, of different images drawn by `rng`.
-
-    images: any sequence that gives pixels (H, W, 3) uint8 by index; only the drawn ones are
-    read. No image is copied twice.
-    """
-    plan = plan_near_duplicates(len(images), n_each=n_each, rng=rng, kinds=kinds)
-    return [
-        NearDuplicate(source=source, disguise=how, pixels=apply_disguise(images[source], how))
-        for source, how in plan
-    ]
-
-
 def plan_near_duplicates(
     n_images: int, *, n_each: int, rng: np.random.Generator, kinds: Sequence[Kind] = KINDS
 ) -> list[tuple[int, Disguise]]:

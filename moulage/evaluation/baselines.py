@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from moulage.covariates import NAMES, encode_covariates, fit_covariates, has_values
 from moulage.errors import DataError, ShapeError
+from moulage.evaluation.decisions import log_sum_exp
 from moulage.evaluation.losses import log_losses
 from moulage.evaluation.priors import class_prior
 
@@ -129,10 +130,8 @@ def _logits(
     if scores.ndim == 1:
         scores = np.stack([np.zeros_like(scores), scores], axis=1)
     exact = scores.astype(np.float64)
-    top = exact.max(axis=1, keepdims=True)
-    total = top + np.log(np.exp(exact - top).sum(axis=1, keepdims=True))
     logits = np.full((len(exact), n_classes), np.log(_LEAST))
-    logits[:, classes] = exact - total
+    logits[:, classes] = exact - log_sum_exp(exact)
     return logits
 
 

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from moulage.errors import ConfigError, ShapeError
 
-Rule = Literal["natural", "balanced", "cost"]
-RULES: tuple[Rule, ...] = ("natural", "balanced", "cost")
+PlainRule = Literal["natural", "balanced"]
+Rule = Literal[PlainRule, "cost"]
+PLAIN_RULES: tuple[PlainRule, ...] = ("natural", "balanced")
+RULES: tuple[Rule, ...] = (*PLAIN_RULES, "cost")
 
 
 def decide(
@@ -48,6 +50,13 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return probabilities `(N, K)`, rows sum to 1."""
     exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(exponents / exponents.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def log_sum_exp(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return log Σ exp of each row `(N, 1)`; no exponent overflows."""
+    top = logits.max(axis=1, keepdims=True)
+    total = top + np.log(np.exp(logits - top).sum(axis=1, keepdims=True))
+    return np.asarray(total, dtype=np.float64)
 
 
 def _decide_balanced(

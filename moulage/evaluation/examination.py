@@ -25,8 +25,8 @@ from moulage.evaluation.abstention import (
 )
 from moulage.evaluation.benefit import Benefit, cost_table, mean_cost, net_benefit
 from moulage.evaluation.clinics import metrics_in, stated_prior
-from moulage.evaluation.conformal import Method, one_photograph_each, sets_of
-from moulage.evaluation.decisions import RULES, Rule
+from moulage.evaluation.conformal import Conformal, Method, one_photograph_each, sets_of
+from moulage.evaluation.decisions import PLAIN_RULES, RULES, Rule
 from moulage.evaluation.intervals import Interval, binomial_bounds
 from moulage.evaluation.means import mean_interval
 from moulage.evaluation.metrics import summary
@@ -221,14 +221,13 @@ def _top_label(predictions: Predictions) -> Reliability:
 def _sets(trust: Trust, predictions: Predictions) -> tuple[Sets, ...]:
     each = one_photograph_each(predictions, rng=generator("sets"))
     return tuple(
-        _covered(trust, each, method=fitted.method, is_by_diagnosis=is_by_diagnosis)
+        _covered(trust, each, fitted, is_by_diagnosis=is_by_diagnosis)
         for fitted in trust.sets
         for is_by_diagnosis in (False, True)
     )
 
 
-def _covered(trust: Trust, each: Predictions, *, method: Method, is_by_diagnosis: bool) -> Sets:
-    fitted = trust.fitted(method)
+def _covered(trust: Trust, each: Predictions, fitted: Conformal, *, is_by_diagnosis: bool) -> Sets:
     members = sets_of(fitted, each.probabilities(), is_by_diagnosis=is_by_diagnosis)
     holds, sizes = members[np.arange(len(each)), each.labels], members.sum(axis=1)
     groups = {"": np.ones(len(each), dtype=bool)}
@@ -249,7 +248,7 @@ def _covered(trust: Trust, each: Predictions, *, method: Method, is_by_diagnosis
             )
         )
     return Sets(
-        method=method,
+        method=fitted.method,
         is_by_diagnosis=is_by_diagnosis,
         covered=tuple(covered),
         always=fitted.always if is_by_diagnosis else (),
@@ -312,7 +311,7 @@ def _clinic(trust: Trust, predictions: Predictions) -> dict[str, float]:
 
 
 def _metrics(predictions: Predictions) -> dict[Rule, Mapping[str, float]]:
-    return {rule: summary(predictions, rule=rule).values for rule in ("natural", "balanced")}
+    return {rule: summary(predictions, rule=rule).values for rule in PLAIN_RULES}
 
 
 def _elsewhere(
@@ -321,7 +320,7 @@ def _elsewhere(
     if not clinic or not len(predictions):
         return {}
     prior = np.array(list(clinic.values()))
-    return {rule: metrics_in(predictions, prior, rule=rule) for rule in ("natural", "balanced")}
+    return {rule: metrics_in(predictions, prior, rule=rule) for rule in PLAIN_RULES}
 
 
 def _costs(trust: Trust, predictions: Predictions) -> dict[Rule, Interval]:

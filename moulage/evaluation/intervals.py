@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import betaincinv, ndtri, stdtrit
 
 from moulage.errors import ConfigError
 from moulage.evaluation.decisions import Rule
@@ -115,8 +116,6 @@ def _error_of(interval: Interval, level: float) -> float:
 
 def normal_error(low: float, high: float, *, level: float) -> float:
     """Return the standard error of a normal number with bounds as far apart."""
-    from scipy.special import ndtri
-
     return (high - low) / 2 / float(ndtri((1 + level) / 2))
 
 
@@ -157,8 +156,6 @@ def binomial_bounds(share: float, n: float, *, level: float = LEVEL) -> tuple[fl
     >>> round(1 / (1 - low)), high
     (28, 1.0)
     """
-    from scipy.special import betaincinv
-
     if not n:
         return math.nan, math.nan
     hits, tail = share * n, (1 - level) / 2
@@ -173,8 +170,6 @@ def student_bounds(
     """Return the ends of Student's t interval; NaN where an error or the scale gives none."""
     if not error > 0 or math.isnan(n_effective) or not bounds[0] < value < bounds[1]:
         return math.nan, math.nan
-    from scipy.special import stdtrit
-
     reach = float(stdtrit(n_effective, (1 + level) / 2)) * error * slope(value, bounds)
     middle = stretch(value, bounds)
     return shrink(middle - reach, bounds), shrink(middle + reach, bounds)

@@ -7,14 +7,13 @@ Knows nothing of decisions: these judge the probabilities themselves.
 import numpy as np
 from numpy.typing import NDArray
 
-from moulage.evaluation.decisions import softmax
+from moulage.evaluation.decisions import log_sum_exp, softmax
 
 
 def log_losses(*, labels: NDArray[np.int64], logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return −log of the truth's probability, from logits, so that none is infinite."""
-    top = logits.max(axis=1)
-    total = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
-    return np.asarray(total - logits[np.arange(len(labels)), labels], dtype=np.float64)
+    of_truth = logits[np.arange(len(labels)), labels]
+    return np.asarray(log_sum_exp(logits)[:, 0] - of_truth, dtype=np.float64)
 
 
 def brier_scores(*, labels: NDArray[np.int64], logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from moulage.evaluation.influence import ranking_influences
 from moulage.evaluation.intervals import (
     LEVEL,
     TELLING,
@@ -21,6 +22,7 @@ from moulage.evaluation.intervals import (
     normal_error,
     student_bounds,
 )
+from moulage.evaluation.ranking import rank, weighted_areas
 from moulage.evaluation.resampling import equal_size
 from moulage.evaluation.scales import SHARE, Bounds
 
@@ -57,7 +59,7 @@ def interval_of(
     value: float,
     slopes: NDArray[np.float64],
     *,
-    lesion_ids: NDArray[np.str_],
+    lesion_ids: NDArray[np.str_] | NDArray[np.int64],
     bounds: Bounds = SHARE,
     level: float = LEVEL,
     n_carrying: float = math.inf,
@@ -77,6 +79,22 @@ def interval_of(
     error = math.sqrt(spare * float((by_lesion**2).sum())) if is_known else math.nan
     low, high = student_bounds(value, error, n_effective=n_effective, bounds=bounds, level=level)
     return Interval(value=value, low=low, high=high, standard_error=error, n_effective=n_effective)
+
+
+def area_interval(
+    positives: NDArray[np.bool_],
+    scores: NDArray[np.floating],
+    *,
+    lesion_ids: NDArray[np.str_] | NDArray[np.int64],
+) -> tuple[Interval, int]:
+    """Return the AUROC with its interval, and the lesions behind it: those of the fewer kind."""
+    ranking = rank(positives=positives, scores=scores)
+    area = float(weighted_areas(ranking, weights=np.ones((len(scores), 1)))[0])
+    n_carrying = min(len(np.unique(lesion_ids[rows])) for rows in (positives, ~positives))
+    if math.isnan(area):
+        return undefined(), n_carrying
+    slopes, _ = ranking_influences(ranking)
+    return interval_of(area, slopes, lesion_ids=lesion_ids, n_carrying=n_carrying), n_carrying
 
 
 def _certain(value: float, n: float, level: float) -> Interval:

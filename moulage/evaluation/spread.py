@@ -1,6 +1,6 @@
 """Several runs of one recipe: what is luck of the seed, and what is luck of the lesions.
 
-In:  a Contender of one or more runs.   Out: a Spread a metric.
+In:  runs, scored, and what was drawn of their lesions.   Out: a Spread a metric.
 Knows nothing of what differs between runs: seeds, splits or folds.
 Why: three seeds on one test part share its lesions, so their agreement says nothing of other
 lesions; and a wide interval over lesions says nothing of other seeds. They are told apart.
@@ -12,10 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from moulage.evaluation.comparison import Contender
-from moulage.evaluation.intervals import LEVEL, N_REPLICATES, Interval, intervals_of
-from moulage.evaluation.metrics import OVERALL, Scored
-from moulage.evaluation.resampling import Drawn, Lesions, draw_lesions, mean_values, resample
+from moulage.evaluation.intervals import LEVEL, Interval, intervals_of
+from moulage.evaluation.metrics import Scored
+from moulage.evaluation.resampling import Drawn, mean_values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,21 +30,6 @@ class Spread:
     values: tuple[float, ...]
     interval: Interval
     between_runs: float
-
-
-def spread(
-    contender: Contender,
-    *,
-    rng: np.random.Generator,
-    metrics: Sequence[str] = OVERALL,
-    n_replicates: int = N_REPLICATES,
-    level: float = LEVEL,
-) -> dict[str, Spread]:
-    """Return the spread of each metric; the lesions of all runs are drawn together."""
-    scored, lesions = contender.scored(), Lesions.of(contender.runs)
-    weights = draw_lesions(lesions.n_lesions, n_replicates=n_replicates, rng=rng)
-    drawn = resample(scored, lesions=lesions, weights=weights, names=metrics)
-    return spreads(scored, drawn, level=level)
 
 
 def spreads(runs: Sequence[Scored], drawn: Drawn, *, level: float = LEVEL) -> dict[str, Spread]:

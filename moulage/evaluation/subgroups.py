@@ -11,7 +11,6 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,12 +18,10 @@ from numpy.typing import NDArray
 
 from moulage.covariates import is_known
 from moulage.evaluation.abstention import confidence_of, is_right
-from moulage.evaluation.influence import ranking_influences
-from moulage.evaluation.intervals import LEVEL, Interval, student_bounds
+from moulage.evaluation.intervals import LEVEL, Interval, unpaired_difference
 from moulage.evaluation.losses import log_losses
-from moulage.evaluation.means import interval_of, mean_interval, undefined
-from moulage.evaluation.ranking import auroc, rank
-from moulage.evaluation.scales import DIFFERENCE, LOSS, SHARE, Bounds
+from moulage.evaluation.means import area_interval, mean_interval
+from moulage.evaluation.scales import LOSS, SHARE, Bounds
 from moulage.evaluation.thresholds import is_any_of, score_of
 from moulage.predictions import Predictions
 
@@ -32,7 +29,6 @@ COLUMNS = ("age", "sex", "localization", "dx_type")
 MISSING = "not recorded"
 FEW = 30  # lesions below which a subgroup's numbers are only a hint
 Carried = tuple[Interval, int]  # a number, and the lesions behind it
-_UNSAID = ("missing", "not specified", MISSING)  # beside those of `is_known`
 _BANDS = (0, 20, 30, 40, 50, 60, 70, 80, math.inf)
 
 
@@ -72,7 +68,7 @@ def groups_of(frame: pd.DataFrame, column: str) -> NDArray[np.str_]:
     """
     values = frame[column]
     if column != "age":
-        return values.where(_is_said(values), MISSING).to_numpy(dtype=str)
+        return values.where(is_known(values), MISSING).to_numpy(dtype=str)
     names = [f"{a}–{b - 1}" for a, b in pairwise(_BANDS[:-1])]
     bands = pd.cut(values.astype(float), _BANDS, right=False, labels=[*names, "80 and older"])
     return bands.astype(object).fillna(MISSING).to_numpy(dtype=str)
@@ -151,27 +147,8 @@ def gap(
         metric=metric,
         best=best.name,
         worst=worst.name,
-        interval=_difference(*pair, level=1 - (1 - level) / n_pairs),
+        interval=unpaired_difference(*pair, level=1 - (1 - level) / n_pairs),
     )
-
-
-def _is_said(column: "pd.Series[Any]") -> NDArray[np.bool_]:
-    words = column.astype(str).str.strip().str.lower()
-    return is_known(column) & ~np.isin(words.to_numpy(dtype=str), _UNSAID)
-
-
-def _difference(one: Interval, other: Interval, *, level: float) -> Interval:
-    """Return one minus the other, of different lesions [satterthwaite1946]."""
-    squares = [each.standard_error**2 for each in (one, other)]
-    freedoms = [each.n_effective for each in (one, other)]
-    parts = sum(square**2 / n for square, n in zip(squares, freedoms, strict=True))
-    total = sum(squares)
-    n_effective = total**2 / parts if parts > 0 else math.nan
-    value, error = one.value - other.value, math.sqrt(total)
-    low, high = student_bounds(
-        value, error, n_effective=n_effective, bounds=DIFFERENCE, level=level
-    )
-    return Interval(value=value, low=low, high=high, standard_error=error, n_effective=n_effective)
 
 
 def _plain_metrics(rows: Predictions) -> dict[str, Carried]:
@@ -188,24 +165,12 @@ def _malignant_metrics(
 ) -> dict[str, Carried]:
     positives, scores = is_any_of(rows, malignant), score_of(rows, malignant)
     ids = rows.lesion_ids
-    found = {"auroc_malignant": _area(positives, scores, ids)}
+    found = {"auroc_malignant": area_interval(positives, scores, lesion_ids=ids)}
     if not math.isnan(threshold):
         called = scores >= threshold
         found["sensitivity_malignant"] = carried(called[positives], ids[positives])
         found["specificity_malignant"] = carried(~called[~positives], ids[~positives])
     return found
-
-
-def _area(
-    positives: NDArray[np.bool_], scores: NDArray[np.float64], lesion_ids: NDArray[np.str_]
-) -> Carried:
-    area = auroc(positives=positives, scores=scores)
-    n_lesions = min(count_lesions(lesion_ids[positives]), count_lesions(lesion_ids[~positives]))
-    if math.isnan(area):
-        return undefined(), n_lesions
-    slopes, _ = ranking_influences(rank(positives=positives, scores=scores))
-    found = interval_of(area, slopes, lesion_ids=lesion_ids, n_carrying=n_lesions)
-    return found, n_lesions
 
 
 def _abstention(rows: Predictions, threshold: float) -> dict[str, Carried]:

@@ -66,9 +66,9 @@ class Trust:
     malignant_from: float
     note: str = ""
 
-    def fitted(self, method: Method = METHOD) -> Conformal:
-        """Return the quantiles of a method."""
-        return next(one for one in self.sets if one.method == method)
+    def fitted(self) -> Conformal:
+        """Return the quantiles of the sets that users are shown."""
+        return next(one for one in self.sets if one.method == METHOD)
 
     def set_members(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return the sets that users are shown `(N, K)`: a level for each diagnosis."""

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moulage.errors import ShapeError
+from moulage.evaluation.decisions import log_sum_exp
 
 RANK = 64
 UNFAMILIAR = 0.99  # of images like the known ones, or more, are less strange
@@ -108,6 +109,4 @@ def strangeness(familiarity: Familiarity, features: NDArray[np.float32]) -> NDAr
 def energies(logits: NDArray[np.floating], *, temperature: float = 1.0) -> NDArray[np.float64]:
     """Return −T log Σ exp(logit / T) `(N,)`: high where no diagnosis is claimed [liu2020]."""
     scaled = np.asarray(logits, dtype=np.float64) / temperature
-    top = scaled.max(axis=1)
-    total = top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))
-    return np.asarray(-temperature * total, dtype=np.float64)
+    return -temperature * log_sum_exp(scaled)[:, 0]

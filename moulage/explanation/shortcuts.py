@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv
 
+from moulage.evaluation.intervals import binomial_bounds
 from moulage.explanation.faithfulness import inside_shares
 from moulage.explanation.lime import Explanation
 
@@ -102,14 +102,11 @@ def suspects_of(case: Case) -> Iterator[Suspect]:
 def _finding(diagnosis: int, cases: list[Case]) -> Finding:
     suspects = [suspect for case in cases for suspect in suspects_of(case)]
     n_suspect = len({suspect.image_id for suspect in suspects})
+    low, _ = binomial_bounds(n_suspect / len(cases), len(cases), level=0.90)  # each side at 95 %
     return Finding(
         diagnosis=diagnosis,
         n_images=len(cases),
         n_suspect=n_suspect,
-        low=_least_share(n_suspect, len(cases)),
+        low=low,
         suspects=tuple(sorted(suspects, key=lambda suspect: (-suspect.weight, suspect.image_id))),
     )
-
-
-def _least_share(n_hits: int, n_images: int) -> float:
-    return float(betaincinv(n_hits, n_images - n_hits + 1, 0.05)) if n_hits else 0.0

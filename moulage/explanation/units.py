@@ -9,13 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from moulage.errors import ShapeError
-from moulage.evaluation.influence import ranking_influences
-from moulage.evaluation.intervals import LEVEL, carried_size
-from moulage.evaluation.ranking import rank, weighted_ranking
-from moulage.evaluation.scales import SHARE, shrink, slope, stretch
+from moulage.evaluation.means import area_interval
 
 N_EXCITING = 9
 # Units that move together this closely say the same thing.
@@ -60,11 +56,9 @@ def characterise(
     lesions = np.unique(lesion_ids, return_inverse=True)[1].reshape(-1)
     for diagnosis in np.unique(labels).tolist():
         positives = labels == diagnosis
-        n_carrying = min(len(np.unique(lesions[rows])) for rows in (positives, ~positives))
         for unit in range(n_units):
-            found[:, unit, diagnosis] = _area(
-                positives, activations[:, unit], lesions, n_carrying=n_carrying
-            )
+            area, _ = area_interval(positives, activations[:, unit], lesion_ids=lesions)
+            found[:, unit, diagnosis] = area.value, area.low, area.high
     return Units(
         areas=found[0],
         low=found[1],
@@ -92,27 +86,6 @@ def duplicates_of(
     n_groups, group = connected_components(alike, directed=False)
     groups = [alive[group == number] for number in range(n_groups)]
     return tuple(tuple(units.tolist()) for units in groups if len(units) > 1)
-
-
-def _area(
-    positives: NDArray[np.bool_],
-    scores: NDArray[np.floating],
-    lesions: NDArray[np.int64],
-    *,
-    n_carrying: int,
-) -> tuple[float, float, float]:
-    """Return the AUROC and its bounds: Student's t on the log-odds, as everywhere."""
-    ranking = rank(positives=positives, scores=scores)
-    area = float(weighted_ranking(ranking, weights=np.ones((len(scores), 1)))[0][0])
-    influences = ranking_influences(ranking)[0]
-    of_lesions = np.bincount(lesions, weights=influences).astype(np.float64)
-    error = float(np.sqrt((of_lesions**2).sum()))
-    n_effective = carried_size(of_lesions, n_carrying=n_carrying)
-    if not 0 < area < 1 or np.isnan(n_effective):
-        return area, np.nan, np.nan
-    reach = float(stdtrit(n_effective, (1 + LEVEL) / 2)) * error
-    middle, spread = stretch(area, SHARE), reach * slope(area, SHARE)
-    return area, shrink(middle - spread, SHARE), shrink(middle + spread, SHARE)
 
 
 def _check(

@@ -9,13 +9,14 @@ number of this run or a limit that holds for every run.
 
 from dataclasses import dataclass
 
+from moulage.evaluation.decisions import PLAIN_RULES
 from moulage.evaluation.intervals import Interval, intervals
 from moulage.evaluation.subgroups import FEW
 from moulage.pages import prose, tables, words
 from moulage.pages.composition import composition_table, leak_notes, leak_sentence
 from moulage.pages.document import render
 from moulage.pages.records import RunRecord
-from moulage.pages.results import MEASURES, RULES, Results, results_of
+from moulage.pages.results import MEASURES, Results, results_of
 from moulage.pages.tables import Cell, Column, Table
 from moulage.pages.trust import TrustRecord, calibration_sentence, gap_sentences, set_table
 from moulage.seeding import generator
@@ -138,7 +139,7 @@ def _performance(record: CardRecord) -> Section:
     test, leak = record.run.predictions.of("test"), record.trust.leak
     found = {
         rule: intervals(test, rng=generator("intervals"), rule=rule)  # as in `metrics.json`
-        for rule in RULES
+        for rule in PLAIN_RULES
     }
     overall = [
         (
@@ -195,7 +196,7 @@ def _diagnosis_table(
             Column(name="AUROC"),
             *(
                 Column(name=f"{score}, {rule}")
-                for rule in ("natural", "balanced")
+                for rule in PLAIN_RULES
                 for score in ("recall", "precision")
             ),
         ),

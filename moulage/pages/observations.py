@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from moulage.covariates import is_known
 from moulage.pages import words
 from moulage.survey.appearance import EXTREME, Outlier
 from moulage.survey.associations import Box, Crosstab, Inference, Spread
 from moulage.survey.duplicates import Pair
-from moulage.survey.exploration import BIN_YEARS, UNKNOWN, Ages, Balance, Distribution, Level
+from moulage.survey.exploration import BIN_YEARS, Ages, Balance, Distribution, Level
 from moulage.survey.groups import Leakage
 from moulage.survey.labels import ODDS, Review
 from moulage.survey.telltales import Telltale
@@ -121,8 +122,8 @@ def confirmation(shown: Distribution) -> str:
 def crosstab(shown: Crosstab) -> str:
     """Say which column word leads overall, in which rows another leads, and how sure that is."""
     row_noun, column_noun = (NOUNS.get(n, n) for n in (shown.row_name, shown.column_name))
-    rows = [row for row, word in enumerate(shown.rows) if word.lower() not in UNKNOWN]
-    columns = [place for place, word in enumerate(shown.columns) if word.lower() not in UNKNOWN]
+    rows = np.flatnonzero(is_known(np.array(shown.rows))).tolist()
+    columns = np.flatnonzero(is_known(np.array(shown.columns))).tolist()
     if not rows or not columns:
         return "Nothing is known to hold against each other."
     overall = max(columns, key=lambda column: int(shown.counts[:, column].sum()))

@@ -6,6 +6,7 @@ Knows nothing of run folders; every number comes from `results`, `composition` o
 
 from dataclasses import dataclass
 
+from moulage.evaluation.decisions import PLAIN_RULES, PlainRule
 from moulage.pages import prose, tables, words
 from moulage.pages.certainty import asked_table, certainty_table
 from moulage.pages.composition import composition_table, leak_notes, leak_of, leak_sentence
@@ -14,7 +15,7 @@ from moulage.pages.figures.confusion import draw_confusion
 from moulage.pages.figures.curves import draw_curves
 from moulage.pages.mistakes import Mistake, data_uri, worst_mistakes
 from moulage.pages.records import PhaseRecord, RunRecord, Score
-from moulage.pages.results import RULES, PageRule, Results, results_of
+from moulage.pages.results import Results, results_of
 from moulage.pages.tables import Cell, Column, Table, Tile
 from moulage.split import PARTS, Part
 
@@ -52,7 +53,7 @@ def report_page(run: RunRecord) -> str:
         definitions=prose.DEFINITIONS,
         temperature=prose.temperature(run),
         confusions=_confusions(run, test),
-        confusion_tables=[_confusion_table(run, test, rule) for rule in RULES],
+        confusion_tables=[_confusion_table(run, test, rule) for rule in PLAIN_RULES],
         diagnosis_table=_diagnosis_table(run, test),
         baseline_table=_baseline_table(run),
         pictures=_pictures(run),
@@ -190,7 +191,7 @@ def _scores(results: list[Results]) -> list[tuple[str, str, list[float]]]:
     decided = [
         (said, rule, [result.under(rule).values[name] for result in results])
         for name, said in (("accuracy", "accuracy"), ("balanced_accuracy", "balanced accuracy"))
-        for rule in RULES
+        for rule in PLAIN_RULES
     ]
     return [
         *decided,
@@ -212,11 +213,11 @@ def _confusions(run: RunRecord, test: Results) -> tuple[Drawing, ...]:
             caption=f"{rule.capitalize()} rule: images, and below them their share of the row "
             f"(n = {words.count(test.n_images)} test images).",
         )
-        for rule in RULES
+        for rule in PLAIN_RULES
     )
 
 
-def _confusion_table(run: RunRecord, test: Results, rule: PageRule) -> Table:
+def _confusion_table(run: RunRecord, test: Results, rule: PlainRule) -> Table:
     codes = run.catalogue.codes
     rows = [
         (
@@ -249,7 +250,7 @@ def _diagnosis_table(run: RunRecord, test: Results) -> Table:
             ),
             *(
                 tables.score(test.under(rule).values[f"{name}.{diagnosis.code}"])
-                for rule in RULES
+                for rule in PLAIN_RULES
                 for name in ("precision", "recall", "f1")
             ),
         )
@@ -257,7 +258,7 @@ def _diagnosis_table(run: RunRecord, test: Results) -> Table:
     ]
     scores = [
         Column(name=name, group=f"{rule} rule")
-        for rule in RULES
+        for rule in PLAIN_RULES
         for name in ("precision", "recall", "F1")
     ]
     return Table(

@@ -5,17 +5,14 @@ Knows nothing of tables; the metrics themselves live in `evaluation/`.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
+from moulage.evaluation.decisions import PlainRule
 from moulage.evaluation.metrics import Summary, summary
 from moulage.pages import words
 from moulage.predictions import Predictions
 from moulage.split import Part
-
-PageRule = Literal["natural", "balanced"]
-RULES: tuple[PageRule, ...] = ("natural", "balanced")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +21,7 @@ class Measure:
 
     metric: str
     said: str
-    rule: PageRule = "natural"
+    rule: PlainRule = "natural"
     needs_rule: bool = True
 
     @property
@@ -87,7 +84,7 @@ class Results:
         """Log loss after temperature, which knows no rule."""
         return self.natural.values["log_loss"]
 
-    def under(self, rule: PageRule) -> Summary:
+    def under(self, rule: PlainRule) -> Summary:
         """Return what is measured under a rule."""
         return self.natural if rule == "natural" else self.balanced
 

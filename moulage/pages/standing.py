@@ -18,6 +18,7 @@ from moulage.evaluation.comparison import (
     mcnemar_on_lesions,
     permutations_for,
 )
+from moulage.evaluation.decisions import PLAIN_RULES, PlainRule
 from moulage.evaluation.intervals import N_REPLICATES, Interval, unpaired_difference
 from moulage.evaluation.questions import melanoma_in
 from moulage.evaluation.roc import Curve
@@ -25,7 +26,7 @@ from moulage.evaluation.spread import Spread
 from moulage.evaluation.tournament import Tournament
 from moulage.pages.comparison import experiments_of
 from moulage.pages.records import RunRecord, StudyRecord
-from moulage.pages.results import ACCURACY, AUROC, BALANCED, RULES, Measure, PageRule
+from moulage.pages.results import ACCURACY, AUROC, BALANCED, Measure
 from moulage.predictions import Predictions
 from moulage.seeding import generator
 from moulage.store import digest_of
@@ -53,7 +54,7 @@ class Treated:
 
     experiment: str
     treatment: str
-    rule: PageRule
+    rule: PlainRule
     is_reference: bool
     difference: Difference | None
 
@@ -87,7 +88,7 @@ class Standing:
     experiment -> ROC curve, of honest experiments only.
     """
 
-    spreads: Mapping[tuple[str, PageRule], Mapping[str, Spread]]
+    spreads: Mapping[tuple[str, PlainRule], Mapping[str, Spread]]
     pairs: tuple[Pair, ...] = ()
     treated: tuple[Treated, ...] = ()
     leaks: tuple[Leak, ...] = ()
@@ -126,7 +127,7 @@ def standing_of(
     )
     names = [*experiments, *_tested_baselines(study)]
     return Standing(
-        spreads={(name, rule): field_.spread(name, rule) for name in names for rule in RULES},
+        spreads={(name, rule): field_.spread(name, rule) for name in names for rule in PLAIN_RULES},
         pairs=_pairs(field_, tuple(experiments)),
         treated=_treated(field_, experiments),
         leaks=_leaks(field_, experiments),
@@ -254,7 +255,7 @@ def _treated(
                 else tournament.difference((name, rule), (reference, "balanced"), BALANCED.metric),
             )
             for name in alike
-            for rule in RULES
+            for rule in PLAIN_RULES
         ]
     corrected = iter(correct_family([one.difference for one in found if one.difference]))
     return tuple(

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from moulage.evaluation.decisions import PLAIN_RULES, PlainRule
 from moulage.pages import outcomes, prose, recipes, verdicts, words
 from moulage.pages.advice import advice_of
 from moulage.pages.comparison import experiments_of
@@ -21,7 +22,7 @@ from moulage.pages.figures.confusion import draw_confusion
 from moulage.pages.figures.curves import Measure, draw_curves, shared_limits
 from moulage.pages.figures.roc import draw_roc
 from moulage.pages.records import RunRecord, StudyRecord
-from moulage.pages.results import RULES, PageRule, results_of
+from moulage.pages.results import results_of
 from moulage.pages.standing import Standing
 
 Row = dict[str, Any]
@@ -55,7 +56,7 @@ def study_page(study: StudyRecord, standing: Standing, frame: pd.DataFrame) -> s
         recipe_table=recipes.recipe_table(frame),
         phase_table=recipes.phase_table(rows),
         curves=_curves(experiments),
-        confusions=[(rule, _confusions(experiments, rule)) for rule in RULES],
+        confusions=[(rule, _confusions(experiments, rule)) for rule in PLAIN_RULES],
         run_table=outcomes.run_table(study.runs),
         definitions=prose.DEFINITIONS,
         facts=prose.study_facts(study),
@@ -122,7 +123,7 @@ def _curves(
     ]
 
 
-def _confusions(experiments: dict[str, tuple[RunRecord, ...]], rule: PageRule) -> list[Drawing]:
+def _confusions(experiments: dict[str, tuple[RunRecord, ...]], rule: PlainRule) -> list[Drawing]:
     """Return a matrix an experiment: the counts of its runs' test parts, added up."""
     return [
         _confusion(name, runs, rule=rule, number=number)
@@ -130,7 +131,7 @@ def _confusions(experiments: dict[str, tuple[RunRecord, ...]], rule: PageRule) -
     ]
 
 
-def _confusion(name: str, runs: Sequence[RunRecord], *, rule: PageRule, number: int) -> Drawing:
+def _confusion(name: str, runs: Sequence[RunRecord], *, rule: PlainRule, number: int) -> Drawing:
     counts: NDArray[np.int64] = np.sum(
         [results_of(run.predictions, "test").under(rule).confusion for run in runs], axis=0
     )

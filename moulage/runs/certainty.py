@@ -9,7 +9,7 @@ from typing import Any
 
 from moulage.catalogue import Diagnosis
 from moulage.errors import DataError
-from moulage.evaluation.decisions import Rule
+from moulage.evaluation.decisions import PLAIN_RULES
 from moulage.evaluation.intervals import LEVEL, N_REPLICATES, as_json, intervals_of
 from moulage.evaluation.lesions import by_lesion
 from moulage.evaluation.metrics import as_json as scores_as_json
@@ -20,8 +20,6 @@ from moulage.evaluation.undefined import or_null
 from moulage.predictions import Predictions
 from moulage.seeding import generator
 from moulage.split import Part
-
-RULES: tuple[Rule, ...] = ("natural", "balanced")
 
 
 def certainty_of(
@@ -67,7 +65,7 @@ def questions_of(diagnoses: Sequence[Diagnosis]) -> dict[str, list[str]]:
 def _intervals(test: Predictions, weights: Weights) -> dict[str, Any]:
     """Return `[low, high]` of each metric under each rule; rankings, which know none, once."""
     lesions = Lesions.of((test,))
-    natural, balanced = ((score(test, rule=rule),) for rule in RULES)
+    natural, balanced = ((score(test, rule=rule),) for rule in PLAIN_RULES)
     every = resample(natural, lesions=lesions, weights=weights)
     summed = [name for name in every.values if not is_ranked(name)]
     others = resample(balanced, lesions=lesions, weights=weights, names=summed)
@@ -85,7 +83,7 @@ def _by_lesion(predictions: Predictions) -> Predictions | None:
 def _scores(lesions: Predictions | None) -> dict[str, Any] | None:
     if lesions is None:
         return None
-    return {rule: scores_as_json(summary(lesions, rule=rule)) for rule in RULES}
+    return {rule: scores_as_json(summary(lesions, rule=rule)) for rule in PLAIN_RULES}
 
 
 def _asked(

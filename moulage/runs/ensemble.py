@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from moulage.catalogue import read_catalogue, write_catalogue
 from moulage.evaluation.calibration import fit_temperature
+from moulage.evaluation.decisions import log_sum_exp
 from moulage.networks.committee import committee_of
 from moulage.networks.saved import Saved, load_classifier, save_classifier
 from moulage.predictions import Predictions, read_predictions, write_predictions
@@ -190,6 +191,4 @@ def _metrics(
 
 def _log_probabilities(predictions: Predictions) -> NDArray[np.float64]:
     scaled = predictions.logits.astype(np.float64) / predictions.temperature
-    top = scaled.max(axis=1, keepdims=True)
-    total = top + np.log(np.exp(scaled - top).sum(axis=1, keepdims=True))
-    return np.asarray(scaled - total, dtype=np.float64)
+    return scaled - log_sum_exp(scaled)

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from moulage.evaluation.calibration import fit_temperature
-from moulage.evaluation.decisions import Rule
+from moulage.evaluation.decisions import PLAIN_RULES
 from moulage.evaluation.metrics import as_json, summary
 from moulage.networks.classifier import Classifier
 from moulage.networks.machine import Machine, return_freed_memory
@@ -34,8 +34,6 @@ from moulage.training.batches import Source
 from moulage.training.checkpoint import State
 from moulage.training.loop import CHECKPOINT, Job, logits_of
 from moulage.training.phases import Phase
-
-_RULES: tuple[Rule, ...] = ("natural", "balanced")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +197,7 @@ def scores_by_part(predictions: Predictions) -> dict[str, Any]:
 
 def scores_of(predictions: Predictions) -> dict[str, Any]:
     """Return every metric of one part under each rule, as plain values."""
-    return {rule: as_json(summary(predictions, rule=rule)) for rule in _RULES}
+    return {rule: as_json(summary(predictions, rule=rule)) for rule in PLAIN_RULES}
 
 
 def _parts(predictions: Predictions) -> list[Part]:

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from moulage.covariates import is_known
 from moulage.evaluation.exact import holm
-from moulage.survey.exploration import UNKNOWN
+from moulage.evaluation.undefined import ratio
 
 N_PERMUTATIONS = 999
 _FEW = (
@@ -49,10 +50,7 @@ class Crosstab:
     @property
     def shares(self) -> NDArray[np.float64]:
         """(R, C) each row's shares, which sum to 1; NaN in an empty row."""
-        sums = self.counts.sum(axis=1, keepdims=True)
-        shares = np.full(self.counts.shape, np.nan)
-        np.divide(self.counts, sums, out=shares, where=sums > 0)
-        return shares
+        return ratio(self.counts, self.counts.sum(axis=1, keepdims=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +95,7 @@ def crosstab(
     columns = tuple(column_order or _by_frequency(column_words))
     counts = _count(row_words, column_words, rows, columns)
     once = first_of_each(lesion_ids)
-    known = once[_is_known(row_words[once]) & _is_known(column_words[once])]
+    known = once[is_known(row_words[once]) & is_known(column_words[once])]
     test = _independence(row_words[known], column_words[known], rng=rng)
     return Crosstab(
         row_name=row_name,
@@ -263,7 +261,3 @@ _FIVE = ("low", "first", "median", "third", "high")
 def _by_frequency(words: NDArray[np.str_]) -> list[str]:
     found, counts = np.unique(words, return_counts=True)
     return [str(found[place]) for place in np.argsort(-counts, kind="stable")]
-
-
-def _is_known(words: NDArray[np.str_]) -> NDArray[np.bool_]:
-    return ~np.isin(np.char.lower(words), sorted(UNKNOWN))

@@ -6,17 +6,17 @@ Knows nothing of pixels or tests; `associations` holds two columns against each 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from moulage.catalogue import Catalogue
+from moulage.covariates import is_known
 
 BIN_YEARS = 5
 UNSAID = "missing"
-UNKNOWN = frozenset({UNSAID, "unknown", "not specified", "nan", "n/a"})
-"""Words that say that nothing is known: counted, but left out of tests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class Distribution:
     @property
     def known(self) -> tuple[Level, ...]:
         """The levels that say something."""
-        return tuple(level for level in self.levels if level.name.lower() not in UNKNOWN)
+        return tuple(compress(self.levels, is_known(np.array([one.name for one in self.levels]))))
 
     def share(self, level: Level) -> float:
         """Return a level's share of all images."""

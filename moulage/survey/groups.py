@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moulage.catalogue import Catalogue
+from moulage.evaluation.undefined import mean_defined, ratio
 from moulage.split import Part, Split
 from moulage.splits.leakage import has_sibling_in_training, shared_groups, split_by_image
 
@@ -56,9 +57,7 @@ def image_split_leakage(catalogue: Catalogue) -> Leakage | None:
         return None
     shares = [_leak(catalogue, seed) for seed in SEEDS]
     by_diagnosis = np.array([each for _, each in shares])
-    n_seen = (~np.isnan(by_diagnosis)).sum(axis=0)
-    means = np.full(len(catalogue.codes), np.nan)
-    np.divide(np.nansum(by_diagnosis, axis=0), n_seen, out=means, where=n_seen > 0)
+    means = mean_defined(by_diagnosis.T)
     return Leakage(
         share=float(np.mean([share for share, _ in shares])),
         by_diagnosis=dict(zip(catalogue.codes, means.tolist(), strict=True)),
@@ -87,8 +86,6 @@ def _leak(catalogue: Catalogue, seed: int) -> tuple[float, NDArray[np.float64]]:
     leaked = has_sibling_in_training(split)
     labels = catalogue.labels[split.rows_of("test")]
     n_classes = len(catalogue.codes)
-    counts = np.bincount(labels, minlength=n_classes)
-    shares = np.full(n_classes, np.nan)
     of_each = np.bincount(labels, weights=leaked, minlength=n_classes)
-    np.divide(of_each, counts, out=shares, where=counts > 0)
+    shares = ratio(of_each, np.bincount(labels, minlength=n_classes))
     return float(leaked.mean()) if len(leaked) else float("nan"), shares

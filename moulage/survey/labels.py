@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from moulage.evaluation.decisions import softmax
+
 Features = NDArray[np.float32]
 Probabilities = NDArray[np.float64]
 
@@ -177,5 +179,4 @@ def _by_lesion(
     logs = np.zeros((n_lesions, probabilities.shape[1]))
     np.add.at(logs, lesion_of, np.log(np.maximum(probabilities, _LEAST)))
     logs /= np.bincount(lesion_of, minlength=n_lesions)[:, None]
-    top = np.exp(logs - logs.max(axis=1, keepdims=True))
-    return np.asarray(top / top.sum(axis=1, keepdims=True))
+    return softmax(logs)

@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from moulage.evaluation.exact import holm
+from moulage.evaluation.undefined import mean_defined, ratio
 from moulage.seeding import generator
 from moulage.splits.grouped import deal, groups_of
 from moulage.survey.exploration import UNSAID, words_of
@@ -181,9 +182,7 @@ def out_of_fold_areas(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     level = scores[..., :, None] == scores[..., None, :]
     won = np.einsum("fki,fkij,fkj->fk", positives, above + 0.5 * level, negatives)
     n_pairs = positives.sum(axis=2) * negatives.sum(axis=2)
-    areas = np.full(won.shape, np.nan)
-    np.divide(won, n_pairs, out=areas, where=n_pairs > 0)
-    return areas
+    return ratio(won, n_pairs)
 
 
 def _telltale(
@@ -199,8 +198,8 @@ def _telltale(
     shape = (int(folds.max()) + 1, int(levels.max()) + 1, len(diagnoses))
     place = (folds * shape[1] + levels) * shape[2]
     areas = out_of_fold_areas(_counted(place, labels, shape))
-    by_diagnosis = _mean(areas, axis=0)
-    auroc = float(_mean(by_diagnosis))
+    by_diagnosis = mean_defined(areas.T)
+    auroc = float(mean_defined(by_diagnosis))
     can_tell = shape[1] > 1 and not np.isnan(auroc)
     shuffles = _shuffles(name, place, labels, lesion_ids, shape) if can_tell else []
     chance = (float(np.mean(shuffles)), float(np.std(shuffles))) if shuffles else (np.nan, np.nan)
@@ -229,21 +228,13 @@ def _shuffles(
     rng, of_lesion = generator("telltale", name), labels[first]
     shuffled = (rng.permutation(of_lesion)[lesion] for _ in range(N_SHUFFLES))
     areas = (out_of_fold_areas(_counted(place, drawn, shape)) for drawn in shuffled)
-    return [float(_mean(_mean(area, axis=0))) for area in areas]
+    return [float(mean_defined(mean_defined(area.T))) for area in areas]
 
 
 def _counted(
     place: NDArray[np.int64], labels: NDArray[np.int64], shape: tuple[int, int, int]
 ) -> NDArray[np.int64]:
     return np.bincount(place + labels, minlength=int(np.prod(shape))).reshape(shape)
-
-
-def _mean(values: NDArray[np.float64], axis: int | None = None) -> NDArray[np.float64]:
-    """Return the mean of what is known, NaN where nothing is."""
-    known = ~np.isnan(values)
-    n_known = known.sum(axis=axis)
-    total = np.where(known, values, 0).sum(axis=axis)
-    return np.where(n_known > 0, total / np.maximum(n_known, 1), np.nan)
 
 
 def _beyond(auroc: float, chance: tuple[float, float]) -> float:

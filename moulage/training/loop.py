@@ -27,7 +27,7 @@ from torch import Tensor
 from moulage.errors import RunError
 from moulage.evaluation import confusion
 from moulage.evaluation.calibration import fit_temperature
-from moulage.evaluation.decisions import decide
+from moulage.evaluation.decisions import PLAIN_RULES, decide
 from moulage.networks.classifier import Classifier
 from moulage.networks.folding import fold
 from moulage.networks.inputs import pixels_to_bytes
@@ -366,7 +366,7 @@ def _measure(step: Step) -> dict[str, float]:
             decisions=decide(logits=logits, prior=job.prior, rule=rule),
             n_classes=len(job.counts),
         )
-        for rule in ("natural", "balanced")
+        for rule in PLAIN_RULES
     )
     return {
         **row,

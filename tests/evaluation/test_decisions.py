@@ -1,10 +1,17 @@
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 
 from moulage.errors import ConfigError, ShapeError
-from moulage.evaluation.decisions import decide, softmax
+from moulage.evaluation.decisions import decide, log_sum_exp, softmax
 
 PRIOR = np.array([0.7, 0.2, 0.1])
+
+
+def test_log_sum_exp_is_scipys_however_large_the_logits() -> None:
+    logits = 1000 * np.random.default_rng(42).normal(size=(50, 7))
+    theirs = logsumexp(logits, axis=1, keepdims=True)
+    np.testing.assert_allclose(log_sum_exp(logits), theirs, rtol=1e-6)
 
 
 def test_natural_takes_the_largest_and_the_first_of_equals() -> None:

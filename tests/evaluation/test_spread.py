@@ -1,14 +1,14 @@
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from moulage.evaluation.comparison import Contender
-from moulage.evaluation.intervals import intervals
+from moulage.evaluation.intervals import N_REPLICATES, intervals
 from moulage.evaluation.metrics import summary
-from moulage.evaluation.spread import spread
+from moulage.evaluation.spread import Spread
+from moulage.evaluation.tournament import Tournament
 from moulage.predictions import Predictions
 
 Maker = Callable[..., Predictions]
@@ -24,22 +24,28 @@ def runs(make: Maker, *, noise: float, n_runs: int) -> tuple[Predictions, ...]:
     )
 
 
+def spread(
+    several: Sequence[Predictions], *, n_replicates: int = N_REPLICATES
+) -> dict[str, Spread]:
+    """Return what a tournament of one classifier says of its runs, each at a place of its own."""
+    entries = {"one": {str(place): run for place, run in enumerate(several)}}
+    rng = np.random.default_rng(0)
+    return Tournament(entries, rng=rng, n_replicates=n_replicates).spread("one", "natural")
+
+
 def test_one_run_has_the_interval_of_its_lesions_and_no_spread_of_runs(
     make_predictions: Maker,
 ) -> None:
     run = runs(make_predictions, noise=0, n_runs=1)
-    found = spread(Contender(name="one", runs=run), rng=np.random.default_rng(0))["accuracy"]
+    found = spread(run)["accuracy"]
     expected = intervals(run[0], rng=np.random.default_rng(0))["accuracy"]
     assert found.interval == expected
     assert math.isnan(found.between_runs)
 
 
 def test_equal_runs_spread_over_lesions_only(make_predictions: Maker) -> None:
-    found = spread(
-        Contender(name="equal", runs=runs(make_predictions, noise=0, n_runs=3)),
-        rng=np.random.default_rng(0),
-        n_replicates=400,
-    )["accuracy"]
+    equal = runs(make_predictions, noise=0, n_runs=3)
+    found = spread(equal, n_replicates=400)["accuracy"]
     share = found.values[0]
     assert found.between_runs == pytest.approx(0, abs=1e-12)
     assert found.interval.standard_error == pytest.approx(
@@ -48,9 +54,9 @@ def test_equal_runs_spread_over_lesions_only(make_predictions: Maker) -> None:
 
 
 def test_the_spread_of_runs_is_the_deviation_of_their_values(make_predictions: Maker) -> None:
-    contender = Contender(name="three", runs=runs(make_predictions, noise=2.0, n_runs=3))
-    found = spread(contender, rng=np.random.default_rng(0), n_replicates=100)
-    values = [summary(run).values["log_loss"] for run in contender.runs]
+    three = runs(make_predictions, noise=2.0, n_runs=3)
+    found = spread(three, n_replicates=100)
+    values = [summary(run).values["log_loss"] for run in three]
     assert found["log_loss"].values == pytest.approx(values)
     assert found["log_loss"].interval.value == pytest.approx(np.mean(values))
     assert found["log_loss"].between_runs == pytest.approx(np.std(values, ddof=1))
@@ -67,7 +73,7 @@ def test_runs_on_different_lesions_are_drawn_together(make_predictions: Maker) -
         )
         for fold in range(2)
     )
-    both = spread(Contender(name="folds", runs=folds), rng=rng, n_replicates=600)["accuracy"]
+    both = spread(folds, n_replicates=600)["accuracy"]
     share = both.interval.value
     assert both.interval.standard_error == pytest.approx(
         math.sqrt(share * (1 - share) / 400), rel=0.1
@@ -80,15 +86,14 @@ def perfect(make: Maker, ids: list[str]) -> Predictions:
 
 def test_folds_all_right_are_as_sure_as_all_their_lesions_together(make_predictions: Maker) -> None:
     folds = [perfect(make_predictions, [f"{fold}-{row}" for row in range(40)]) for fold in range(5)]
-    found = spread(Contender(name="folds", runs=tuple(folds)), rng=np.random.default_rng(0))
+    found = spread(folds)
     expected, interval = binomtest(200, 200).proportion_ci(), found["accuracy"].interval
     assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
 
 
 def test_seeds_all_right_are_as_sure_as_one_of_them(make_predictions: Maker) -> None:
     run = perfect(make_predictions, [f"L{row // 2}" for row in range(41)])
-    rng = np.random.default_rng(0)
-    one, three = (spread(Contender(name="s", runs=(run,) * n), rng=rng) for n in (1, 3))
+    one, three = (spread((run,) * n) for n in (1, 3))
     assert three["accuracy"].interval.n_effective == pytest.approx(41**2 / (20 * 4 + 1))
     assert (three["accuracy"].interval.low, three["accuracy"].interval.high) == pytest.approx(
         (one["accuracy"].interval.low, one["accuracy"].interval.high)
@@ -105,7 +110,6 @@ def test_one_fold_with_a_lone_lesion_leaves_the_mean_area_without_bounds(
         logits = rng.normal(size=(40, 2)) + np.eye(2)[labels]
         ids = [f"{fold}-{row}" for row in range(40)]
         folds.append(make_predictions(labels=labels, logits=logits, lesion_ids=ids))
-    both = spread(Contender(name="folds", runs=tuple(folds)), rng=rng, n_replicates=50)
-    alone = spread(Contender(name="first", runs=(folds[0],)), rng=rng, n_replicates=50)
+    both, alone = (spread(some, n_replicates=50) for some in (folds, folds[:1]))
     assert math.isnan(both["macro_auroc"].interval.low)
     assert not math.isnan(alone["macro_auroc"].interval.low)

@@ -76,9 +76,10 @@ def test_a_number_that_few_lesions_carry_takes_no_part_in_a_gap(make_predictions
 
 
 def test_words_for_unknown_are_not_recorded_in_any_case_and_others_stay_as_written() -> None:
-    words = ["unknown", "Unknown", " UNKNOWN", "NA", "n/a", "none", "", None, "male", "Male"]
+    words = ["unknown", "Unknown", " UNKNOWN", "NA", "n/a", "none", "", None, "missing"]
+    words += ["Not specified", "not Recorded", "male", "Male"]
     groups = groups_of(pd.DataFrame({"sex": words}), "sex")
-    assert groups.tolist() == [MISSING] * 8 + ["male", "Male"]
+    assert groups.tolist() == [MISSING] * 11 + ["male", "Male"]
 
 
 def test_a_perfect_area_has_no_bounds_and_lends_a_gap_none(make_predictions) -> None:

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from scipy import stats
+from scipy.special import expit, logit
 from sklearn.metrics import roc_auc_score
 
 from moulage.errors import ShapeError
@@ -37,6 +39,20 @@ def test_photographs_of_one_lesion_tell_no_more_than_one() -> None:
     )
     np.testing.assert_allclose(thrice.areas, once.areas)
     np.testing.assert_allclose(thrice.low, once.low)
+
+
+def test_bounds_are_students_on_the_log_odds() -> None:
+    """By pencil: four slopes of 1/8, times 4/3 for the mean that they were taken from."""
+    found = characterise(
+        np.array([[1.0], [3.0], [0.0], [2.0]]),
+        labels=np.array([1, 1, 0, 0]),
+        lesion_ids=np.array(["a", "b", "c", "d"]),
+        n_classes=2,
+    )
+    reach = stats.t.ppf(0.975, 2) * np.sqrt(4 / 64 * 4 / 3) / (0.75 * 0.25)
+    assert found.areas[0].tolist() == [0.25, 0.75]
+    assert found.low[0, 1] == pytest.approx(expit(logit(0.75) - reach))
+    assert found.high[0, 1] == pytest.approx(expit(logit(0.75) + reach))
 
 
 def test_intervals_hold_a_unit_that_tells_nothing() -> None:

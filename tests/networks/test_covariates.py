@@ -89,7 +89,9 @@ def test_what_training_never_saw_is_unknown_and_counted() -> None:
     assert unknown_in_words(FITTED[1:2], TRAINING) == ()
 
 
-@pytest.mark.parametrize("word", ["NA", "n/a", "NaN", "null", "None", "#N/A", "unknown", ""])
+@pytest.mark.parametrize(
+    "word", ["NA", "n/a", "NaN", "null", "None", "#N/A", "unknown", "", "Missing", "not specified"]
+)
 def test_a_word_for_none_is_unknown_and_no_level(word: str) -> None:
     table = TRAINING.assign(
         age=["20", word, "40", "60"], localization=["back", word, "back", "foot"]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from moulage.casts.disguise import KINDS, near_duplicates
+from moulage.casts.disguise import KINDS, apply_disguise, plan_near_duplicates
 from moulage.casts.lesion import paint_lesion
 from moulage.casts.photograph import photograph
 from moulage.errors import ShapeError
@@ -45,10 +45,11 @@ def pictures() -> list[NDArray[np.uint8]]:
 def test_copies_of_every_kind_are_found_and_nothing_else(
     pictures: list[NDArray[np.uint8]],
 ) -> None:
-    copies = near_duplicates(pictures, n_each=4, rng=generator("copies"))
-    assert {copy.disguise.kind for copy in copies} == set(KINDS)
-    pairs = find_near_duplicates(gallery_of([*pictures, *(copy.pixels for copy in copies)]))
-    true = {(copy.source, len(pictures) + place) for place, copy in enumerate(copies)}
+    plan = plan_near_duplicates(len(pictures), n_each=4, rng=generator("copies"))
+    assert {how.kind for _, how in plan} == set(KINDS)
+    copies = [apply_disguise(pictures[source], how) for source, how in plan]
+    pairs = find_near_duplicates(gallery_of([*pictures, *copies]))
+    true = {(source, len(pictures) + place) for place, (source, _) in enumerate(plan)}
     assert {(pair.row, pair.other_row) for pair in pairs} == true
 
 

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from moulage.evaluation.undefined import ratio
 from moulage.pages import words
 from moulage.pages.figures.svg import ACCENT, DEEPEST, INK, LETTER_INCHES, MUTED, as_svg, drawing
 
@@ -53,10 +54,7 @@ def draw_confusion(
 
 def row_shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return each row over its sum `(K, K)`; a row without images is NaN."""
-    sums = counts.sum(axis=1, keepdims=True).astype(np.float64)
-    shares = np.full(counts.shape, np.nan)
-    np.divide(counts, sums, out=shares, where=sums > 0)
-    return shares
+    return ratio(counts, counts.sum(axis=1, keepdims=True))
 
 
 def describe(counts: NDArray[np.int64], diagnoses: Sequence[str]) -> str:
