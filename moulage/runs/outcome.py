@@ -48,7 +48,7 @@ class PhaseEnd:
     path: Path
     progress: Progress
 
-    def __call__(self, index: int, phase: Phase, state: State, source: Source) -> None:
+    def __call__(self, phase: Phase, source: Source) -> None:
         material = self.material
         logits = self._logits(phase, source)
         predictions = Predictions(
