@@ -22,7 +22,7 @@ from moulage.runs.material import Progress
 from moulage.runs.patients import told_of_table
 from moulage.split import Part, Split, positions, read_split
 
-N_ASKED = 14
+_N_ASKED = 14
 _BATCH = 256
 _PARTS: tuple[Part, ...] = ("train", "validation", "test")
 
@@ -41,7 +41,7 @@ class Anatomy:
         return {str(self.catalogue.image_ids[row]): self.pixels.array[row] for row in rows}
 
 
-def dissect(run: RunFolder, *, n_asked: int = N_ASKED, progress: Progress) -> Anatomy:
+def dissect(run: RunFolder, *, progress: Progress) -> Anatomy:
     """Read the hidden layer on every part, and characterise it."""
     catalogue, split = own_images(run), read_split(run.path / SPLIT)
     _check(split)
@@ -58,7 +58,7 @@ def dissect(run: RunFolder, *, n_asked: int = N_ASKED, progress: Progress) -> An
         part: _images(catalogue.take(rows[part]), pixels.array, rows[part], witness, progress)
         for part in _PARTS
     }
-    chosen = draw_rows(run, catalogue, Chosen(part="test", sample=n_asked))
+    chosen = draw_rows(run, catalogue, Chosen(part="test", sample=_N_ASKED))
     layer = describe_layer(
         run=run.path.name,
         study=run.path.parent.name,

@@ -231,7 +231,6 @@ def answers_of(
     *,
     machine: Machine,
     covariates: NDArray[np.float32] | None = None,
-    progress: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.float32]:
     """Return logits (n, K) float32 of pixels (n, H, W, 3), averaged over the recipe's views.
 
@@ -246,8 +245,6 @@ def answers_of(
         with torch.inference_mode(), machine.computing():
             answered = engine.answer(images, told)
         logits[batch] = answered.cpu().numpy()
-        if progress is not None:
-            progress(min(start + _EVALUATION_BATCH, len(pixels)), len(pixels))
     return logits
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from moulage.data.dataset import read_dataset
-from moulage.data.decoding import decode_batch, list_image_files
+from moulage.data.decoding import decode_batches, list_image_files
 from moulage.data.sources import Sources, base_of, by_base, open_place
 from moulage.errors import DataError
 
@@ -22,7 +22,7 @@ def test_a_folder_with_an_exclamation_mark_is_no_zip(
     zip_folder(tmp_path / "wow!/part").rename(tmp_path / "wow!/part.ZIP")
     names = list_image_files([loose, tmp_path / "wow!"])
     assert names == [str(loose), str(loose), f"{tmp_path}/wow!/part.ZIP!/mel!/b.jpg"]
-    batch = decode_batch(names, size_px=2, resize="squash")
+    (batch,) = decode_batches(names, size_px=2, resize="squash")
     assert batch.unreadable == ()
     with Sources(tmp_path) as sources:
         assert sources.stamp("wow!/a.jpg")[0] == loose.stat().st_size
