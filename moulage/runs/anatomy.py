@@ -18,8 +18,8 @@ from moulage.networks.witness import Witness
 from moulage.predictions import read_predictions
 from moulage.runs.explaining import Chosen, draw_rows, open_witness, own_images
 from moulage.runs.folder import PREDICTIONS, SPLIT, RunFolder
-from moulage.runs.material import Progress
 from moulage.runs.patients import told_of_table
+from moulage.runs.progress import Progress, named
 from moulage.split import Part, Split, positions, read_split
 
 _N_ASKED = 14
@@ -51,7 +51,7 @@ def dissect(run: RunFolder, *, progress: Progress) -> Anatomy:
         catalogue,
         size_px=contract.size_px,
         resize=contract.resize,
-        progress=lambda done, total: progress("decoding images", done, total),
+        progress=named("decoding images", progress),
     )
     rows = {part: positions(split, catalogue.image_ids)[split.rows_of(part)] for part in _PARTS}
     parts = {

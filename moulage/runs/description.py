@@ -4,7 +4,7 @@ In:  a Catalogue.   Out: a `Look`, and from it descriptions, sights and telltale
 Knows nothing of splits, labels that look wrong, or pages.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from moulage.catalogue import Catalogue
 from moulage.data.pixels import Pixels, build_pixels
-from moulage.runs.material import Progress
+from moulage.runs.progress import Progress, named
 from moulage.seeding import generator
 from moulage.survey import appearance, associations, exploration, telltales
 from moulage.survey.associations import Crosstab, Spread
@@ -141,10 +141,6 @@ def metadata_of(catalogue: Catalogue) -> dict[str, NDArray[np.str_]]:
         for name in _WORDS
         if catalogue.frame[name].notna().any()
     }
-
-
-def named(what: str, progress: Progress) -> Callable[[int, int], None]:
-    return lambda done, total: progress(what, done, total)
 
 
 def _associations(catalogue: Catalogue) -> tuple[tuple[Crosstab, ...], Spread | None]:

@@ -26,7 +26,8 @@ from moulage.runs import folder as folders
 from moulage.runs import ledger
 from moulage.runs.certainty import certainty_of
 from moulage.runs.familiarity import keep_familiarity
-from moulage.runs.material import Material, Progress
+from moulage.runs.material import Material
+from moulage.runs.progress import Progress
 from moulage.runs.study import Cell
 from moulage.runs.trust import asked_of, fitting_part, keep_trust
 from moulage.split import PARTS, Part, Split
