@@ -25,7 +25,7 @@ from moulage import actions
 from moulage.casts.generator import make_casts
 from moulage.casts.planting import EVERYDAY, Planting, Ruler, Spot
 from moulage.catalogue import read_catalogue
-from moulage.data.decoding import decode_batch
+from moulage.data.images import decode_square
 from moulage.data.masks import find_masks, read_mask
 from moulage.explanation.lime import explain
 from moulage.explanation.shortcuts import N_TOP, Case, find_shortcuts
@@ -206,8 +206,7 @@ def _case(witness: Witness, image_id: str, path: Path, mask: Path, diagnosis: in
 
 def _pixels(witness: Witness, path: Path) -> NDArray[np.uint8]:
     contract = witness.saved.classifier.recipe.contract
-    side, resize = contract.size_px, contract.resize
-    return np.asarray(decode_batch([path], size_px=side, resize=resize, threads=1).pixels[0])
+    return decode_square(path.read_bytes(), size_px=contract.size_px, resize=contract.resize)
 
 
 def _held(case: Case, spot: Spot) -> NDArray[np.float64]:

@@ -27,6 +27,7 @@ from moulage.networks.weights import starter_architecture
 from moulage.runs.config import StudyConfig, parse_study
 from moulage.runs.experiment import build
 from moulage.runs.material import Material, prepare, read_images
+from moulage.runs.progress import silently
 from moulage.runs.schedule import run_study
 from moulage.runs.study import cells_of
 
@@ -151,7 +152,7 @@ def _write_random(study: StudyConfig, seed: int, folder: Path) -> Path:
     The header says of their inputs what the starter's says, so that both are scaled alike.
     """
     cell = cells_of(study)[0]
-    material = prepare(cell, read_images(study, _silently))
+    material = prepare(cell, read_images(study, silently))
     classifier, starter = build(cell, material)
     assert starter is not None
     random = build_network(classifier.recipe.backbone, seed=seed)
@@ -173,17 +174,13 @@ def _training_pixels(material: Material, seed: int) -> NDArray[np.uint8]:
 
 
 def _scores(study: StudyConfig, out: Path) -> tuple[float, ...]:
-    outcome = run_study(study, out=out, only=(), fresh=False, progress=_silently)
+    outcome = run_study(study, out=out, only=(), fresh=False, progress=silently)
     tests = [run.metrics()["parts"]["test"] for run in outcome.finished]
     return tuple(float(test["balanced"]["balanced_accuracy"]) for test in tests)
 
 
 def _words(scores: Sequence[float]) -> str:
     return f"{np.mean(scores):.3f} ({', '.join(f'{score:.3f}' for score in scores)})"
-
-
-def _silently(what: str, done: int, total: int) -> None:
-    """Report progress to nobody."""
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ runs stays quick.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -26,6 +26,7 @@ from moulage.runs.folder import (
 from moulage.runs.folder import EXPLANATIONS_PAGE as EXPLANATIONS_PAGE
 from moulage.runs.folder import UNITS_PAGE as UNITS_PAGE
 from moulage.runs.folder import RunFolder as RunFolder
+from moulage.runs.progress import Progress, silently
 
 if TYPE_CHECKING:
     from moulage.casts.generator import Casts
@@ -48,16 +49,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Progress = Callable[[str, int, int], None]
 StrPath = str | Path
 
 COMPARISON, COMPARISON_PAGE = "comparison", "comparison.html"
 EXPLANATIONS, UNITS = "explanations", "units"
 SURVEY_PAGE, NEAR_DUPLICATES = "survey.html", "near_duplicates.csv"
-
-
-def _silently(what: str, done: int, total: int) -> None:
-    """Report progress to nobody."""
 
 
 def train(
@@ -69,7 +65,7 @@ def train(
     changes: Sequence[str] = (),
     fresh: bool = False,
     jobs: int = 1,
-    progress: Progress = _silently,
+    progress: Progress = silently,
 ) -> "Outcome":
     """Run a study file, or go on with it; write each run's page and the study's.
 
@@ -167,7 +163,7 @@ def predict(
     *,
     covariates: StrPath | None = None,
     page: StrPath | None = None,
-    progress: Progress = _silently,
+    progress: Progress = silently,
 ) -> "Answers":
     """Classify image files, and all images in folders and zips, with a finished run.
 
@@ -194,7 +190,7 @@ def evaluate(
     *,
     mapping: Mapping[str, str] | None = None,
     out: StrPath | None = None,
-    progress: Progress = _silently,
+    progress: Progress = silently,
     **layout: Any,
 ) -> "Foreign":
     """Measure a finished run on a labelled foreign set; `mapping` is their code → ours.
@@ -276,7 +272,7 @@ def audit(
     *,
     out: StrPath | None = None,
     threshold: float | None = None,
-    progress: Progress = _silently,
+    progress: Progress = silently,
 ) -> "Audit":
     """Look for lesions that two data sets share; write their pairs to the CSV `out`, if given.
 
@@ -305,7 +301,7 @@ def fetch_weights(
     names: Sequence[str] = (),
     *,
     endpoint: str | None = None,
-    progress: Progress = _silently,
+    progress: Progress = silently,
 ) -> "tuple[Finding, ...]":
     """Fill a folder with ImageNet weights from the hub, those of the paper without names."""
     from moulage.networks import shelf
@@ -323,7 +319,7 @@ def verify_weights(folder: StrPath) -> "tuple[Finding, ...]":
 
 
 def demo(
-    *, out: StrPath = "runs", fresh: bool = False, progress: Progress = _silently
+    *, out: StrPath = "runs", fresh: bool = False, progress: Progress = silently
 ) -> "Demonstration":
     """Train on casts from the starter, from random weights and from ImageNet's if they are here.
 
@@ -385,7 +381,7 @@ def survey(
     split: StrPath | None = None,
     merge: str = "auto",
     seed: int = 0,
-    progress: Progress = _silently,
+    progress: Progress = silently,
     **layout: Any,
 ) -> "tuple[Survey, tuple[Line, ...]]":
     """Say what a data set is and what may leak or be wrong in it; return this and the verdict.
@@ -448,7 +444,7 @@ def extract_features(
     weights: str | None = None,
     size: int = 128,
     at: str = "head",
-    progress: Progress = _silently,
+    progress: Progress = silently,
     **layout: Any,
 ) -> "Features":
     """Return pooled activations with their ids, of a finished run or of a backbone.
@@ -477,7 +473,7 @@ def range_test(
     highest: float = 1.0,
     n_steps: int = 100,
     out: StrPath | None = None,
-    progress: Progress = _silently,
+    progress: Progress = silently,
 ) -> "RangeTest":
     """Train one phase of a run or a study file while its learning rate climbs; keep nothing.
 
@@ -513,7 +509,7 @@ def explain(
     diagnosis: str | None = None,
     covariates: StrPath | None = None,
     out: StrPath | None = None,
-    progress: Progress = _silently,
+    progress: Progress = silently,
     **manner: Any,
 ) -> "Casebook":
     """Explain a finished run on image files, or on a sample of a part of its own images.
@@ -563,7 +559,7 @@ def _write_explanations(run: RunFolder, casebook: "Casebook", folder: Path) -> N
 
 
 def units(
-    run: StrPath, *, out: StrPath | None = None, progress: Progress = _silently
+    run: StrPath, *, out: StrPath | None = None, progress: Progress = silently
 ) -> "HiddenLayer":
     """Characterise the last hidden layer of a finished run's head on its own data.
 

@@ -270,10 +270,11 @@ def prune(
     if older_than_s is None and keep_bytes is None:
         raise ConfigError("`prune` must be told an age or a size; got neither. Pass one.")
     _sweep_unfinished()
-    now, left = time.time(), sum(entry.size_bytes for entry in entries())
+    now, found = time.time(), entries()
+    left = sum(entry.size_bytes for entry in found)
     deleted: list[Entry] = []
     in_use: list[Entry] = []
-    for entry in reversed(entries()):
+    for entry in reversed(found):
         is_old = older_than_s is not None and now - entry.used_at > older_than_s
         if not is_old and (keep_bytes is None or left <= keep_bytes):
             continue
@@ -325,7 +326,8 @@ def _hold(folder: Path) -> bool:
         handle = os.open(folder / _LOCK, os.O_RDONLY | os.O_CREAT)
     except OSError:
         return (folder / _KEY).is_file()  # read-only cache: nobody prunes it either
-    fcntl.flock(handle, fcntl.LOCK_SH)
+    with suppress(OSError):  # a file system without locks
+        fcntl.flock(handle, fcntl.LOCK_SH)
     if not (folder / _KEY).is_file():
         os.close(handle)
         return False
@@ -367,5 +369,6 @@ def _read_about(path: Path) -> dict[str, Any]:
 
 def _sweep_unfinished() -> None:
     for folder in cache_folder().glob(f"*/{_BUILDING}*"):
-        if time.time() - folder.stat().st_mtime > _STALE_S:
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another that prunes was faster
+            if time.time() - folder.stat().st_mtime > _STALE_S:
+                shutil.rmtree(folder, ignore_errors=True)

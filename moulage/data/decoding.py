@@ -73,17 +73,6 @@ def list_image_files(paths: Sequence[Path]) -> list[str]:
     return listed
 
 
-def decode_batch(
-    paths: Sequence[str | Path], *, size_px: int, resize: Resize, threads: int = N_THREADS
-) -> Batch:
-    """Decode a few files at once; `decode_batches` is for many."""
-    names = [str(path) for path in paths]
-    check_layout(size_px=size_px, resize=resize)
-    with Sources(Path()) as sources, ThreadPoolExecutor(threads) as pool:
-        read = partial(_read_square, sources, size_px=size_px, resize=resize)
-        return _decode(names, 0, read=read, pool=pool, size_px=size_px)
-
-
 def decode_batches(
     paths: Sequence[str | Path],
     *,

@@ -197,14 +197,18 @@ def _as_os_errors(name: str) -> Iterator[None]:
         raise OSError(f"damaged zip at {name}: {error}") from error
 
 
-def read_table(root: Path, name: str) -> pd.DataFrame:
-    """Read CSV (comma, tab or semicolon) as text, or Parquet as it is; empty cells are NaN."""
+def read_table(root: Path, name: str, *, n_rows: int | None = None) -> pd.DataFrame:
+    """Read CSV (comma, tab or semicolon) as text, or Parquet as it is; empty cells are NaN.
+
+    n_rows: the first so many alone; of a CSV file no others are parsed.
+    """
     with Sources(root) as sources:
         content = sources.read(name)
     try:
         if name.lower().endswith(".parquet"):
-            return pd.read_parquet(io.BytesIO(content))
-        return _parse_text(content)
+            frame = pd.read_parquet(io.BytesIO(content))
+            return frame if n_rows is None else frame.head(n_rows)
+        return _parse_text(content, n_rows)
     except (ValueError, OSError) as error:  # pandas' and pyarrow's faults are of these two kinds
         raise DataError(
             f"`{name}` must be a table in UTF-8; got '{error}' in {root}. Export it again as CSV."
@@ -219,10 +223,15 @@ def header_of(root: Path, name: str) -> tuple[str, ...]:
     return tuple(cell.strip().strip('"') for cell in text.split(separator_of(text)))
 
 
-def _parse_text(content: bytes) -> pd.DataFrame:
+def _parse_text(content: bytes, n_rows: int | None) -> pd.DataFrame:
     text = content.decode("utf-8-sig")
     frame = pd.read_csv(
-        io.StringIO(text), sep=separator_of(text), dtype=str, keep_default_na=False, na_values=[""]
+        io.StringIO(text),
+        sep=separator_of(text),
+        dtype=str,
+        keep_default_na=False,
+        na_values=[""],
+        nrows=n_rows,
     )
     return frame.rename(columns=str.strip)
 

@@ -53,7 +53,7 @@ def names_group(place: Place, table: str, columns: Mapping[str, str]) -> bool:
     """
     if GROUP in columns or "lesion_id" in columns:
         return GROUP in columns
-    header = read_table(place.root, table).columns
+    header = read_table(place.root, table, n_rows=0).columns
     units = [name for name in header if name in ("lesion_id", GROUP)]
     units = [name for name in units if name not in columns.values()] or units
     if units[:1] == ["lesion_id"] and GROUP in units:

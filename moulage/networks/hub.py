@@ -13,8 +13,7 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from email.message import Message
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse, IncompleteRead
@@ -22,11 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from moulage.errors import ConfigError, MoulageError, RunError
-
-try:
-    import fcntl
-except ImportError:  # Windows: nothing to hold a folder with
-    fcntl = None  # type: ignore[assignment]
+from moulage.store import alone_at
 
 Progress = Callable[[int, int], None]
 PUBLIC = "https://huggingface.co"
@@ -67,7 +62,7 @@ def download(
     """
     was_here = to.is_file()
     partial = to.with_name(f"{to.name}.part")
-    with _alone(to.parent):
+    with alone_at(to):
         if to.is_file() and not was_here:  # another process brought it while we waited
             return digest_of_file(to)
         with _opened(partial) as file:
@@ -98,24 +93,6 @@ class _FirstAnswer(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         self.headers = self.headers or headers
         return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Make a folder and hold it; another process that fetches into it waits."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-    if fcntl is None:
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _opened(partial: Path) -> IO[bytes]:

@@ -18,11 +18,11 @@ from moulage.networks.witness import Witness
 from moulage.predictions import read_predictions
 from moulage.runs.explaining import Chosen, draw_rows, open_witness, own_images
 from moulage.runs.folder import PREDICTIONS, SPLIT, RunFolder
-from moulage.runs.material import Progress
 from moulage.runs.patients import told_of_table
+from moulage.runs.progress import Progress, named
 from moulage.split import Part, Split, positions, read_split
 
-N_ASKED = 14
+_N_ASKED = 14
 _BATCH = 256
 _PARTS: tuple[Part, ...] = ("train", "validation", "test")
 
@@ -41,7 +41,7 @@ class Anatomy:
         return {str(self.catalogue.image_ids[row]): self.pixels.array[row] for row in rows}
 
 
-def dissect(run: RunFolder, *, n_asked: int = N_ASKED, progress: Progress) -> Anatomy:
+def dissect(run: RunFolder, *, progress: Progress) -> Anatomy:
     """Read the hidden layer on every part, and characterise it."""
     catalogue, split = own_images(run), read_split(run.path / SPLIT)
     _check(split)
@@ -51,14 +51,14 @@ def dissect(run: RunFolder, *, n_asked: int = N_ASKED, progress: Progress) -> An
         catalogue,
         size_px=contract.size_px,
         resize=contract.resize,
-        progress=lambda done, total: progress("decoding images", done, total),
+        progress=named("decoding images", progress),
     )
     rows = {part: positions(split, catalogue.image_ids)[split.rows_of(part)] for part in _PARTS}
     parts = {
         part: _images(catalogue.take(rows[part]), pixels.array, rows[part], witness, progress)
         for part in _PARTS
     }
-    chosen = draw_rows(run, catalogue, Chosen(part="test", sample=n_asked))
+    chosen = draw_rows(run, catalogue, Chosen(part="test", sample=_N_ASKED))
     layer = describe_layer(
         run=run.path.name,
         study=run.path.parent.name,

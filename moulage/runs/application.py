@@ -32,8 +32,8 @@ from moulage.networks.saved import Saved, load_classifier
 from moulage.predictions import Predictions
 from moulage.runs.familiarity import read_familiarity
 from moulage.runs.folder import CATALOGUE, RunFolder
-from moulage.runs.material import Progress
 from moulage.runs.patients import told_of_files, told_of_table
+from moulage.runs.progress import Progress, named
 from moulage.runs.trust import read_trust
 from moulage.training.loop import answers_of
 
@@ -154,7 +154,7 @@ def classify_catalogue(
         mapped,
         size_px=contract.size_px,
         resize=contract.resize,
-        progress=lambda done, total: progress("decoding images", done, total),
+        progress=named("decoding images", progress),
     )
     told = told_of_table(saved.classifier.recipe.covariates, mapped.frame)
     engine = fold(saved.classifier.to(machine.device), machine)

@@ -13,7 +13,8 @@ from moulage.catalogue import Catalogue
 from moulage.data.pixels import build_pixels
 from moulage.data.sources import Sources
 from moulage.errors import ConfigError
-from moulage.runs.material import Progress, open_described
+from moulage.runs.material import open_described
+from moulage.runs.progress import Progress, named
 from moulage.survey.duplicates import SIDE, THRESHOLD, Gallery, Pair, find_near_duplicates
 
 
@@ -70,7 +71,7 @@ def compare_datasets(
             first,
             second,
             threshold=least,
-            progress=lambda done, total: progress("comparing images", done, total),
+            progress=named("comparing images", progress),
         )
     names = _names(catalogues[0].name, catalogues[1].name)
     return Audit(
@@ -88,7 +89,7 @@ def _gallery(catalogue: Catalogue, stack: ExitStack, progress: Progress) -> Gall
         size_px=SIDE,
         resize="squash",
         unreadable="skip",
-        progress=lambda done, total: progress("decoding images", done, total),
+        progress=named("decoding images", progress),
     )
     sources = stack.enter_context(Sources(catalogue.root))
     paths = catalogue.frame["path"].to_numpy(dtype=str)[pixels.rows]

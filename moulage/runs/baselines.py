@@ -16,7 +16,8 @@ from moulage.networks.activations import activations_at
 from moulage.networks.classifier import Classifier
 from moulage.networks.machine import Machine
 from moulage.predictions import Predictions, read_predictions, write_predictions
-from moulage.runs.material import Material, Progress
+from moulage.runs.material import Material
+from moulage.runs.progress import Progress, named
 from moulage.store import write_text
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def keep_baselines(
         pixels=material.pixels.array,
         pixels_key=material.pixels.key,
         machine=machine,
-        progress=lambda done, total: progress("activations", done, total),
+        progress=named("activations", progress),
     )
     labels, parts = material.catalogue.labels[material.rows], material.split.parts
     n_classes = len(material.catalogue.codes)

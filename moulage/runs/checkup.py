@@ -16,9 +16,7 @@ from moulage.runs.experiment import versions
 from moulage.runs.holdings import list_holdings
 
 _LITTLE_SPACE = 2 * 10**9
-_EXTRAS = {
-    "bench": (("tensorflow", "keras", "fastai", "lime"), "comparisons with other packages"),
-}
+_BENCH = ("tensorflow", "keras", "fastai", "onnx", "onnxruntime", "lime")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +70,7 @@ def examine() -> Checkup:
         cache_bytes=sum(row.size_bytes for row in list_holdings()),
         data_folder=str(store.data_folder()),
         free_bytes=free,
-        missing=(*_missing_weights(weights), *_missing_extras(), *_missing_space(free)),
+        missing=(*_missing_weights(weights), *_missing_extra(), *_missing_space(free)),
     )
 
 
@@ -106,15 +104,14 @@ def _missing_weights(weights: tuple[FoundWeights, ...]) -> Iterator[Missing]:
         )
 
 
-def _missing_extras() -> Iterator[Missing]:
-    for extra, (packages, purpose) in _EXTRAS.items():
-        absent = [name for name in packages if find_spec(name) is None]
-        if absent:
-            yield Missing(
-                what=", ".join(absent),
-                needed_for=purpose,
-                cure=f"`pip install 'moulage[{extra}]'`",
-            )
+def _missing_extra() -> Iterator[Missing]:
+    absent = [name for name in _BENCH if find_spec(name) is None]
+    if absent:
+        yield Missing(
+            what=", ".join(absent),
+            needed_for="comparisons with other packages",
+            cure="`pip install 'moulage[bench]'`",
+        )
 
 
 def _missing_space(free_bytes: int) -> Iterator[Missing]:

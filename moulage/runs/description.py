@@ -4,7 +4,6 @@ In:  a Catalogue.   Out: a `Look`, and from it descriptions, sights and telltale
 Knows nothing of splits, labels that look wrong, or pages.
 """
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,9 +12,10 @@ from numpy.typing import NDArray
 
 from moulage.catalogue import Catalogue
 from moulage.data.pixels import Pixels, build_pixels
-from moulage.runs.material import Progress
+from moulage.runs.progress import Progress, named
 from moulage.seeding import generator
 from moulage.survey import appearance, associations, exploration, telltales
+from moulage.survey.appearance import MEASURES
 from moulage.survey.associations import Crosstab, Spread
 from moulage.survey.files import examine_files
 from moulage.survey.record import Description, Sight
@@ -143,10 +143,6 @@ def metadata_of(catalogue: Catalogue) -> dict[str, NDArray[np.str_]]:
     }
 
 
-def named(what: str, progress: Progress) -> Callable[[int, int], None]:
-    return lambda done, total: progress(what, done, total)
-
-
 def _associations(catalogue: Catalogue) -> tuple[tuple[Crosstab, ...], Spread | None]:
     """Hold columns against each other, all tests of a survey as one family."""
     words = {name: exploration.words_of(catalogue.frame[name]) for name in (*_WORDS, "diagnosis")}
@@ -184,7 +180,7 @@ def _looks(read: Catalogue, looks: pd.DataFrame, files: pd.DataFrame) -> tuple[S
     words = exploration.words_of(read.frame["diagnosis"])
     width, height = (files[name].to_numpy(dtype=np.float64) for name in ("width", "height"))
     measures = {
-        **{said: looks[name].to_numpy(dtype=np.float64) for name, said in _measures()},
+        **{said: looks[name].to_numpy(dtype=np.float64) for name, said in MEASURES.items()},
         "size (megapixels)": width * height / 1e6,
         "aspect (width / height)": width / np.where(height > 0, height, np.nan),
     }
@@ -192,10 +188,6 @@ def _looks(read: Catalogue, looks: pd.DataFrame, files: pd.DataFrame) -> tuple[S
         associations.spread(name, values=values, words=words, order=read.codes)
         for name, values in measures.items()
     )
-
-
-def _measures() -> Iterable[tuple[str, str]]:
-    return appearance.MEASURES.items()
 
 
 def _colours(read: Catalogue, looks: pd.DataFrame) -> dict[str, tuple[float, float, float]]:
@@ -217,7 +209,7 @@ def _numbers(
         "width (pixels)": files["width"].to_numpy(dtype=np.float64),
         "height (pixels)": files["height"].to_numpy(dtype=np.float64),
         "file size (KiB)": files["n_bytes"].to_numpy(dtype=np.float64) / 1024,
-        **{said: looks[name].to_numpy(dtype=np.float64) for name, said in _measures()},
+        **{said: looks[name].to_numpy(dtype=np.float64) for name, said in MEASURES.items()},
     }
 
 

@@ -16,20 +16,18 @@ import tomli_w
 from numpy.typing import NDArray
 
 from moulage.catalogue import read_catalogue, write_catalogue
-from moulage.evaluation.calibration import fit_temperature
 from moulage.evaluation.decisions import log_sum_exp
 from moulage.networks.committee import committee_of
-from moulage.networks.saved import Saved, load_classifier, save_classifier
-from moulage.predictions import Predictions, read_predictions, write_predictions
+from moulage.networks.saved import Saved, load_classifier
+from moulage.predictions import Predictions, read_predictions
 from moulage.runs import folder as folders
-from moulage.runs import ledger
 from moulage.runs.certainty import certainty_of
 from moulage.runs.config import EnsembleConfig
 from moulage.runs.familiarity import adopt_familiarity
 from moulage.runs.folder import RunFolder
-from moulage.runs.outcome import scores_by_part
+from moulage.runs.outcome import calibrated, keep_final, scores_by_part
 from moulage.runs.study import Cell
-from moulage.runs.trust import asked_of, fitting_part, keep_trust
+from moulage.runs.trust import asked_of, fitting_part
 from moulage.split import read_split, write_split
 from moulage.store import alone_at, digest_of, write_json, write_text
 
@@ -94,9 +92,10 @@ def _write(
     """Write the whole run; alike: its members are of one recipe."""
     saved = [load_classifier(run.path) for run in runs]
     committee = committee_of([one.classifier for one in saved], [one.temperature for one in saved])
-    final = _calibrated(
-        replace(average(predictions), classifier_digest=committee.digest()), runs[0]
-    )
+    split = read_split(runs[0].path / folders.SPLIT)
+    catalogue = read_catalogue(runs[0].path / folders.CATALOGUE)
+    digest = committee.digest()
+    final = calibrated(replace(average(predictions), classifier_digest=digest), split)
     licences = " · ".join(dict.fromkeys(one.licence for one in saved))
     whole = Saved(
         classifier=committee,
@@ -105,38 +104,22 @@ def _write(
         weights_source=f"{len(saved)} runs of this study",
         licence=licences,
     )
-    split, catalogue = (
-        read_split(runs[0].path / folders.SPLIT),
-        read_catalogue(runs[0].path / folders.CATALOGUE),
-    )
     kept.path.mkdir(parents=True, exist_ok=True)
     _write_study(kept, runs, cell, [one.name for one in committee.recipe.covariates])
     write_catalogue(catalogue, kept.path / folders.CATALOGUE)
     write_split(split, kept.path / folders.SPLIT)
-    write_predictions(final, kept.path / folders.PREDICTIONS)
-    save_classifier(whole, kept.path)
+    n_looks = keep_final(
+        kept.path, cell, whole, final, split=split, catalogue=catalogue, recipe=digest
+    )
     adopt_familiarity(runs[0].path, kept.path, classifier=committee)
-    asked = asked_of(cell.study.decisions)
-    keep_trust(kept.path, final, split=split, catalogue=catalogue, asked=asked)
     history = pd.read_csv(runs[0].path / folders.HISTORY).iloc[:0]
     write_text(kept.path / folders.HISTORY, history.to_csv(index=False, lineterminator="\n"))
-    looks = ledger.look(
-        split.digest, run=f"{cell.study.name}/{cell.name}", recipe=final.classifier_digest
-    )
-    write_json(kept.path / folders.LEDGER, looks)
-    content = _metrics(whole, final, runs, n_looks=len(looks), alike=alike)
+    content = _metrics(whole, final, runs, n_looks=n_looks, alike=alike)
     content[_MEMBERS] = {"names": [run.path.name for run in runs], "digest": recipe}
     content["certainty"] = certainty_of(
         final, diagnoses=catalogue.diagnoses, chosen_on=fitting_part(split)[0]
     )
     write_json(kept.path / folders.METRICS, content)
-
-
-def _calibrated(averaged: Predictions, run: RunFolder) -> Predictions:
-    part, _ = fitting_part(read_split(run.path / folders.SPLIT))
-    fitted = averaged.of(part)
-    temperature = fit_temperature(labels=fitted.labels, logits=fitted.logits)
-    return replace(averaged, temperature=temperature)
 
 
 def _write_study(

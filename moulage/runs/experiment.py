@@ -28,8 +28,9 @@ from moulage.networks.weights import WeightsFile, find_weights, load_weights
 from moulage.predictions import read_predictions
 from moulage.runs import folder as folders
 from moulage.runs.baselines import keep_baselines, read_baselines, read_key, write_key
-from moulage.runs.material import Material, Progress
+from moulage.runs.material import Material
 from moulage.runs.outcome import PhaseEnd, drop_checkpoints, keep_outcome
+from moulage.runs.progress import Progress, named
 from moulage.runs.study import Cell
 from moulage.runs.trust import asked_of, keep_trust, read_trust
 from moulage.split import write_split
@@ -340,7 +341,7 @@ class _Sources:
             machine=self.machine,
             view=view,
             rows=self._turned_rows(view),
-            progress=lambda done, total: self.progress("activations", done, total),
+            progress=named("activations", self.progress),
         )
 
     def _turned_rows(self, view: int) -> NDArray[np.int64] | None:

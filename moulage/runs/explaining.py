@@ -24,8 +24,8 @@ from moulage.networks.machine import resolve_answering
 from moulage.networks.saved import load_classifier
 from moulage.networks.witness import Witness, call_witness
 from moulage.runs.folder import CATALOGUE, SPLIT, RunFolder
-from moulage.runs.material import Progress
 from moulage.runs.patients import Told, told_of_files, told_of_table
+from moulage.runs.progress import Progress
 from moulage.seeding import generator
 from moulage.split import Part, Split, positions, read_split
 

@@ -27,7 +27,8 @@ from moulage.networks.classifier import Classifier
 from moulage.networks.committee import first_of
 from moulage.networks.machine import Machine
 from moulage.runs.folder import FAMILIARITY, UNFAMILIARITY
-from moulage.runs.material import Material, Progress
+from moulage.runs.material import Material
+from moulage.runs.progress import Progress, named
 from moulage.runs.trust import fitting_part
 from moulage.seeding import generator
 from moulage.split import Part
@@ -58,7 +59,7 @@ def keep_familiarity(
             pixels=material.pixels.array,
             pixels_key=material.pixels.key,
             machine=machine,
-            progress=lambda done, total: progress("impressions", done, total),
+            progress=named("impressions", progress),
         )
 
     part, _ = fitting_part(material.split)

@@ -5,7 +5,6 @@ Out: `Features`, a row an image, and their file: .npy with the ids in a .csv bes
 """
 
 import io
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from moulage.networks.registry import backbone_named
 from moulage.networks.saved import load_classifier
 from moulage.networks.weights import find_weights, load_weights, starter_architecture
 from moulage.runs.folder import open_run
-from moulage.runs.material import Progress
+from moulage.runs.progress import Progress, named
 
 FORMATS = (".npy", ".parquet")
 _IDS = ("image_id", "lesion_id", "diagnosis")
@@ -86,7 +85,7 @@ def compute_features(
         catalogue,
         size_px=contract.size_px,
         resize=contract.resize,
-        progress=_named("decoding images", progress),
+        progress=named("decoding images", progress),
     )
     activations = activations_at(
         classifier.to(machine.device),
@@ -94,7 +93,7 @@ def compute_features(
         pixels=pixels.array,
         pixels_key=pixels.key,
         machine=machine,
-        progress=_named("activations", progress),
+        progress=named("activations", progress),
     )
     return Features(ids=catalogue.frame[list(_IDS)], values=activations.pooled())
 
@@ -127,7 +126,3 @@ def _refuse_pixels(place: int, boundary: str) -> None:
             f"`--at` must be a boundary above the pixels; got {boundary!r}, where nothing has "
             'been computed yet. Choose "head" or a stage of the backbone.'
         )
-
-
-def _named(what: str, progress: Progress) -> Callable[[int, int], None]:
-    return lambda done, total: progress(what, done, total)

@@ -5,7 +5,6 @@ Knows nothing of networks.
 """
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from moulage.errors import DataError, examples
 from moulage.evaluation.priors import class_prior
 from moulage.runs.atelier import drawn_casts
 from moulage.runs.config import StudyConfig, read_described
+from moulage.runs.progress import Progress, named
 from moulage.runs.study import DISHONEST, Cell
 from moulage.split import Part, Split, positions
 from moulage.splits.folds import split_in_folds
@@ -29,8 +29,6 @@ from moulage.splits.leakage import refuse_leak, split_by_image, train_on_test
 from moulage.splits.merging import Merger, find_merger, tie
 
 logger = logging.getLogger(__name__)
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,7 +82,7 @@ def read_images(study: StudyConfig, progress: Progress) -> Images:
         resize=study.images.resize,
         unreadable=study.images.unreadable,
         verify=study.images.verify,
-        progress=lambda done, total: progress("decoding images", done, total),
+        progress=named("decoding images", progress),
     )
     return _keep_readable(opened, pixels)
 

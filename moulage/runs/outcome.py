@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from moulage.catalogue import Catalogue
 from moulage.evaluation.calibration import fit_temperature
 from moulage.evaluation.decisions import PLAIN_RULES
 from moulage.evaluation.metrics import as_json, summary
@@ -25,10 +26,11 @@ from moulage.runs import folder as folders
 from moulage.runs import ledger
 from moulage.runs.certainty import certainty_of
 from moulage.runs.familiarity import keep_familiarity
-from moulage.runs.material import Material, Progress
+from moulage.runs.material import Material
+from moulage.runs.progress import Progress
 from moulage.runs.study import Cell
 from moulage.runs.trust import asked_of, fitting_part, keep_trust
-from moulage.split import PARTS, Part
+from moulage.split import PARTS, Part, Split
 from moulage.store import digest_of, write_json, write_text
 from moulage.training.batches import Source
 from moulage.training.checkpoint import State
@@ -46,7 +48,7 @@ class PhaseEnd:
     path: Path
     progress: Progress
 
-    def __call__(self, index: int, phase: Phase, state: State, source: Source) -> None:
+    def __call__(self, phase: Phase, source: Source) -> None:
         material = self.material
         logits = self._logits(phase, source)
         predictions = Predictions(
@@ -93,7 +95,7 @@ def keep_outcome(
     phases: tuple[Phase, ...],
 ) -> None:
     """Calibrate, measure and keep; `metrics.json` comes last and says that all is there."""
-    path = job.folder
+    path, split, catalogue = job.folder, material.split, material.catalogue
     run = folders.RunFolder(path=path)
     keep_familiarity(
         path,
@@ -103,54 +105,64 @@ def keep_outcome(
         machine=job.machine,
         progress=job.progress,
     )
-    at_end = read_predictions(run.predictions_of(phases[-1].name))
-    part, whose = fitting_part(material.split)
-    fitted = at_end.of(part)
-    temperature = fit_temperature(labels=fitted.labels, logits=fitted.logits)
-    final = replace(at_end, temperature=temperature)
-    write_predictions(final, path / folders.PREDICTIONS)
+    final = calibrated(read_predictions(run.predictions_of(phases[-1].name)), split)
     saved = Saved(
         classifier=job.classifier,
         prior=job.prior,
-        temperature=temperature,
+        temperature=final.temperature,
         weights_source=weights.source if weights else "random",
         licence=weights.licence if weights else "Apache-2.0",
     )
-    save_classifier(saved, path)
-    keep_trust(
-        path,
-        final,
-        split=material.split,
-        catalogue=material.catalogue,
-        asked=asked_of(cell.study.decisions),
+    n_looks = keep_final(
+        path, cell, saved, final, split=split, catalogue=catalogue, recipe=digest_of(cell.recipe())
     )
     history = pd.DataFrame(state.history)
     write_text(path / folders.HISTORY, history.to_csv(index=False, lineterminator="\n"))
-    looks = ledger.look(
-        material.split.digest,
-        run=f"{cell.study.name}/{cell.name}",
-        recipe=digest_of(cell.recipe()),
-    )
-    write_json(path / folders.LEDGER, looks)
     content = _metrics(run, job.classifier, final, state, phases)
+    part, whose = fitting_part(split)
     return_freed_memory()  # of all before: what it and the intervals need is not added up
-    content["certainty"] = certainty_of(
-        final, diagnoses=material.catalogue.diagnoses, chosen_on=part
-    )
+    content["certainty"] = certainty_of(final, diagnoses=catalogue.diagnoses, chosen_on=part)
     content["run"] = {
         "weights_source": saved.weights_source,
         "licence": saved.licence,
-        "temperature": temperature,
+        "temperature": final.temperature,
         "temperature_note": f"The temperature was fitted {whose}.",
         "backbone_title": backbone_named(job.classifier.recipe.backbone).title,
         "scaling": asdict(job.classifier.recipe.contract.scaling),
         "dataset_kind": material.kind,
         "best_phase": phases[state.best_phase].name,
-        "n_looks": len(looks),
-        "notes": [*material.notes, *job.treatment.notes(job.counts, material.catalogue.codes)],
+        "n_looks": n_looks,
+        "notes": [*material.notes, *job.treatment.notes(job.counts, catalogue.codes)],
     }
     write_json(path / folders.METRICS, content)
     drop_checkpoints(path)
+
+
+def calibrated(predictions: Predictions, split: Split) -> Predictions:
+    """Return the predictions at the temperature that fits the part after training."""
+    fitted = predictions.of(fitting_part(split)[0])
+    temperature = fit_temperature(labels=fitted.labels, logits=fitted.logits)
+    return replace(predictions, temperature=temperature)
+
+
+def keep_final(
+    path: Path,
+    cell: Cell,
+    saved: Saved,
+    final: Predictions,
+    *,
+    split: Split,
+    catalogue: Catalogue,
+    recipe: str,
+) -> int:
+    """Write predictions, classifier, trust and looks; return how many looks there were."""
+    write_predictions(final, path / folders.PREDICTIONS)
+    save_classifier(saved, path)
+    asked = asked_of(cell.study.decisions)
+    keep_trust(path, final, split=split, catalogue=catalogue, asked=asked)
+    looks = ledger.look(split.digest, run=f"{cell.study.name}/{cell.name}", recipe=recipe)
+    write_json(path / folders.LEDGER, looks)
+    return len(looks)
 
 
 def drop_checkpoints(path: Path) -> None:

@@ -14,7 +14,8 @@ from moulage.networks.machine import resolve_machine
 from moulage.runs.config import StudyConfig, parse_study, read_study
 from moulage.runs.experiment import build, job_of
 from moulage.runs.folder import STUDY, RunFolder
-from moulage.runs.material import Progress, prepare, read_images
+from moulage.runs.material import prepare, read_images
+from moulage.runs.progress import Progress
 from moulage.runs.study import Cell, cells_of
 from moulage.training.loop import run_phases
 from moulage.training.phases import Phase

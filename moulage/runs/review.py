@@ -14,7 +14,7 @@ from moulage.networks.machine import resolve_machine
 from moulage.networks.registry import backbone_named
 from moulage.networks.weights import local_weights
 from moulage.runs.features import open_source
-from moulage.runs.material import Progress
+from moulage.runs.progress import Progress, named
 from moulage.survey.associations import first_of_each
 from moulage.survey.labels import FEWEST, Review, out_of_fold, review_labels
 from moulage.survey.telltales import grouped_folds
@@ -44,14 +44,14 @@ def review_catalogue(
         pixels=pixels.array,
         pixels_key=pixels.key,
         machine=machine,
-        progress=lambda done, total: progress("activations", done, total),
+        progress=named("activations", progress),
     )
     found = out_of_fold(
         activations.pooled(),
         labels=read.labels,
         folds=grouped_folds(lesion_ids=read.lesion_ids, labels=read.labels),
         n_classes=len(read.codes),
-        progress=lambda done, total: progress("judging labels", done, total),
+        progress=named("judging labels", progress),
     )
     review = review_labels(
         found,

@@ -24,8 +24,9 @@ from moulage.runs.experiment import (
     starting_weights,
 )
 from moulage.runs.folder import Layout, RunFolder, keep_layout, read_layout
-from moulage.runs.material import Images, Material, Progress, prepare, read_images
+from moulage.runs.material import Images, Material, prepare, read_images
 from moulage.runs.pooled import keep_pooled
+from moulage.runs.progress import Progress, named, silently
 from moulage.runs.study import Cell, cells_of
 from moulage.runs.workers import side_by_side
 
@@ -178,7 +179,7 @@ def run_cells(
             later,
             n_jobs=n_jobs,
             threads=cells[0].study.machine.threads,
-            told=lambda done, total: progress("runs", done, total),
+            told=named("runs", progress),
         )
         runs |= {run.path.name: run for run in ended}
     return [runs[cell.name] for cell in cells if cell.name in runs], not_run
@@ -200,17 +201,13 @@ def _each(cells: Sequence[Cell], do: Callable[[Cell], None]) -> dict[str, str]:
 
 def _run_apart(pickled: bytes, cell: Cell, path: Path, *, fresh: bool) -> RunFolder:
     """Run a cell in a worker; its progress is told to nobody, since runs are counted."""
-    return run_cell(cell, _opened(pickled).of(cell), path, fresh=fresh, progress=_silently)
+    return run_cell(cell, _opened(pickled).of(cell), path, fresh=fresh, progress=silently)
 
 
 @lru_cache(maxsize=1)
 def _opened(pickled: bytes) -> "Materials":
     """Read a study's images, once a worker."""
-    return Materials(read_images(pickle.loads(pickled), _silently))
-
-
-def _silently(what: str, done: int, total: int) -> None:
-    pass
+    return Materials(read_images(pickle.loads(pickled), silently))
 
 
 class Materials:

@@ -20,8 +20,9 @@ from moulage.data.images import decode
 from moulage.data.pixels import build_pixels
 from moulage.data.sources import Sources
 from moulage.errors import ImageError
-from moulage.runs.description import describe, find_telltales, look, metadata_of, named, see
-from moulage.runs.material import Progress, open_described
+from moulage.runs.description import describe, find_telltales, look, metadata_of, see
+from moulage.runs.material import open_described
+from moulage.runs.progress import Progress, named
 from moulage.runs.review import review_catalogue
 from moulage.split import Split
 from moulage.splits.fromfile import split_from_file

@@ -64,9 +64,9 @@ class Job:
 
     labels (N,) int64, a row an image of the source; train_rows, validation_rows: rows of it;
     counts (K,) int64: training rows of each class. source_at: makes a boundary's source from the
-    classifier's present weights. on_phase_end: called with (index, phase, state) while the
-    classifier holds the best weights. progress: called with (what, done, total). monitor: which
-    loss on validation, the lowest, tells the best weights.
+    classifier's present weights. on_phase_end: called while the classifier holds the best weights.
+    progress: called with (what, done, total). monitor: which loss on validation, the lowest, tells
+    the best weights.
     """
 
     classifier: Classifier
@@ -80,7 +80,7 @@ class Job:
     machine: Machine
     folder: Path
     source_at: Callable[[int], Source]
-    on_phase_end: Callable[[int, Phase, State, Source], None]
+    on_phase_end: Callable[[Phase, Source], None]
     progress: Callable[[str, int, int], None]
     monitor: Monitor = "loss"
 
@@ -133,7 +133,7 @@ def run_phase(job: Job, phase: Phase, state: State, keeper: Keeper) -> None:
             run_epoch(step, state, keeper, started, interrupted)
     return_freed_memory()
     _load(step.live, state.best or step.start)
-    job.on_phase_end(state.phase, phase, state, step.source)
+    job.on_phase_end(phase, step.source)
     return_freed_memory()
 
 
@@ -231,7 +231,6 @@ def answers_of(
     *,
     machine: Machine,
     covariates: NDArray[np.float32] | None = None,
-    progress: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.float32]:
     """Return logits (n, K) float32 of pixels (n, H, W, 3), averaged over the recipe's views.
 
@@ -246,8 +245,6 @@ def answers_of(
         with torch.inference_mode(), machine.computing():
             answered = engine.answer(images, told)
         logits[batch] = answered.cpu().numpy()
-        if progress is not None:
-            progress(min(start + _EVALUATION_BATCH, len(pixels)), len(pixels))
     return logits
 
 

@@ -144,7 +144,7 @@ def _settle(step: Step) -> None:
     """Let running statistics meet this data first: how they move is no work of any rate."""
     job = step.job
     job.classifier.train_above(step.boundary, step.phase.batchnorm)
-    torch.manual_seed(seed_of("settling", job.seed))
+    job.machine.seed(seed_of("settling", job.seed))
     with torch.no_grad(), job.machine.computing():
         for sample, place in islice(_batches(job, step.phase), _SETTLING_BATCHES):
             maps, covariates = step.source.drawn(sample, place), step.source.beside(sample.rows)

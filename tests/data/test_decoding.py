@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moulage.data.decoding import decode_batch, decode_batches, list_image_files
+from moulage.data.decoding import decode_batches, list_image_files
 from moulage.errors import ConfigError, DataError
 
 Write = Callable[..., Path]
@@ -30,7 +30,7 @@ def test_files_folders_and_zips_become_one_list(
         "/folder/deep/b.png",
         "/zipped.zip!/c.png",
     ]
-    batch = decode_batch(names, size_px=4, resize="squash")
+    (batch,) = decode_batches(names, size_px=4, resize="squash")
     assert batch.pixels.shape == (5, 4, 4, 3)
     assert (batch.pixels[4] == 77).all()
 
@@ -62,7 +62,7 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
 
 def test_a_batch_of_broken_files_is_empty_and_says_why(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
-    batch = decode_batch([tmp_path / "empty.jpg", tmp_path], size_px=4, resize="crop")
+    (batch,) = decode_batches([tmp_path / "empty.jpg", tmp_path], size_px=4, resize="crop")
     assert batch.pixels.shape == (0, 4, 4, 3)
     assert [fault.cause for fault in batch.unreadable] == ["empty", "not readable"]
 
@@ -73,7 +73,7 @@ def test_no_files_are_no_batches() -> None:
 
 def test_a_wrong_size_is_refused() -> None:
     with pytest.raises(ConfigError, match="`size_px` at least 1"):
-        decode_batch([], size_px=0, resize="pad")
+        list(decode_batches([], size_px=0, resize="pad"))
 
 
 def test_a_member_of_a_damaged_zip_is_not_readable(
@@ -85,5 +85,5 @@ def test_a_member_of_a_damaged_zip_is_not_readable(
     content[60] ^= 255
     archive.write_bytes(content)
     names = [f"{archive}!/c.png", f"{archive}!/absent.png"]
-    batch = decode_batch(names, size_px=4, resize="squash")
+    (batch,) = decode_batches(names, size_px=4, resize="squash")
     assert [fault.cause for fault in batch.unreadable] == ["not readable", "missing"]

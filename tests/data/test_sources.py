@@ -4,11 +4,12 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from moulage.data.dataset import read_dataset
-from moulage.data.decoding import decode_batch, list_image_files
-from moulage.data.sources import Sources, base_of, by_base, open_place
+from moulage.data.decoding import decode_batches, list_image_files
+from moulage.data.sources import Sources, base_of, by_base, open_place, read_table
 from moulage.errors import DataError
 
 Write = Callable[..., Path]
@@ -22,7 +23,7 @@ def test_a_folder_with_an_exclamation_mark_is_no_zip(
     zip_folder(tmp_path / "wow!/part").rename(tmp_path / "wow!/part.ZIP")
     names = list_image_files([loose, tmp_path / "wow!"])
     assert names == [str(loose), str(loose), f"{tmp_path}/wow!/part.ZIP!/mel!/b.jpg"]
-    batch = decode_batch(names, size_px=2, resize="squash")
+    (batch,) = decode_batches(names, size_px=2, resize="squash")
     assert batch.unreadable == ()
     with Sources(tmp_path) as sources:
         assert sources.stamp("wow!/a.jpg")[0] == loose.stat().st_size
@@ -65,6 +66,16 @@ def test_a_file_that_only_ends_as_a_zip_is_told(tmp_path: Path) -> None:
     (tmp_path / "broken.zip").write_bytes(b"PK")
     with pytest.raises(DataError, match=r"`broken\.zip` must be a whole zip"):
         open_place(tmp_path / "broken.zip")
+
+
+def test_the_columns_of_a_table_are_told_without_its_rows(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('" a ";"b;c"\n1;2\n3;4;5\n')
+    assert read_table(tmp_path, "t.csv", n_rows=0).columns.tolist() == ["a", "b;c"]
+    with pytest.raises(DataError, match=r"Expected 2 fields in line 3, saw 3"):
+        read_table(tmp_path, "t.csv")
+    pd.DataFrame({"a": [1], "b;c": [2]}, index=["x"]).to_parquet(tmp_path / "t.parquet")
+    assert read_table(tmp_path, "t.parquet", n_rows=0).columns.tolist() == ["a", "b;c"]
+    assert len(read_table(tmp_path, "t.parquet")) == 1
 
 
 def test_files_are_known_by_base_as_written_first() -> None:

@@ -19,7 +19,17 @@ def test_a_file_arrives_whole_with_its_digest(tmp_path: Path, local_hub: Any) ->
     address = local_hub.add("timm/a", CONTENT)
     assert hub.download(address, tmp_path / "new" / "a.safetensors") == DIGEST
     assert (tmp_path / "new" / "a.safetensors").read_bytes() == CONTENT
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.safetensors"]
+    assert [path.name for path in (tmp_path / "new").glob("[!.]*")] == ["a.safetensors"]
+
+
+def test_a_folder_without_locks_is_filled_too(
+    tmp_path: Path, local_hub: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    assert hub.download(local_hub.add("timm/a", CONTENT), tmp_path / "a") == DIGEST
 
 
 def test_a_broken_connection_goes_on_where_it_broke(tmp_path: Path, local_hub: Any) -> None:

@@ -93,7 +93,7 @@ def test_another_networks_file_is_not_kept(tmp_path: Path, local_hub: Any) -> No
     local_hub.add(SMALL.hub_id, save({"x": torch.zeros(2)}))
     with pytest.raises(DataError, match="must hold every tensor of test_resnet"):
         fetch(tmp_path)
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.glob("[!.]*"))
 
 
 def test_what_is_not_on_the_hub_is_named(tmp_path: Path, local_hub: Any) -> None:

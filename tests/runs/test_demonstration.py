@@ -9,11 +9,8 @@ from safetensors.torch import save_file
 from moulage.networks.classifier import build_network
 from moulage.runs.config import read_study
 from moulage.runs.demonstration import STUDY_FILE, demonstrated, draw_programme
+from moulage.runs.progress import silently
 from moulage.runs.schedule import run_study
-
-
-def silently(what: str, done: int, total: int) -> None:
-    """Report progress to nobody."""
 
 
 @pytest.fixture

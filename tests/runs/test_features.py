@@ -17,10 +17,7 @@ from moulage.runs.features import (
     open_source,
     write_features,
 )
-
-
-def silently(what: str, done: int, total: int) -> None:
-    """Report progress to nobody."""
+from moulage.runs.progress import silently
 
 
 @pytest.fixture

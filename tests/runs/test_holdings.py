@@ -1,5 +1,6 @@
 """What the cache holds is told by kind and data set."""
 
+import errno
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -95,6 +96,25 @@ def test_what_is_pruned_while_it_is_waited_for_is_not_found_and_made_again(
     publish("pixels", key)
     assert store.find("pixels", key) == entry.folder
     assert store.prune(older_than_s=-1) == ([], store.entries()), "it is held"
+
+
+def test_a_cache_without_locks_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setenv("MOULAGE_CACHE", str(tmp_path))
+    monkeypatch.setattr("fcntl.flock", refuse)
+    publish("pixels", {"n": 9})
+    assert store.find("pixels", {"n": 9}) is not None
+
+
+def test_an_unfinished_folder_that_goes_while_it_is_swept_stops_nobody(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MOULAGE_CACHE", str(tmp_path))
+    (tmp_path / "pixels").mkdir()
+    (tmp_path / "pixels" / ".building-x").symlink_to("gone")  # listed, but there is none
+    assert store.prune(keep_bytes=0) == ([], [])
 
 
 def test_two_that_prune_at_once_delete_an_entry_once(

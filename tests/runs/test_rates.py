@@ -8,6 +8,7 @@ import pytest
 
 from moulage.errors import ConfigError
 from moulage.runs import rates
+from moulage.runs.progress import silently
 from moulage.runs.rates import cell_of, climb_rates
 from moulage.runs.schedule import run_study
 from moulage.runs.study import cells_of
@@ -16,10 +17,6 @@ TWO_PHASES = [
     {"name": "frozen", "train_from": "head", "epochs": 1, "batch": 16},
     {"name": "fine-tuned", "train_from": "blocks.3", "epochs": 1, "batch": 16},
 ]
-
-
-def silently(what: str, done: int, total: int) -> None:
-    """Report progress to nobody."""
 
 
 def tiny(phases: list[dict[str, Any]]) -> dict[str, Any]:

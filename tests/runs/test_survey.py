@@ -15,13 +15,10 @@ from moulage import actions
 from moulage.errors import DataError
 from moulage.pages import observations
 from moulage.pages.survey import survey_page
+from moulage.runs.progress import silently
 from moulage.runs.survey import survey_dataset
 from moulage.survey.record import Survey
 from moulage.survey.verdict import verdict_of
-
-
-def silently(what: str, done: int, total: int) -> None:
-    pass
 
 
 @pytest.fixture(scope="module")

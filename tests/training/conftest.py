@@ -17,7 +17,6 @@ from moulage.networks.registry import backbone_named
 from moulage.predictions import Predictions, write_predictions
 from moulage.training.augmentation import Augmentation
 from moulage.training.batches import ActivationSource, PixelSource, Source, views_of
-from moulage.training.checkpoint import State
 from moulage.training.imbalance import Treatment
 from moulage.training.loop import Job, logits_of
 from moulage.training.phases import Phase
@@ -60,7 +59,7 @@ class Studio:
             self.boundaries.append(boundary)
             return _source(classifier, boundary, pixels, augmentation)
 
-        def on_phase_end(index: int, phase: Phase, state: State, source: Source) -> None:
+        def on_phase_end(phase: Phase, source: Source) -> None:
             boundary = classifier.boundary(phase.train_from)
             rows = np.arange(N_IMAGES)
             logits = logits_of(classifier, source, boundary, rows, machine=ONE_THREAD)
