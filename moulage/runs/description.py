@@ -107,8 +107,7 @@ def find_telltales(found: Look) -> tuple[telltales.Telltale, ...]:
     ages = read.frame["age"].to_numpy(dtype=np.float64, na_value=np.nan)
     columns: dict[str, Column] = {
         **({} if np.isnan(ages).all() else {"age": ages}),
-        **metadata_of(read),
-        **{name: telltales.as_column(read.frame[name]) for name in read.others},
+        **columns_of(read),
     }
     marks: dict[str, Column] = {
         "file size": files["n_bytes"].to_numpy(dtype=np.float64),
@@ -141,6 +140,12 @@ def metadata_of(catalogue: Catalogue) -> dict[str, NDArray[np.str_]]:
         for name in _WORDS
         if catalogue.frame[name].notna().any()
     }
+
+
+def columns_of(catalogue: Catalogue) -> dict[str, Column]:
+    """Return the metadata but ages, and the columns that no one named."""
+    others = {name: telltales.as_column(catalogue.frame[name]) for name in catalogue.others}
+    return {**metadata_of(catalogue), **others}
 
 
 def _associations(catalogue: Catalogue) -> tuple[tuple[Crosstab, ...], Spread | None]:

@@ -20,7 +20,7 @@ from moulage.data.images import decode
 from moulage.data.pixels import build_pixels
 from moulage.data.sources import Sources
 from moulage.errors import ImageError
-from moulage.runs.description import describe, find_telltales, look, metadata_of, see
+from moulage.runs.description import columns_of, describe, find_telltales, look, see
 from moulage.runs.material import open_described
 from moulage.runs.progress import Progress, named
 from moulage.runs.review import review_catalogue
@@ -68,7 +68,7 @@ def survey_dataset(
         pairs=_pairs(catalogue, merger, progress),
         telltales=find_telltales(found),
         pure_levels=telltales.find_pure_levels(
-            metadata_of(catalogue),
+            columns_of(catalogue),
             labels=catalogue.labels,
             lesion_ids=catalogue.lesion_ids,
             diagnoses=catalogue.codes,

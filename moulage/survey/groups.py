@@ -52,10 +52,13 @@ class SplitAudit:
 
 
 def image_split_leakage(catalogue: Catalogue) -> Leakage | None:
-    """Split single images and count siblings; None where there are fewer than three images."""
+    """Split single images and count siblings; None where there are too few for a test image."""
     if len(catalogue) < len(RATIOS):
         return None
-    shares = [_leak(catalogue, seed) for seed in SEEDS]
+    leaks = (_leak(catalogue, seed) for seed in SEEDS)
+    shares = [leak for leak in leaks if not np.isnan(leak[0])]
+    if not shares:
+        return None
     by_diagnosis = np.array([each for _, each in shares])
     means = mean_defined(by_diagnosis.T)
     return Leakage(

@@ -30,6 +30,7 @@ AFTER_DIAGNOSIS: Mapping[str, str] = {
 }
 N_FOLDS = 5
 N_SHUFFLES = 99
+SIGNIFICANT = 0.05
 _MOST_LEVELS = 64
 _BINS = 16
 _FEWEST = 10  # images of a level of its own
@@ -42,8 +43,9 @@ class Telltale:
     """How well one column alone tells the diagnosis.
 
     auroc: mean over diagnoses and folds. chance: mean and deviation of the same with the lesions'
-    labels shuffled. best: the diagnosis that it tells best, with its AUROC. NaN where there is
-    nothing to tell apart. p_family: Holm's correction over the survey's columns.
+    labels shuffled. best: the diagnosis that it tells best, one told by luck only where all are,
+    with its AUROC; best_p_value counts as many tests as there are diagnoses. NaN where there is
+    nothing to tell apart. p_family, best_p_family: Holm's correction over the survey's columns.
     """
 
     name: str
@@ -54,7 +56,9 @@ class Telltale:
     best: str
     best_auroc: float
     p_value: float
+    best_p_value: float
     p_family: float = float("nan")
+    best_p_family: float = float("nan")
 
     @property
     def known_after(self) -> str:
@@ -113,39 +117,45 @@ def find_telltales(
         for name, column in columns.items()
     ]  # fmt: skip
     family = holm([telltale.p_value for telltale in found])
-    judged = [replace(one, p_family=p) for one, p in zip(found, family, strict=True)]
+    of_best = holm([telltale.best_p_value for telltale in found])
+    judged = [
+        replace(one, p_family=p, best_p_family=best_p)
+        for one, p, best_p in zip(found, family, of_best, strict=True)
+    ]
     return tuple(sorted(judged, key=lambda one: (-np.nan_to_num(one.auroc), order[one.name])))
 
 
 def find_pure_levels(
-    columns: Mapping[str, NDArray[np.str_]],
+    columns: Mapping[str, Column],
     *,
     labels: NDArray[np.int64],
     lesion_ids: NDArray[np.str_],
     diagnoses: Sequence[str],
 ) -> tuple[PureLevel, ...]:
-    """Return words of one diagnosis only, the most images first.
+    """Return words of one diagnosis only, the most images first; numbers have none.
 
     Only where so many lesions would share it by chance less often than once in a million.
     """
     labels_of_lesion = labels[np.unique(lesion_ids, return_index=True)[1]]
     prior = np.bincount(labels_of_lesion, minlength=len(diagnoses)) / len(labels_of_lesion)
+    images = pd.DataFrame({"label": labels, "lesion": lesion_ids})
     found: list[PureLevel] = []
     for column, words in columns.items():
-        for level in np.unique(words[words != UNSAID]).tolist():
-            rows = words == level
-            n_lesions, present = len(np.unique(lesion_ids[rows])), np.unique(labels[rows])
-            if len(present) > 1 or prior[present[0]] ** n_lesions > _PURE_CHANCE:
-                continue
-            found.append(
-                PureLevel(
-                    column=column,
-                    level=level,
-                    diagnosis=diagnoses[int(present[0])],
-                    n_images=int(rows.sum()),
-                    n_lesions=n_lesions,
-                )
+        if np.issubdtype(words.dtype, np.floating):
+            continue
+        told = images[words != UNSAID].groupby(words[words != UNSAID])
+        counts = told["label"].agg(["first", "nunique", "size"]).join(told["lesion"].nunique())
+        found += [
+            PureLevel(
+                column=column,
+                level=str(level),
+                diagnosis=diagnoses[label],
+                n_images=int(n_images),
+                n_lesions=int(n_lesions),
             )
+            for level, label, n_labels, n_images, n_lesions in counts.itertuples()
+            if n_labels == 1 and prior[label] ** n_lesions <= _PURE_CHANCE
+        ]
     return tuple(sorted(found, key=lambda pure: -pure.n_images))
 
 
@@ -201,9 +211,11 @@ def _telltale(
     by_diagnosis = mean_defined(areas.T)
     auroc = float(mean_defined(by_diagnosis))
     can_tell = shape[1] > 1 and not np.isnan(auroc)
-    shuffles = _shuffles(name, place, labels, lesion_ids, shape) if can_tell else []
-    chance = (float(np.mean(shuffles)), float(np.std(shuffles))) if shuffles else (np.nan, np.nan)
-    best = int(np.nanargmax(by_diagnosis)) if can_tell else 0
+    nothing = np.full((1, len(diagnoses)), np.nan)
+    shuffles = _shuffles(name, place, labels, lesion_ids, shape) if can_tell else nothing
+    chance = _mean_and_deviation(mean_defined(shuffles))
+    luck = _luck(by_diagnosis, shuffles)
+    best = int(np.nanargmax(by_diagnosis - (luck >= SIGNIFICANT))) if can_tell else 0
     return Telltale(
         name=name,
         kind=kind,
@@ -213,6 +225,7 @@ def _telltale(
         best=diagnoses[best],
         best_auroc=float(by_diagnosis[best]),
         p_value=_beyond(auroc, chance),
+        best_p_value=float(luck[best]),
     )
 
 
@@ -222,19 +235,38 @@ def _shuffles(
     labels: NDArray[np.int64],
     lesion_ids: NDArray[np.str_],
     shape: tuple[int, int, int],
-) -> list[float]:
-    """Return the macro AUROC under shuffled labels; a lesion keeps one label in all images."""
+) -> NDArray[np.float64]:
+    """Return each diagnosis' AUROC under shuffled labels `(99, K)`; a lesion keeps one label."""
     _, first, lesion = np.unique(lesion_ids, return_index=True, return_inverse=True)
     rng, of_lesion = generator("telltale", name), labels[first]
     shuffled = (rng.permutation(of_lesion)[lesion] for _ in range(N_SHUFFLES))
     areas = (out_of_fold_areas(_counted(place, drawn, shape)) for drawn in shuffled)
-    return [float(mean_defined(mean_defined(area.T))) for area in areas]
+    return np.array([mean_defined(area.T) for area in areas])
 
 
 def _counted(
     place: NDArray[np.int64], labels: NDArray[np.int64], shape: tuple[int, int, int]
 ) -> NDArray[np.int64]:
     return np.bincount(place + labels, minlength=int(np.prod(shape))).reshape(shape)
+
+
+def _luck(by_diagnosis: NDArray[np.float64], shuffles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return each diagnosis' p value `(K,)` times K.
+
+    Never less than the share of shuffles that reach as much: of two lesions, which share a level
+    or do not, the normal tail alone knows too little.
+    """
+    tails = [
+        _beyond(float(area), _mean_and_deviation(drawn))
+        for area, drawn in zip(by_diagnosis, shuffles.T, strict=True)
+    ]
+    reached = (shuffles >= by_diagnosis).mean(axis=0)
+    p_values: NDArray[np.float64] = np.maximum(tails, reached) * len(tails)
+    return p_values.clip(max=1)
+
+
+def _mean_and_deviation(values: NDArray[np.float64]) -> tuple[float, float]:
+    return float(np.mean(values)), float(np.std(values))
 
 
 def _beyond(auroc: float, chance: tuple[float, float]) -> float:

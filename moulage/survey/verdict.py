@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from moulage.errors import examples
 from moulage.survey.faults import KINDS, count_faults
 from moulage.survey.record import Survey
-from moulage.survey.telltales import Telltale
+from moulage.survey.telltales import AFTER_DIAGNOSIS, SIGNIFICANT, Telltale
 
 Level = Literal["ok", "look", "stop"]
 LEVELS: tuple[Level, ...] = ("stop", "look", "ok")
@@ -22,8 +23,8 @@ LEVELS: tuple[Level, ...] = ("stop", "look", "ok")
 UNEQUAL = 10.0
 """Images of the most common diagnosis for one of the least common, from which to look."""
 STRONG, GIVES_AWAY = 0.60, 0.80
-"""Macro AUROC of one fact about files from which to look, and to stop."""
-_SIGNIFICANT = 0.05
+"""Macro AUROC of one fact about files from which to look, and to stop: also where one diagnosis
+reaches the second, which the mean hides if the others are not told apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,7 @@ def _file_findings(survey: Survey) -> Iterator[Line]:
     if not counts:
         n_files = len(survey.catalogue)
         said = "The only file is whole" if n_files == 1 else f"All {n_files:,} files are whole"
-        yield _ok("files", f"{said}{', and no two are alike' if n_files > 1 else ''}.")
+        yield _ok("files", f"{said}{', and no two have the same bytes' if n_files > 1 else ''}.")
 
 
 def _diagnosis_findings(survey: Survey) -> Iterator[Line]:
@@ -146,28 +147,38 @@ def _duplicate_findings(survey: Survey) -> Iterator[Line]:
 
 
 def _column_findings(survey: Survey) -> Iterator[Line]:
-    after = [one for one in survey.telltales if one.kind == "metadata" and one.known_after]
-    for one in after:
+    columns = {one.name: one for one in survey.telltales if one.kind == "metadata"}
+    after = [name for name in survey.described.distributions if name in AFTER_DIAGNOSIS]
+    for name in after:
+        power = _power(columns.get(name))
         yield Line(
             level="look",
             subject="columns",
-            sentence=f"{one.name} must not be learned from: {one.known_after}{_power(one)}.",
+            sentence=f"{name} must not be learned from: {AFTER_DIAGNOSIS[name]}{power}.",
         )
-    for pure in survey.pure_levels:
+    for name in dict.fromkeys(pure.column for pure in survey.pure_levels):
+        pure_words = [
+            f"{pure.level} ({_images(pure.n_images)}, {pure.diagnosis})"
+            for pure in survey.pure_levels
+            if pure.column == name
+        ]
         yield Line(
             level="look",
             subject="columns",
-            sentence=f"All {pure.n_images:,} images with {pure.column} = {pure.level} are "
-            f"{pure.diagnosis}.",
+            sentence=f"{name} has words of one diagnosis only: {examples(pure_words)}.",
         )
-    before = [one for one in survey.telltales if one.kind == "metadata" and not one.known_after]
-    strong = [one for one in before if one.auroc >= GIVES_AWAY and one.p_family < _SIGNIFICANT]
+    # Age, sex and site are known before, and may rightly tell one diagnosis.
+    strong = [
+        one
+        for name, one in columns.items()
+        if name not in AFTER_DIAGNOSIS
+        and (_tells_all(one, GIVES_AWAY) or (name in survey.catalogue.others and _tells_one(one)))
+    ]
     for one in strong:
         yield Line(
             level="look",
             subject="columns",
-            sentence=f"{one.name} alone predicts the diagnosis with a macro AUROC of "
-            f"{one.auroc:.2f} on unseen lesions: learn from it only if it is known before the "
+            sentence=f"{one.name} {_predicts(one)}: learn from it only if it is known before the "
             "diagnosis.",
         )
     if not after and not survey.pure_levels and not strong:
@@ -176,21 +187,18 @@ def _column_findings(survey: Survey) -> Iterator[Line]:
 
 def _mark_findings(survey: Survey) -> Iterator[Line]:
     marks = [one for one in survey.telltales if one.kind != "metadata"]
-    strong = [
-        one
-        for one in marks
-        if one.auroc >= STRONG and one.p_family < _SIGNIFICANT
-    ]  # fmt: skip
+    strong = [one for one in marks if _tells_all(one, STRONG) or _tells_one(one)]
     for one in strong:
         # A border is photographed, so it may rightly differ; a file's form may not.
-        is_grave = one.kind == "file" and one.auroc >= GIVES_AWAY
+        is_grave = one.kind == "file" and (one.auroc >= GIVES_AWAY or _tells_one(one))
         yield Line(
             level="stop" if is_grave else "look",
             subject="marks",
-            sentence=f"{one.name.capitalize()} alone predicts the diagnosis with a macro AUROC of "
-            f"{one.auroc:.2f} on unseen lesions ({one.best}: {one.best_auroc:.2f}).",
+            sentence=f"{one.name.capitalize()} {_predicts(one)}.",
         )
-    if marks and all(math.isnan(one.auroc) for one in marks):
+    if marks and all(one.n_levels == 1 for one in marks):
+        yield _ok("marks", "No fact about files or borders varies, rare values apart.")
+    elif marks and all(math.isnan(one.auroc) for one in marks):
         yield Line(
             level="look",
             subject="marks",
@@ -222,10 +230,25 @@ def _label_findings(survey: Survey) -> Iterator[Line]:
     )
 
 
-def _power(one: Telltale) -> str:
-    if one.auroc != one.auroc:
+def _power(one: Telltale | None) -> str:
+    if one is None or math.isnan(one.auroc):
         return ""
     return f", and it predicts the diagnosis with a macro AUROC of {one.auroc:.2f}"
+
+
+def _tells_all(one: Telltale, least: float) -> bool:
+    return one.auroc >= least and one.p_family < SIGNIFICANT
+
+
+def _tells_one(one: Telltale) -> bool:
+    return one.best_auroc >= GIVES_AWAY and one.best_p_family < SIGNIFICANT
+
+
+def _predicts(one: Telltale) -> str:
+    return (
+        f"alone predicts the diagnosis with a macro AUROC of {one.auroc:.2f} on unseen lesions "
+        f"({one.best}: {one.best_auroc:.2f})"
+    )
 
 
 def _ok(subject: str, sentence: str) -> Line:

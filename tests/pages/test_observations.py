@@ -88,7 +88,7 @@ def test_leaks_are_told_with_the_worst_diagnosis() -> None:
 def test_the_strongest_of_metadata_and_of_files_are_named() -> None:
     one = Telltale(
         name="dx_type", kind="metadata", n_levels=4, auroc=0.78, chance=(0.5, 0.01), best="nv",
-        best_auroc=0.9, p_value=0.0,
+        best_auroc=0.9, p_value=0.0, best_p_value=0.0,
     )  # fmt: skip
     other = replace(one, name="file size", kind="file", auroc=0.66)
     weak = replace(other, name="file format", auroc=float("nan"))

@@ -230,9 +230,60 @@ def test_columns_that_no_one_named_are_examined_too(folder_of: Any) -> None:
     assert found["treatment"].auroc == pytest.approx(1.0)
     assert found["weight_kg"].auroc < 0.7
     assert found["weight_kg"].n_levels > 8, "numbers are binned, not words"
-    (said,) = [line for line in verdict_of(survey) if line.subject == "columns"]
-    assert said.level == "look"
-    assert "treatment alone predicts the diagnosis with a macro AUROC of 1.00" in said.sentence
+    pure, strong = [line for line in verdict_of(survey) if line.subject == "columns"]
+    assert pure.level == strong.level == "look"
+    assert "treatment has words of one diagnosis only: cure (30 images, mel)" in pure.sentence
+    assert "treatment alone predicts the diagnosis with a macro AUROC of 1.00" in strong.sentence
+
+
+def test_one_diagnosis_that_is_given_away_counts_though_the_mean_hides_it(folder_of: Any) -> None:
+    n_images = {"bcc": 30, "bkl": 30, "mel": 20, "nv": 60}
+    rows = [(f"{dx}{i}", dx) for dx, n in n_images.items() for i in range(n)]
+    clinics = ["oncology" if dx == "mel" else "practice" for _, dx in rows]
+    wards = [
+        "oncology" if name in {"bcc0", "bkl0", "nv0"} or dx == "mel" else "" for name, dx in rows
+    ]
+    cells = zip(rows, clinics, wards, strict=True)
+    lines = [f"{name},{dx},{clinic},{ward}" for (name, dx), clinic, ward in cells]
+    folder = folder_of(
+        [f"{name}.{'png' if dx == 'mel' else 'jpg'}" for name, dx in rows],
+        table="\n".join(["image_id,diagnosis,clinic,ward", *lines]) + "\n",
+    )
+    survey = survey_dataset(folder, kind="table", progress=silently)
+    form = next(one for one in survey.telltales if one.name == "file format")
+    assert form.auroc < 0.8
+    said = [(line.level, line.sentence) for line in verdict_of(survey)]
+    assert any(level == "stop" and "File format alone" in words for level, words in said)
+    assert any(level == "look" and "clinic has words of one" in words for level, words in said)
+    assert any(level == "look" and "ward alone predicts" in words for level, words in said)
+
+
+def test_same_pixels_in_other_bytes_are_not_called_unlike(folder_of: Any) -> None:
+    folder = folder_of([f"{code}/{code}{i}.png" for code in ("mel", "nv") for i in range(3)])
+    image = cv2.imread(str(folder / "mel" / "mel0.png"))
+    assert image is not None
+    cv2.imwrite(str(folder / "mel" / "again.png"), image, [cv2.IMWRITE_PNG_COMPRESSION, 0])
+    said = [line.sentence for line in verdict_of(survey_dataset(folder, progress=silently))]
+    assert "All 7 files are whole, and no two have the same bytes." in said
+    assert any("same pixels 1" in sentence for sentence in said)
+
+
+def test_dx_type_is_warned_of_where_all_have_one_diagnosis(folder_of: Any) -> None:
+    table = "image_id,lesion_id,diagnosis,dx_type\na,l,nv,histo\nb,l,nv,histo\nc,m,nv,consensus\n"
+    folder = folder_of(["a.png", "b.png", "c.png"], table=table)
+    lines = verdict_of(survey_dataset(folder, kind="table", progress=silently))
+    assert [line.level for line in lines if line.subject == "columns"] == ["look"]
+    assert not any("nan" in line.sentence for line in lines)
+
+
+def test_marks_that_do_not_vary_are_not_called_too_few(folder_of: Any) -> None:
+    folder = folder_of([f"{code}/{code}{i}.png" for code in ("mel", "nv") for i in range(6)])
+    content = (folder / "mel" / "mel0.png").read_bytes()
+    for path in folder.glob("*/*.png"):
+        path.write_bytes(content)
+    lines = verdict_of(survey_dataset(folder, progress=silently))
+    (said,) = [line for line in lines if line.subject == "marks"]
+    assert (said.level, "varies" in said.sentence) == ("ok", True)
 
 
 def test_what_was_written_into_the_pairs_outlives_a_second_survey(

@@ -31,6 +31,10 @@ def catalogue_of(n_lesions: int, n_photographs: int) -> Catalogue:
     return Catalogue(frame=frame, diagnoses=diagnoses, root=Path())
 
 
+def test_where_no_split_tests_an_image_nothing_is_said_to_leak() -> None:
+    assert image_split_leakage(catalogue_of(2, 2).take([0, 1, 2])) is None
+
+
 def test_single_photographs_cannot_leak() -> None:
     found = image_split_leakage(catalogue_of(60, 1))
     assert found is not None

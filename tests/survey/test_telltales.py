@@ -46,6 +46,23 @@ def test_a_column_that_names_the_diagnosis_is_perfect() -> None:
     assert found.chance[0] == pytest.approx(0.5, abs=0.02)
 
 
+def test_luck_with_a_rare_diagnosis_is_no_finding_but_a_rare_one_given_away_is() -> None:
+    sizes = {"nv": 500, "mel": 90, "df": 8, "vasc": 2}
+    labels = np.repeat(np.arange(4), list(sizes.values()))
+    lesions = np.array([f"l{i}" for i in range(600)])
+    rng = np.random.default_rng(0)
+    columns = {f"draw {i}": rng.normal(size=600) for i in range(40)}
+    columns["format"] = np.where(labels == 2, "PNG", "JPEG")
+    found = find_telltales(
+        columns, kinds=dict.fromkeys(columns, "file"), labels=labels, lesion_ids=lesions,
+        folds=grouped_folds(lesion_ids=lesions, labels=labels), diagnoses=tuple(sizes),
+    )  # fmt: skip
+    (form,) = [one for one in found if one.name == "format"]
+    assert (form.best, form.best_auroc) == ("df", pytest.approx(1.0))
+    assert max(one.best_auroc for one in found if one is not form) > 0.8
+    assert [one.name for one in found if one.best_p_family < 0.05] == ["format"]
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_column_that_only_names_the_lesion_tells_nothing(seed: int) -> None:
     """In one fold of images it would tell nearly all: that is why folds are of lesions."""
@@ -108,6 +125,18 @@ def test_a_word_of_one_diagnosis_only_is_told_unless_chance_explains_it() -> Non
     assert [(one.level, one.diagnosis, one.n_images) for one in found] == [
         ("follow_up", "nv", int((LABELS == 2).sum()))
     ]
+
+
+def test_numbers_have_no_pure_words_and_a_word_of_all_lesions_is_counted_once_a_lesion() -> None:
+    columns = {
+        "weight": LABELS.astype(np.float64),
+        "clinic": np.array(CODES)[LABELS],
+        "empty": np.full(N, "missing"),
+    }
+    found = find_pure_levels(columns, labels=LABELS, lesion_ids=LESIONS, diagnoses=CODES)
+    n_lesions = [len(np.unique(LESIONS[label == LABELS])) for label in (2, 1, 0)]
+    assert [(one.column, one.diagnosis) for one in found] == [("clinic", c) for c in CODES[::-1]]
+    assert [one.n_lesions for one in found] == n_lesions
 
 
 def test_dx_type_is_known_to_come_after_the_diagnosis() -> None:
