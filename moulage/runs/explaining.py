@@ -16,7 +16,7 @@ from moulage.covariates import Covariate
 from moulage.data.decoding import decode_batches, list_image_files
 from moulage.data.masks import find_masks, read_mask
 from moulage.data.sources import stem_of
-from moulage.errors import ConfigError, DataError, ImageError, examples, nearest
+from moulage.errors import ConfigError, DataError, examples, nearest
 from moulage.explanation.casebook import Casebook, Explained
 from moulage.explanation.examination import Manner, examine
 from moulage.networks.classifier import InputContract
@@ -191,7 +191,7 @@ def _explain(
         for row, pixels in zip(batch.rows.tolist(), batch.pixels, strict=True):
             try:
                 lesion = _lesion(subjects[row], root, contract)
-            except (ImageError, OSError) as error:
+            except (DataError, OSError) as error:
                 lesion = None
                 left_out.append(f"The mask {subjects[row].mask} was left out: {error}")
             witness = inquiry.witness.told(told.of(np.array([row])))
@@ -218,7 +218,13 @@ def _lesion(
 ) -> NDArray[np.bool_] | None:
     if root is None or not subject.mask:
         return None
-    return read_mask(root, subject.mask, size_px=contract.size_px, resize=contract.resize)
+    lesion = read_mask(root, subject.mask, size_px=contract.size_px, resize=contract.resize)
+    if not lesion.any():
+        raise DataError(
+            f"A mask must have a pixel of lesion; got none at {contract.size_px} pixels a side. "
+            "Outline the lesion in white."
+        )
+    return lesion
 
 
 def _examined(

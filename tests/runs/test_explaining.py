@@ -216,6 +216,19 @@ def test_a_damaged_mask_is_left_out_and_named(
     assert casebook.left_out == ("The mask m was left out: An image file must be whole; got none.",)
 
 
+def test_a_mask_without_lesion_is_left_out_and_makes_no_shortcuts(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explaining, "read_mask", lambda *_, **__: np.zeros((32, 32), dtype=bool))
+    casebook = actions.explain(run.path, sample=1, out=tmp_path, **QUICK)
+    assert casebook.findings() == ()
+    (said,) = casebook.left_out
+    assert said.endswith(
+        "_segmentation.png was left out: A mask must have a pixel of lesion; got none at 32 pixels "
+        "a side. Outline the lesion in white."
+    )
+
+
 def test_where_a_runs_images_no_longer_lie_is_told(run: RunFolder, tmp_path: Path) -> None:
     moved = RunFolder(path=tmp_path / "moved")
     shutil.copytree(run.path, moved.path)
