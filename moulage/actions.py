@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from moulage import store
 from moulage.errors import ConfigError
@@ -554,12 +553,12 @@ def _write_explanations(run: RunFolder, casebook: "Casebook", folder: Path) -> N
     from moulage.pages.explanations import draw_sheet, explanations_page
     from moulage.pages.figures.overlays import as_png
 
-    for case in casebook.cases:
-        name = quote(case.image_id, safe=" ")  # an id may look like a path
-        store.write_bytes(folder / EXPLANATIONS / f"{name}.png", as_png(draw_sheet(case)))
     store.write_json(folder / f"{EXPLANATIONS}.json", casebook.as_dict())
     page = explanations_page(casebook, first=first_notes(run))
     store.write_text(folder / EXPLANATIONS_PAGE, page)
+    for case in casebook.cases:
+        name = store.file_name(case.image_id)  # an id may look like a path
+        store.write_bytes(folder / EXPLANATIONS / f"{name}.png", as_png(draw_sheet(case)))
 
 
 def units(

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moulage import actions
+from moulage import actions, store
 from moulage.catalogue import Catalogue, read_catalogue, write_catalogue
 from moulage.dossier import first_notes
 from moulage.errors import ConfigError, DataError, ImageError
@@ -248,6 +248,28 @@ def test_pictures_stay_in_their_folder_whatever_an_image_is_called(
     actions._write_explanations(run, replace(casebook, cases=(case,)), tmp_path / "b")
     assert not (tmp_path / "photograph.png").exists()
     assert len(list((tmp_path / "b" / "explanations").glob("*photograph.png"))) == 1
+
+
+def test_pictures_are_named_in_any_script_and_at_any_length(
+    run: RunFolder, casts: Path, tmp_path: Path
+) -> None:
+    short, long = "Дерматоскопия меланоцитарный невус пациент Иванова 2023", "痣" * 80
+    for name in (short, long):
+        shutil.copy(next(casts.rglob("*.jpg")), tmp_path / f"{name}.jpg")
+    actions.explain(run.path, [tmp_path], out=tmp_path / "out", **QUICK)
+    names = sorted(path.name for path in (tmp_path / "out" / "explanations").iterdir())
+    assert names[0] == f"{short}.png"
+    assert names[1].startswith("痣" * 55 + "-")
+    assert len(names[1].encode()) <= 204
+
+
+def test_plain_ids_are_file_names_and_what_none_can_hold_is_not() -> None:
+    for plain in ("ISIC_0024306", "a photograph.2-b~"):
+        assert store.file_name(plain) == plain
+    assert store.file_name('C:\\a/b?"*|<>\n') == "C%3A%5Ca%2Fb%3F%22%2A%7C%3C%3E%0A"
+    names = [store.file_name("a" * 250 + end) for end in "xy"]
+    assert names[0] != names[1]
+    assert {len(name) for name in names} == {200}
 
 
 def test_units_are_characterised_on_the_runs_own_images(run: RunFolder, tmp_path: Path) -> None:
