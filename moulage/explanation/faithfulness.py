@@ -22,7 +22,8 @@ class Agreement:
     """How alike two explanations are: 1 is alike.
 
     rank_correlation: Spearman's, over pixels where the superpixels differ. top_overlap: what the
-    superpixels of highest weight share, as a share of what they cover.
+    superpixels of highest weight share, as a share of what they cover. NaN where either has equal
+    weights only.
     """
 
     rank_correlation: float
@@ -42,9 +43,10 @@ def agreement(first: Explanation, second: Explanation, *, n_top: int = N_TOP) ->
     shared = _shared(first, second)  # (S, T)
     chosen = _is_top(first, n_top), _is_top(second, n_top)
     covered = (shared.sum(axis=1) @ chosen[0] + shared.sum(axis=0) @ chosen[1]) / 2
+    ranks = _rank_correlation(first.weights, second.weights, shared)
+    overlap = float(chosen[0] @ shared @ chosen[1] / covered)
     return Agreement(
-        rank_correlation=_rank_correlation(first.weights, second.weights, shared),
-        top_overlap=float(chosen[0] @ shared @ chosen[1] / covered),
+        rank_correlation=ranks, top_overlap=math.nan if math.isnan(ranks) else overlap
     )
 
 

@@ -78,10 +78,15 @@ def test_the_same_image_gives_the_same_numbers(image: np.ndarray) -> None:
 @pytest.mark.parametrize("method", ["designed", "exact", "sampled"])
 def test_an_even_image_has_nothing_to_explain(method: str) -> None:
     even = np.full((SIDE, SIDE, 3), 120, dtype=np.uint8)
-    found = examine(bright_corner, even, n_classes=2, manner=Manner(method=method, n_segments=5))
+    found = examine(beside_random, even, n_classes=2, manner=Manner(method=method, n_segments=5))
     assert found.doubts == (
         "The probability does not change whatever is covered: there is nothing to explain.",
     )
+    assert not found.explanation.weights.any()
+    scores = found.scores
+    for agreed in (scores.over_seeds, scores.over_cuts, scores.top_over_seeds, scores.top_over_cuts):
+        assert math.isnan(agreed)
+    assert math.isnan(scores.randomised)
 
 
 @pytest.mark.parametrize("n_segments", [1, 2, 3])
