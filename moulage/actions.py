@@ -549,12 +549,12 @@ def explain(
 
 
 def _write_explanations(run: RunFolder, casebook: "Casebook", folder: Path) -> None:
-    from moulage.dossier import first_notes
+    from moulage.dossier import inner_notes
     from moulage.pages.explanations import draw_sheet, explanations_page
     from moulage.pages.figures.overlays import as_png
 
     store.write_json(folder / f"{EXPLANATIONS}.json", casebook.as_dict())
-    page = explanations_page(casebook, first=first_notes(run))
+    page = explanations_page(casebook, first=inner_notes(run))
     store.write_text(folder / EXPLANATIONS_PAGE, page)
     for case in casebook.cases:
         name = store.file_name(case.image_id)  # an id may look like a path
@@ -568,7 +568,7 @@ def units(
 
     Writes `units.html`, `units.json` and a picture a map to `out`, by default the run's folder.
     """
-    from moulage.dossier import first_notes
+    from moulage.dossier import inner_notes
     from moulage.pages.units import N_BEST, draw_maps, units_page
     from moulage.runs.anatomy import dissect
 
@@ -577,7 +577,7 @@ def units(
     layer = anatomy.layer
     maps = draw_maps(layer, [one.colour for one in anatomy.catalogue.diagnoses])
     pictures = anatomy.pictures(layer.shown(N_BEST))
-    page = units_page(layer, maps, pictures, first=first_notes(folder))
+    page = units_page(layer, maps, pictures, first=inner_notes(folder))
     to = Path(out) if out is not None else folder.path
     for name, picture in maps.files.items():
         store.write_bytes(to / f"{UNITS}-{name}.png", picture)

@@ -45,9 +45,7 @@ def agreement(first: Explanation, second: Explanation, *, n_top: int = N_TOP) ->
     covered = (shared.sum(axis=1) @ chosen[0] + shared.sum(axis=0) @ chosen[1]) / 2
     ranks = _rank_correlation(first.weights, second.weights, shared)
     overlap = float(chosen[0] @ shared @ chosen[1] / covered)
-    return Agreement(
-        rank_correlation=ranks, top_overlap=math.nan if math.isnan(ranks) else overlap
-    )
+    return Agreement(rank_correlation=ranks, top_overlap=math.nan if math.isnan(ranks) else overlap)
 
 
 def mean_agreement(first: Explanation, *others: Explanation, n_top: int = N_TOP) -> Agreement:

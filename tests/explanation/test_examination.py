@@ -84,7 +84,12 @@ def test_an_even_image_has_nothing_to_explain(method: str) -> None:
     )
     assert not found.explanation.weights.any()
     scores = found.scores
-    for agreed in (scores.over_seeds, scores.over_cuts, scores.top_over_seeds, scores.top_over_cuts):
+    for agreed in (
+        scores.over_seeds,
+        scores.over_cuts,
+        scores.top_over_seeds,
+        scores.top_over_cuts,
+    ):
         assert math.isnan(agreed)
     assert math.isnan(scores.randomised)
 

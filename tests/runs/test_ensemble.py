@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from moulage.dossier import card_record, run_record
+from moulage import actions
+from moulage.dossier import card_record, inner_notes, run_record
 from moulage.errors import ConfigError
 from moulage.networks.committee import committee_of, first_of
 from moulage.networks.machine import Machine
@@ -96,6 +97,18 @@ def test_an_ensemble_is_measured_as_any_run_is(outcome: Outcome) -> None:
     low, high = together["certainty"]["intervals"]["natural"]["accuracy"]
     assert low <= together["parts"]["test"]["natural"]["accuracy"] <= high
     assert "The recipe told here is that of tiny-seed0; others differ." in together["run"]["notes"]
+
+
+def test_pages_that_look_into_an_ensemble_name_the_member_that_they_show(
+    outcome: Outcome, tmp_path: Path
+) -> None:
+    *members, together = outcome.finished
+    said = "is that of its first member, tiny-seed0. It has no check by heads with random weights."
+    actions.explain(together.path, sample=1, n_segments=3, method="exact", out=tmp_path)
+    actions.units(together.path, out=tmp_path)
+    for page in ("explanations.html", "units.html"):
+        assert said in (tmp_path / page).read_text()
+    assert inner_notes(members[0]) == ()
 
 
 def test_an_ensemble_of_other_members_drops_the_pages_of_the_one_before(
