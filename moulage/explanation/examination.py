@@ -25,7 +25,7 @@ from moulage.explanation.faithfulness import (
 from moulage.explanation.fills import Fill, cover
 from moulage.explanation.games import Curves, lookup, removal_curves, shapley_values
 from moulage.explanation.lime import Explanation, Method, explain_answers, masks_of
-from moulage.explanation.verdict import Scores, in_words
+from moulage.explanation.verdict import MOST_LUCKY, Scores, in_words
 from moulage.seeding import generator
 
 # Enough to tell a rank correlation of 0.65; another explanation of full price is not needed.
@@ -152,11 +152,12 @@ def _own_scores(
     explanation: Explanation, curves: Curves, lesion: NDArray[np.bool_] | None
 ) -> Scores:
     is_constant = math.isnan(explanation.score)
+    can_be_rare = math.factorial(len(explanation.weights)) >= 1 / MOST_LUCKY  # one order among all
     return Scores(
         score=explanation.score,
         deletion_gain=curves.deletion_gain,
         insertion_gain=curves.insertion_gain,
-        share_as_good=math.nan if is_constant else curves.share_as_good,
+        share_as_good=curves.share_as_good if can_be_rare and not is_constant else math.nan,
         lesion_share=math.nan if lesion is None else lesion_share(explanation, lesion),
         lesion_area=math.nan if lesion is None else float(lesion.mean()),
         is_constant=is_constant,

@@ -24,7 +24,7 @@ class Scores:
 
     score: the surrogate's weighted R², below 0 where it foretells less than the mean does.
     deletion_gain, insertion_gain: against random orders; share_as_good: random orders that do as
-    well. over_seeds, over_cuts: mean rank correlation with explanations by other masks, and of
+    well, of four superpixels or more. over_seeds, over_cuts: mean rank correlation with explanations by other masks, and of
     other superpixels; top_over_seeds, top_over_cuts: what the superpixels of highest weight have in
     common. lesion_share of the positive weight, lesion_area of the image. randomised: rank
     correlation with the explanation of the same network under a head with random weights.

@@ -103,6 +103,21 @@ def test_few_superpixels_are_explained_too(n_segments: int, method: str, image: 
     assert math.isnan(found.scores.over_cuts) == (n_segments < 3)
 
 
+@pytest.mark.parametrize("n_segments", [2, 3, 4])
+def test_no_perfect_explanation_by_few_superpixels_is_in_doubt(
+    n_segments: int, image: np.ndarray
+) -> None:
+    def by_row(copies: np.ndarray) -> np.ndarray:
+        light = copies.mean(axis=(2, 3)) @ np.linspace(1, 3, SIDE) ** 2 / SIDE / 3000
+        return np.stack([light, 1 - light], axis=1)
+
+    manner = replace(EXACT, diagnosis=0, n_segments=n_segments)
+    found = examine(by_row, image, n_classes=2, manner=manner)
+    assert found.scores.score == pytest.approx(1)
+    assert not [said for said in found.doubts if "random orders" in said]
+    assert math.isnan(found.scores.share_as_good) == (n_segments < 4)
+
+
 def test_what_cannot_be_explained_is_refused_in_one_sentence(image: np.ndarray) -> None:
     def refused(classify: Callable[..., np.ndarray], manner: Manner, match: str) -> None:
         with pytest.raises((ConfigError, DataError), match=match):
