@@ -19,6 +19,7 @@ from moulage.explanation.answers import Answers, Classify, ask
 from moulage.explanation.faithfulness import (
     Agreement,
     agreement,
+    agreement_by_chance,
     lesion_share,
     mean_agreement,
 )
@@ -121,11 +122,12 @@ def examine(
     )
     curves = _curves(asked, explanation)
     seeds = _over_seeds(asked, explanation, n_classes)
-    cuts = _over_cuts(asked, explanation, n_classes)
+    cuts, by_chance = _over_cuts(asked, explanation, n_classes)
     scores = replace(
         _own_scores(explanation, curves, lesion),
         over_seeds=seeds.rank_correlation,
         over_cuts=cuts.rank_correlation,
+        cuts_by_chance=by_chance,
         top_over_seeds=seeds.top_overlap,
         top_over_cuts=cuts.top_overlap,
         randomised=_randomised(everything, explanation, n_classes),
@@ -194,17 +196,18 @@ def _over_seeds(asked: _Asked, explanation: Explanation, n_classes: int) -> Agre
     return agreement(explanation, again)
 
 
-def _over_cuts(asked: _Asked, explanation: Explanation, n_classes: int) -> Agreement:
-    """Explain once more with one superpixel fewer and one more."""
+def _over_cuts(asked: _Asked, explanation: Explanation, n_classes: int) -> tuple[Agreement, float]:
+    """Explain once more with one superpixel fewer and one more; and say what chance reaches."""
     manner = asked.manner
     if manner.n_segments < 3:
-        return _UNKNOWN
+        return _UNKNOWN, math.nan
     cuts = [
         superpixels.segment(asked.pixels, n_segments=number, method=manner.cut)
         for number in (manner.n_segments - 1, manner.n_segments + 1)
     ]
     others = [_again(asked, explanation, cut, n_classes) for cut in cuts]
-    return mean_agreement(explanation, *others)
+    chance = agreement_by_chance(explanation, *others, rng=generator("dealt", manner.seed))
+    return mean_agreement(explanation, *others), chance
 
 
 def _again(

@@ -15,6 +15,7 @@ from moulage.errors import ShapeError
 from moulage.explanation.lime import Explanation
 
 N_TOP = 4
+_N_DEALT = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,26 @@ def mean_agreement(first: Explanation, *others: Explanation, n_top: int = N_TOP)
         rank_correlation=float(np.mean([one.rank_correlation for one in found])),
         top_overlap=float(np.mean([one.top_overlap for one in found])),
     )
+
+
+def agreement_by_chance(
+    first: Explanation, *others: Explanation, rng: np.random.Generator
+) -> float:
+    """Return the mean rank correlation that chance reaches in one case of twenty.
+
+    Chance deals the weights of the first to its own superpixels anew; the others stay.
+    """
+    shared = [_shared(first, other) for other in others]
+    found = [
+        np.mean(
+            [
+                _rank_correlation(dealt, other.weights, pixels)
+                for other, pixels in zip(others, shared, strict=True)
+            ]
+        )
+        for dealt in (rng.permutation(first.weights) for _ in range(_N_DEALT))
+    ]
+    return float(np.quantile(found, 0.95))
 
 
 def lesion_share(explanation: Explanation, lesion: NDArray[np.bool_]) -> float:
