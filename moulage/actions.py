@@ -533,7 +533,10 @@ def explain(
             f"`--covariates` must go with images that are named; got {covariates} for the run's "
             "own, whose records it knows. Leave the option out."
         )
-    inquiry = explaining.Inquiry(witness=witness, manner=Manner(diagnosis=place, **manner))
+    asked = explaining.coloured(
+        Manner(diagnosis=place, **manner), run=folder, witness=witness, progress=progress
+    )
+    inquiry = explaining.Inquiry(witness=witness, manner=asked)
     if images:
         paths = [Path(image) for image in images]
         table = None if covariates is None else Path(covariates)

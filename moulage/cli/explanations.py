@@ -10,7 +10,7 @@ from moulage.cli.progress import shown_progress
 
 _Method = Literal["designed", "exact", "sampled"]
 _Cut = Literal["slic", "felzenszwalb", "grid"]
-_Fill = Literal["mean", "blur", "black"]
+_Fill = Literal["mean", "dataset", "blur", "black"]
 _Part = Literal["train", "validation", "test", "calibration"]
 
 

@@ -15,6 +15,7 @@ from moulage.catalogue import Catalogue, read_catalogue
 from moulage.covariates import Covariate
 from moulage.data.decoding import decode_batches, list_image_files
 from moulage.data.masks import find_masks, read_mask
+from moulage.data.pixels import build_pixels
 from moulage.data.sources import stem_of
 from moulage.errors import ConfigError, DataError, examples, nearest
 from moulage.explanation.casebook import Casebook, Explained
@@ -72,6 +73,26 @@ def index_of(diagnosis: str, witness: Witness) -> int:
         f"`--diagnosis` must be one of {', '.join(codes)}; got {diagnosis!r}. "
         f"{nearest(diagnosis, codes)}"
     )
+
+
+def coloured(manner: Manner, *, run: RunFolder, witness: Witness, progress: Progress) -> Manner:
+    """Return the manner with the colour that the fill "dataset" needs: that of the training part.
+
+    Raises DataError where the run's own images no longer lie there.
+    """
+    if manner.fill != "dataset" or manner.colour is not None:
+        return manner
+    catalogue, split = own_images(run), read_split(run.path / SPLIT)
+    contract = witness.saved.classifier.recipe.contract
+    pixels = build_pixels(
+        catalogue,
+        size_px=contract.size_px,
+        resize=contract.resize,
+        progress=lambda done, total: progress("decoding images", done, total),
+    )
+    rows = positions(split, catalogue.image_ids)[split.rows_of("train")].tolist()
+    means = np.mean([pixels.array[row].mean(axis=(0, 1)) for row in rows], axis=0)
+    return replace(manner, colour=tuple(means.tolist()))
 
 
 def explain_files(

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from moulage import actions, store
 from moulage.catalogue import Catalogue, read_catalogue, write_catalogue
+from moulage.data.pixels import build_pixels
 from moulage.dossier import first_notes
 from moulage.errors import ConfigError, DataError, ImageError
 from moulage.networks import machine
@@ -229,13 +231,32 @@ def test_a_mask_without_lesion_is_left_out_and_makes_no_shortcuts(
     )
 
 
+def test_the_fill_of_the_data_set_is_the_mean_colour_of_training(
+    run: RunFolder, casts: Path, tmp_path: Path
+) -> None:
+    catalogue = read_catalogue(run.path / "catalogue.parquet")
+    split = read_split(run.path / "split.csv")
+    trained = positions(split, catalogue.image_ids)[split.rows_of("train")]
+    pixels = build_pixels(catalogue, size_px=32, resize="squash").array[trained]
+    image = next(casts.rglob("*.jpg"))
+    casebook = actions.explain(run.path, [image], fill="dataset", out=tmp_path, **QUICK)
+    assert casebook.manner.colour == pytest.approx(pixels.mean(axis=(0, 1, 2)))
+    covered = casebook.cases[0].examination.covered
+    assert (covered == np.round(casebook.manner.colour)).all()
+    assert (
+        "replaced by the mean colour of the training images"
+        in (tmp_path / "explanations.html").read_text()
+    )
+
+
 def test_where_a_runs_images_no_longer_lie_is_told(run: RunFolder, tmp_path: Path) -> None:
     moved = RunFolder(path=tmp_path / "moved")
     shutil.copytree(run.path, moved.path)
     catalogue = read_catalogue(moved.path / "catalogue.parquet")
     gone = replace(catalogue, root=tmp_path / "gone")
     write_catalogue(gone, moved.path / "catalogue.parquet")
-    for act in (actions.explain, actions.units):
+    named = partial(actions.explain, images=[tmp_path / "any.jpg"], fill="dataset")
+    for act in (actions.explain, actions.units, named):
         with pytest.raises(DataError, match=r"must lie where they lay .* got no folder at .*gone"):
             act(moved.path)
 
