@@ -9,7 +9,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from moulage import store
 from moulage.errors import ConfigError
@@ -530,7 +529,10 @@ def explain(
             f"`--covariates` must go with images that are named; got {covariates} for the run's "
             "own, whose records it knows. Leave the option out."
         )
-    inquiry = explaining.Inquiry(witness=witness, manner=Manner(diagnosis=place, **manner))
+    asked = explaining.coloured(
+        Manner(diagnosis=place, **manner), run=folder, witness=witness, progress=progress
+    )
+    inquiry = explaining.Inquiry(witness=witness, manner=asked)
     if images:
         paths = [Path(image) for image in images]
         table = None if covariates is None else Path(covariates)
@@ -546,16 +548,16 @@ def explain(
 
 
 def _write_explanations(run: RunFolder, casebook: "Casebook", folder: Path) -> None:
-    from moulage.dossier import first_notes
+    from moulage.dossier import inner_notes
     from moulage.pages.explanations import draw_sheet, explanations_page
     from moulage.pages.figures.overlays import as_png
 
-    for case in casebook.cases:
-        name = quote(case.image_id, safe=" ")  # an id may look like a path
-        store.write_bytes(folder / EXPLANATIONS / f"{name}.png", as_png(draw_sheet(case)))
     store.write_json(folder / f"{EXPLANATIONS}.json", casebook.as_dict())
-    page = explanations_page(casebook, first=first_notes(run))
+    page = explanations_page(casebook, first=inner_notes(run))
     store.write_text(folder / EXPLANATIONS_PAGE, page)
+    for case in casebook.cases:
+        name = store.file_name(case.image_id)  # an id may look like a path
+        store.write_bytes(folder / EXPLANATIONS / f"{name}.png", as_png(draw_sheet(case)))
 
 
 def units(
@@ -565,7 +567,7 @@ def units(
 
     Writes `units.html`, `units.json` and a picture a map to `out`, by default the run's folder.
     """
-    from moulage.dossier import first_notes
+    from moulage.dossier import inner_notes
     from moulage.pages.units import N_BEST, draw_maps, units_page
     from moulage.runs.anatomy import dissect
 
@@ -574,7 +576,7 @@ def units(
     layer = anatomy.layer
     maps = draw_maps(layer, [one.colour for one in anatomy.catalogue.diagnoses])
     pictures = anatomy.pictures(layer.shown(N_BEST))
-    page = units_page(layer, maps, pictures, first=first_notes(folder))
+    page = units_page(layer, maps, pictures, first=inner_notes(folder))
     to = Path(out) if out is not None else folder.path
     for name, picture in maps.files.items():
         store.write_bytes(to / f"{UNITS}-{name}.png", picture)

@@ -110,6 +110,18 @@ def first_notes(run: RunFolder) -> tuple[str, ...]:
     return leak_notes(leak_of(read_split(run.path / folders.SPLIT)))
 
 
+def inner_notes(run: RunFolder) -> tuple[str, ...]:
+    """Return what pages that look into a run say first: of an ensemble also, whose inside it is."""
+    members = run.study().get("ensemble", {}).get("of", ())
+    if not members:
+        return first_notes(run)
+    return (
+        *first_notes(run),
+        "This run is an ensemble. A hidden layer, or a gradient, shown here is that of its first "
+        f"member, {members[0]}. It has no check by heads with random weights.",
+    )
+
+
 def trust_record(run: RunFolder) -> TrustRecord:
     """Open a finished run and what was fitted beside it, and measure that on its test part.
 

@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -38,6 +39,8 @@ _BUILDING = ".building-"
 _LOCK = "lock"
 _KEY, _ABOUT = "key.json", "about.json"
 _STALE_S = 24 * 3600
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*%]')  # and %, which marks their codes
+_LONGEST = 200  # bytes, of the 255 that file systems take: room for a suffix and `replacing`
 _held: dict[Path, int] = {}
 
 
@@ -122,6 +125,21 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text as `write_bytes` does."""
     write_bytes(path, text.encode())
+
+
+def file_name(name: str) -> str:
+    """Return a name that every system takes for a file, less its suffix: most names as they are.
+
+    What a file name cannot hold becomes its code; the rest of a long one becomes a digest.
+
+    >>> file_name("skin/невус 3")
+    'skin%2Fневус 3'
+    """
+    shown = _FORBIDDEN.sub(lambda found: f"%{ord(found[0]):02X}", name)
+    if len(shown.encode()) <= _LONGEST:
+        return shown
+    digest = f"-{digest_of(name)}"
+    return shown.encode()[: _LONGEST - len(digest)].decode(errors="ignore") + digest
 
 
 def separator_of(text: str) -> str:

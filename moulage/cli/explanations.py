@@ -11,7 +11,7 @@ from moulage.split import Part
 
 _Method = Literal["designed", "exact", "sampled"]
 _Cut = Literal["slic", "felzenszwalb", "grid"]
-_Fill = Literal["mean", "blur", "black"]
+_Fill = Literal["mean", "dataset", "blur", "black"]
 
 
 def explain(

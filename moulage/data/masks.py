@@ -30,8 +30,11 @@ def find_masks(catalogue: Catalogue) -> dict[str, str]:
 def read_mask(root: Path, path: str, *, size_px: int, resize: Resize) -> NDArray[np.bool_]:
     """Return (size_px, size_px) bool, True = lesion, laid out by the rule of the images.
 
-    A pixel of which at least half is lesion is lesion; padding is not.
+    A pixel of which at least half is lesion is lesion; padding is not. Lesion is white, or 1 where
+    a file has no number above 1.
     """
     with Sources(root) as sources:
         mask = decode(sources.read(path))
+    if mask.max() == 1:
+        mask *= 255
     return resize_image(mask, size_px=size_px, resize=resize)[..., 0] >= 128

@@ -19,13 +19,14 @@ from moulage.explanation.answers import Answers, Classify, ask
 from moulage.explanation.faithfulness import (
     Agreement,
     agreement,
+    agreement_by_chance,
     lesion_share,
     mean_agreement,
 )
 from moulage.explanation.fills import Fill, cover
 from moulage.explanation.games import Curves, lookup, removal_curves, shapley_values
 from moulage.explanation.lime import Explanation, Method, explain_answers, masks_of
-from moulage.explanation.verdict import Scores, in_words
+from moulage.explanation.verdict import MOST_LUCKY, Scores, in_words
 from moulage.seeding import generator
 
 # Enough to tell a rank correlation of 0.65; another explanation of full price is not needed.
@@ -121,11 +122,12 @@ def examine(
     )
     curves = _curves(asked, explanation)
     seeds = _over_seeds(asked, explanation, n_classes)
-    cuts = _over_cuts(asked, explanation, n_classes)
+    cuts, by_chance = _over_cuts(asked, explanation, n_classes)
     scores = replace(
         _own_scores(explanation, curves, lesion),
         over_seeds=seeds.rank_correlation,
         over_cuts=cuts.rank_correlation,
+        cuts_by_chance=by_chance,
         top_over_seeds=seeds.top_overlap,
         top_over_cuts=cuts.top_overlap,
         randomised=_randomised(everything, explanation, n_classes),
@@ -152,11 +154,12 @@ def _own_scores(
     explanation: Explanation, curves: Curves, lesion: NDArray[np.bool_] | None
 ) -> Scores:
     is_constant = math.isnan(explanation.score)
+    can_be_rare = math.factorial(len(explanation.weights)) >= 1 / MOST_LUCKY  # one order among all
     return Scores(
         score=explanation.score,
         deletion_gain=curves.deletion_gain,
         insertion_gain=curves.insertion_gain,
-        share_as_good=math.nan if is_constant else curves.share_as_good,
+        share_as_good=curves.share_as_good if can_be_rare and not is_constant else math.nan,
         lesion_share=math.nan if lesion is None else lesion_share(explanation, lesion),
         lesion_area=math.nan if lesion is None else float(lesion.mean()),
         is_constant=is_constant,
@@ -193,17 +196,18 @@ def _over_seeds(asked: _Asked, explanation: Explanation, n_classes: int) -> Agre
     return agreement(explanation, again)
 
 
-def _over_cuts(asked: _Asked, explanation: Explanation, n_classes: int) -> Agreement:
-    """Explain once more with one superpixel fewer and one more."""
+def _over_cuts(asked: _Asked, explanation: Explanation, n_classes: int) -> tuple[Agreement, float]:
+    """Explain once more with one superpixel fewer and one more; and say what chance reaches."""
     manner = asked.manner
     if manner.n_segments < 3:
-        return _UNKNOWN
+        return _UNKNOWN, math.nan
     cuts = [
         superpixels.segment(asked.pixels, n_segments=number, method=manner.cut)
         for number in (manner.n_segments - 1, manner.n_segments + 1)
     ]
     others = [_again(asked, explanation, cut, n_classes) for cut in cuts]
-    return mean_agreement(explanation, *others)
+    chance = agreement_by_chance(explanation, *others, rng=generator("dealt", manner.seed))
+    return mean_agreement(explanation, *others), chance
 
 
 def _again(

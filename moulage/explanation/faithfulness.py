@@ -15,6 +15,7 @@ from moulage.errors import ShapeError
 from moulage.explanation.lime import Explanation
 
 N_TOP = 4
+_N_DEALT = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,8 @@ class Agreement:
     """How alike two explanations are: 1 is alike.
 
     rank_correlation: Spearman's, over pixels where the superpixels differ. top_overlap: what the
-    superpixels of highest weight share, as a share of what they cover.
+    superpixels of highest weight share, as a share of what they cover. NaN where either has equal
+    weights only.
     """
 
     rank_correlation: float
@@ -42,10 +44,9 @@ def agreement(first: Explanation, second: Explanation, *, n_top: int = N_TOP) ->
     shared = _shared(first, second)  # (S, T)
     chosen = _is_top(first, n_top), _is_top(second, n_top)
     covered = (shared.sum(axis=1) @ chosen[0] + shared.sum(axis=0) @ chosen[1]) / 2
-    return Agreement(
-        rank_correlation=_rank_correlation(first.weights, second.weights, shared),
-        top_overlap=float(chosen[0] @ shared @ chosen[1] / covered),
-    )
+    ranks = _rank_correlation(first.weights, second.weights, shared)
+    overlap = float(chosen[0] @ shared @ chosen[1] / covered)
+    return Agreement(rank_correlation=ranks, top_overlap=math.nan if math.isnan(ranks) else overlap)
 
 
 def mean_agreement(first: Explanation, *others: Explanation, n_top: int = N_TOP) -> Agreement:
@@ -55,6 +56,26 @@ def mean_agreement(first: Explanation, *others: Explanation, n_top: int = N_TOP)
         rank_correlation=float(np.mean([one.rank_correlation for one in found])),
         top_overlap=float(np.mean([one.top_overlap for one in found])),
     )
+
+
+def agreement_by_chance(
+    first: Explanation, *others: Explanation, rng: np.random.Generator
+) -> float:
+    """Return the mean rank correlation that chance reaches in one case of twenty.
+
+    Chance deals the weights of the first to its own superpixels anew; the others stay.
+    """
+    shared = [_shared(first, other) for other in others]
+    found = [
+        np.mean(
+            [
+                _rank_correlation(dealt, other.weights, pixels)
+                for other, pixels in zip(others, shared, strict=True)
+            ]
+        )
+        for dealt in (rng.permutation(first.weights) for _ in range(_N_DEALT))
+    ]
+    return float(np.quantile(found, 0.95))
 
 
 def lesion_share(explanation: Explanation, lesion: NDArray[np.bool_]) -> float:

@@ -44,12 +44,14 @@ class Images:
 class HiddenLayer:
     """What is known of a hidden layer of D units.
 
-    decided (N,): what the classifier says of the test images, natural rule. places: of the test
-    images, (N, 2) a layout. asked: some test images; alike: the rows of train nearest to them.
+    origin: what the units are, in words. decided (N,): what the classifier says of the test
+    images, natural rule. places: of the test images, (N, 2) a layout. asked: some test images;
+    alike: the rows of train nearest to them.
     """
 
     run: str
     study: str
+    origin: str
     diagnoses: tuple[str, ...]
     units: Units
     train: Images
@@ -82,6 +84,7 @@ class HiddenLayer:
         return {
             "run": self.run,
             "study": self.study,
+            "origin": self.origin,
             "diagnoses": list(self.diagnoses),
             "n_validation": len(self.validation.labels),
             "units": [self._unit(unit) for unit in range(len(self.units.areas))],
@@ -136,6 +139,7 @@ def describe_layer(
     *,
     run: str,
     study: str,
+    origin: str,
     diagnoses: tuple[str, ...],
     train: Images,
     validation: Images,
@@ -148,6 +152,7 @@ def describe_layer(
     return HiddenLayer(
         run=run,
         study=study,
+        origin=origin,
         diagnoses=diagnoses,
         units=characterise(
             validation.activations,

@@ -5,6 +5,7 @@ Three ways to the same surrogate [ribeiro2016]: `sampled`, the published one, ma
 ridge; `exact`, all masks, no ridge; `designed`, a few chosen masks and what they tell of the rest.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -33,8 +34,8 @@ class Explanation:
     """Why a classifier gives an image the probability of one diagnosis.
 
     weights (S,): what keeping each superpixel adds to the probability. standard_errors (S,): 0
-    where all masks were asked. score: the surrogate's weighted R², NaN where no answer differs.
-    probability: of the image as it is. answers: what was asked, all diagnoses.
+    where all masks were asked. score: the surrogate's weighted R²; NaN, and every weight 0, where
+    no answer differs. probability: of the image as it is. answers: what was asked, all diagnoses.
     """
 
     weights: NDArray[np.float64]
@@ -101,8 +102,9 @@ def explain_answers(
         diagnosis = int(answers.probabilities[whole].argmax())
     values = answers.of(diagnosis)
     surrogate, errors = _fit(answers, diagnosis, method)
+    is_constant = math.isnan(surrogate.score)
     return Explanation(
-        weights=surrogate.weights,
+        weights=np.zeros_like(errors) if is_constant else surrogate.weights,  # not rounding's
         standard_errors=errors,
         intercept=surrogate.intercept,
         score=surrogate.score,

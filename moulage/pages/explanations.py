@@ -15,7 +15,7 @@ from moulage.explanation.casebook import Casebook, Explained
 from moulage.explanation.faithfulness import N_TOP
 from moulage.explanation.fills import perturbed
 from moulage.explanation.shortcuts import TOLERATED, Finding
-from moulage.explanation.verdict import LEAST_OVER_CUTS, Scores
+from moulage.explanation.verdict import Scores
 from moulage.pages import tables, words
 from moulage.pages.document import render
 from moulage.pages.figures import overlays
@@ -73,7 +73,6 @@ def explanations_page(casebook: Casebook, *, first: tuple[str, ...] = ()) -> str
         notes=(*first, *_notes(casebook, findings)),
         findings=_findings_table(casebook, findings) if findings else None,
         tolerated=f"{TOLERATED:.0%}",
-        chance=f"{LEAST_OVER_CUTS:.2f}",
         suspects=tuple(_suspects(casebook, findings)),
         scores=_scores_table(casebook),
         sheets=tuple(_sheet(case, casebook) for case in casebook.cases[:MOST_SHOWN]),

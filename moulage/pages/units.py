@@ -92,9 +92,9 @@ def units_page(
 def _lead(layer: HiddenLayer) -> str:
     n_units, n_images = len(layer.units.areas), len(layer.validation.labels)
     return (
-        f"The head’s last hidden layer has {words.counted(n_units, 'unit')}. Here is what each "
-        f"tells of each diagnosis, measured on {words.counted(n_images, 'image')} of validation, "
-        "which did not train it."
+        f"{words.counted(n_units, 'unit')}: {layer.origin}. Here is what each tells of "
+        f"each diagnosis, measured on {words.counted(n_images, 'image')} of validation, which did "
+        "not train it."
     )
 
 

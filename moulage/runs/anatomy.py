@@ -14,6 +14,8 @@ from moulage.data.pixels import Pixels, build_pixels
 from moulage.errors import ConfigError
 from moulage.evaluation.metrics import decide_all
 from moulage.explanation.layers import HiddenLayer, Images, describe_layer
+from moulage.networks.classifier import Recipe
+from moulage.networks.committee import first_of
 from moulage.networks.witness import Witness
 from moulage.predictions import read_predictions
 from moulage.runs.explaining import Chosen, draw_rows, open_witness, own_images
@@ -62,6 +64,7 @@ def dissect(run: RunFolder, *, progress: Progress) -> Anatomy:
     layer = describe_layer(
         run=run.path.name,
         study=run.path.parent.name,
+        origin=_origin(first_of(witness.saved.classifier).recipe),
         diagnoses=contract.diagnoses,
         train=parts["train"],
         validation=parts["validation"],
@@ -70,6 +73,13 @@ def dissect(run: RunFolder, *, progress: Progress) -> Anatomy:
         asked=np.flatnonzero(np.isin(rows["test"], chosen)),
     )
     return Anatomy(layer=layer, catalogue=catalogue, pixels=pixels)
+
+
+def _origin(recipe: Recipe) -> str:
+    if recipe.hidden:
+        return "the head’s last hidden layer"
+    beside = " (the covariates that it reads are not among them)" if recipe.covariates else ""
+    return f"the head has no hidden layer, so these are the last maps below it, pooled{beside}"
 
 
 def _check(split: Split) -> None:

@@ -15,8 +15,9 @@ from moulage.catalogue import Catalogue, read_catalogue
 from moulage.covariates import Covariate
 from moulage.data.decoding import decode_batches, list_image_files
 from moulage.data.masks import find_masks, read_mask
+from moulage.data.pixels import build_pixels
 from moulage.data.sources import stem_of
-from moulage.errors import ConfigError, DataError, ImageError, examples, nearest
+from moulage.errors import ConfigError, DataError, examples, nearest
 from moulage.explanation.casebook import Casebook, Explained
 from moulage.explanation.examination import Manner, examine
 from moulage.networks.classifier import InputContract
@@ -72,6 +73,26 @@ def index_of(diagnosis: str, witness: Witness) -> int:
         f"`--diagnosis` must be one of {', '.join(codes)}; got {diagnosis!r}. "
         f"{nearest(diagnosis, codes)}"
     )
+
+
+def coloured(manner: Manner, *, run: RunFolder, witness: Witness, progress: Progress) -> Manner:
+    """Return the manner with the colour that the fill "dataset" needs: that of the training part.
+
+    Raises DataError where the run's own images no longer lie there.
+    """
+    if manner.fill != "dataset" or manner.colour is not None:
+        return manner
+    catalogue, split = own_images(run), read_split(run.path / SPLIT)
+    contract = witness.saved.classifier.recipe.contract
+    pixels = build_pixels(
+        catalogue,
+        size_px=contract.size_px,
+        resize=contract.resize,
+        progress=lambda done, total: progress("decoding images", done, total),
+    )
+    rows = positions(split, catalogue.image_ids)[split.rows_of("train")].tolist()
+    means = np.mean([pixels.array[row].mean(axis=(0, 1)) for row in rows], axis=0)
+    return replace(manner, colour=tuple(means.tolist()))
 
 
 def explain_files(
@@ -191,7 +212,7 @@ def _explain(
         for row, pixels in zip(batch.rows.tolist(), batch.pixels, strict=True):
             try:
                 lesion = _lesion(subjects[row], root, contract)
-            except (ImageError, OSError) as error:
+            except (DataError, OSError) as error:
                 lesion = None
                 left_out.append(f"The mask {subjects[row].mask} was left out: {error}")
             witness = inquiry.witness.told(told.of(np.array([row])))
@@ -218,7 +239,13 @@ def _lesion(
 ) -> NDArray[np.bool_] | None:
     if root is None or not subject.mask:
         return None
-    return read_mask(root, subject.mask, size_px=contract.size_px, resize=contract.resize)
+    lesion = read_mask(root, subject.mask, size_px=contract.size_px, resize=contract.resize)
+    if not lesion.any():
+        raise DataError(
+            f"A mask must have a pixel of lesion; got none at {contract.size_px} pixels a side. "
+            "Outline the lesion in white."
+        )
+    return lesion
 
 
 def _examined(

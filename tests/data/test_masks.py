@@ -38,3 +38,13 @@ def test_a_mask_is_laid_out_as_its_image_is(ham: Path) -> None:
     padded = read_mask(ham, path, size_px=20, resize="pad")
     assert not padded[:2].any()
     assert padded.sum() == 15 * 10
+
+
+def test_a_mask_of_0_and_1_is_read_as_one_of_0_and_255(ham: Path) -> None:
+    path = ham / "masks/ISIC_00_segmentation.png"
+    half_mask(path)
+    white = read_mask(ham, str(path.relative_to(ham)), size_px=8, resize="pad")
+    cv2.imwrite(str(path), cv2.imread(str(path)) // 255)
+    ones = read_mask(ham, str(path.relative_to(ham)), size_px=8, resize="pad")
+    np.testing.assert_array_equal(ones, white)
+    assert ones.any()

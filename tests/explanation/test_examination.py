@@ -78,10 +78,20 @@ def test_the_same_image_gives_the_same_numbers(image: np.ndarray) -> None:
 @pytest.mark.parametrize("method", ["designed", "exact", "sampled"])
 def test_an_even_image_has_nothing_to_explain(method: str) -> None:
     even = np.full((SIDE, SIDE, 3), 120, dtype=np.uint8)
-    found = examine(bright_corner, even, n_classes=2, manner=Manner(method=method, n_segments=5))
+    found = examine(beside_random, even, n_classes=2, manner=Manner(method=method, n_segments=5))
     assert found.doubts == (
         "The probability does not change whatever is covered: there is nothing to explain.",
     )
+    assert not found.explanation.weights.any()
+    scores = found.scores
+    for agreed in (
+        scores.over_seeds,
+        scores.over_cuts,
+        scores.top_over_seeds,
+        scores.top_over_cuts,
+    ):
+        assert math.isnan(agreed)
+    assert math.isnan(scores.randomised)
 
 
 @pytest.mark.parametrize("n_segments", [1, 2, 3])
@@ -91,6 +101,21 @@ def test_few_superpixels_are_explained_too(n_segments: int, method: str, image: 
     found = examine(bright_corner, image, n_classes=2, manner=manner)
     assert found.explanation.weights.shape == (n_segments,)
     assert math.isnan(found.scores.over_cuts) == (n_segments < 3)
+
+
+@pytest.mark.parametrize("n_segments", [2, 3, 4])
+def test_no_perfect_explanation_by_few_superpixels_is_in_doubt(
+    n_segments: int, image: np.ndarray
+) -> None:
+    def by_row(copies: np.ndarray) -> np.ndarray:
+        light = copies.mean(axis=(2, 3)) @ np.linspace(1, 3, SIDE) ** 2 / SIDE / 3000
+        return np.stack([light, 1 - light], axis=1)
+
+    manner = replace(EXACT, diagnosis=0, n_segments=n_segments)
+    found = examine(by_row, image, n_classes=2, manner=manner)
+    assert found.scores.score == pytest.approx(1)
+    assert not [said for said in found.doubts if "random orders" in said]
+    assert math.isnan(found.scores.share_as_good) == (n_segments < 4)
 
 
 def test_what_cannot_be_explained_is_refused_in_one_sentence(image: np.ndarray) -> None:

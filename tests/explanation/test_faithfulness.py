@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from moulage.errors import ShapeError
 from moulage.explanation.answers import Answers
 from moulage.explanation.faithfulness import (
     agreement,
+    agreement_by_chance,
     inside_shares,
     lesion_share,
     mean_agreement,
@@ -62,6 +64,24 @@ def test_cut_otherwise_it_is_spearmans_over_pixels(seed: int, make: Maker) -> No
     maps = [w[cut].ravel() for w, cut in zip(weights, cuts, strict=True)]
     expected = spearmanr(*maps)[0]
     assert agreement(first, second).rank_correlation == pytest.approx(expected)
+
+
+def test_chance_is_what_weights_dealt_at_random_reach(make: Maker) -> None:
+    explained = make([5, 4, 3, 2, 1], ROW)
+    found = agreement_by_chance(explained, explained, rng=np.random.default_rng(42))
+    orders = np.array(list(permutations(range(5))))
+    every = [spearmanr(order, range(5))[0] for order in orders]
+    assert found == pytest.approx(np.quantile(every, 0.95), abs=0.101)  # a step between ranks
+
+
+def test_few_superpixels_agree_by_chance_more_often(make: Maker) -> None:
+    rng = np.random.default_rng(42)
+    levels = []
+    for number in (4, 10, 30):
+        cuts = [np.arange(900).reshape(30, 30) * few // 900 for few in (number, number - 1)]
+        first, other = (make(rng.random(cut.max() + 1), cut) for cut in cuts)
+        levels.append(agreement_by_chance(first, other, rng=rng))
+    assert levels == sorted(levels, reverse=True)
 
 
 def test_the_top_overlaps_by_pencil(make: Maker) -> None:

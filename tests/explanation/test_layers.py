@@ -31,6 +31,7 @@ def layer() -> HiddenLayer:
     return describe_layer(
         run="a run",
         study="a study",
+        origin="a layer",
         diagnoses=("mel", "nv"),
         train=part(30, 1),
         validation=part(40, 2),

@@ -24,6 +24,7 @@ def layer() -> HiddenLayer:
     return describe_layer(
         run="a run",
         study="a study",
+        origin="the head’s last hidden layer",
         diagnoses=("mel", "nv"),
         train=part(30, 1),
         validation=part(40, 2),
@@ -45,6 +46,7 @@ def page(layer: HiddenLayer, maps: Maps) -> str:
 
 
 def test_the_page_tells_best_units_idle_ones_and_cases_alike(page: str) -> None:
+    assert "3 units: the head’s last hidden layer. Here is what each tells" in page
     assert "mel: unit 0" in page
     assert "the unit is silent for mel" in page
     assert "1 unit dead: 2." in page

@@ -2,13 +2,16 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from moulage.dossier import card_record, run_record
+from moulage import actions
+from moulage.covariates import Covariate
+from moulage.dossier import card_record, inner_notes, run_record
 from moulage.errors import ConfigError
 from moulage.networks.committee import committee_of, first_of
 from moulage.networks.machine import Machine
@@ -16,6 +19,7 @@ from moulage.networks.saved import load_classifier
 from moulage.pages.card import card_markdown
 from moulage.pages.report import report_page
 from moulage.predictions import read_predictions
+from moulage.runs.anatomy import _origin
 from moulage.runs.application import classify_files
 from moulage.runs.config import StudyConfig, parse_study
 from moulage.runs.ensemble import average, keep_ensembles
@@ -96,6 +100,33 @@ def test_an_ensemble_is_measured_as_any_run_is(outcome: Outcome) -> None:
     low, high = together["certainty"]["intervals"]["natural"]["accuracy"]
     assert low <= together["parts"]["test"]["natural"]["accuracy"] <= high
     assert "The recipe told here is that of tiny-seed0; others differ." in together["run"]["notes"]
+
+
+def test_pages_that_look_into_an_ensemble_name_the_member_that_they_show(
+    outcome: Outcome, tmp_path: Path
+) -> None:
+    *members, together = outcome.finished
+    said = "is that of its first member, tiny-seed0. It has no check by heads with random weights."
+    actions.explain(together.path, sample=1, n_segments=3, method="exact", out=tmp_path)
+    actions.units(together.path, out=tmp_path)
+    for page in ("explanations.html", "units.html"):
+        assert said in (tmp_path / page).read_text()
+    assert inner_notes(members[0]) == ()
+
+
+def test_units_of_a_head_without_a_hidden_layer_are_called_maps(
+    outcome: Outcome, tmp_path: Path
+) -> None:
+    other = outcome.finished[-2]
+    layer = actions.units(other.path, out=tmp_path)
+    said = "the head has no hidden layer, so these are the last maps below it, pooled"
+    assert layer.origin == said
+    assert f"{len(layer.units.areas)} units: {said}." in (tmp_path / "units.html").read_text()
+    recipe = load_classifier(other.path).classifier.recipe
+    age = Covariate(name="age")
+    assert _origin(replace(recipe, covariates=(age,))) == (
+        said + " (the covariates that it reads are not among them)"
+    )
 
 
 def test_an_ensemble_of_other_members_drops_the_pages_of_the_one_before(

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moulage import actions
+from moulage import actions, store
 from moulage.catalogue import Catalogue, read_catalogue, write_catalogue
+from moulage.data.pixels import build_pixels
 from moulage.dossier import first_notes
 from moulage.errors import ConfigError, DataError, ImageError
 from moulage.networks import machine
@@ -216,13 +218,45 @@ def test_a_damaged_mask_is_left_out_and_named(
     assert casebook.left_out == ("The mask m was left out: An image file must be whole; got none.",)
 
 
+def test_a_mask_without_lesion_is_left_out_and_makes_no_shortcuts(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explaining, "read_mask", lambda *_, **__: np.zeros((32, 32), dtype=bool))
+    casebook = actions.explain(run.path, sample=1, out=tmp_path, **QUICK)
+    assert casebook.findings() == ()
+    (said,) = casebook.left_out
+    assert said.endswith(
+        "_segmentation.png was left out: A mask must have a pixel of lesion; got none at 32 pixels "
+        "a side. Outline the lesion in white."
+    )
+
+
+def test_the_fill_of_the_data_set_is_the_mean_colour_of_training(
+    run: RunFolder, casts: Path, tmp_path: Path
+) -> None:
+    catalogue = read_catalogue(run.path / "catalogue.parquet")
+    split = read_split(run.path / "split.csv")
+    trained = positions(split, catalogue.image_ids)[split.rows_of("train")]
+    pixels = build_pixels(catalogue, size_px=32, resize="squash").array[trained]
+    image = next(casts.rglob("*.jpg"))
+    casebook = actions.explain(run.path, [image], fill="dataset", out=tmp_path, **QUICK)
+    assert casebook.manner.colour == pytest.approx(pixels.mean(axis=(0, 1, 2)))
+    covered = casebook.cases[0].examination.covered
+    assert (covered == np.round(casebook.manner.colour)).all()
+    assert (
+        "replaced by the mean colour of the training images"
+        in (tmp_path / "explanations.html").read_text()
+    )
+
+
 def test_where_a_runs_images_no_longer_lie_is_told(run: RunFolder, tmp_path: Path) -> None:
     moved = RunFolder(path=tmp_path / "moved")
     shutil.copytree(run.path, moved.path)
     catalogue = read_catalogue(moved.path / "catalogue.parquet")
     gone = replace(catalogue, root=tmp_path / "gone")
     write_catalogue(gone, moved.path / "catalogue.parquet")
-    for act in (actions.explain, actions.units):
+    named = partial(actions.explain, images=[tmp_path / "any.jpg"], fill="dataset")
+    for act in (actions.explain, actions.units, named):
         with pytest.raises(DataError, match=r"must lie where they lay .* got no folder at .*gone"):
             act(moved.path)
 
@@ -235,6 +269,28 @@ def test_pictures_stay_in_their_folder_whatever_an_image_is_called(
     actions._write_explanations(run, replace(casebook, cases=(case,)), tmp_path / "b")
     assert not (tmp_path / "photograph.png").exists()
     assert len(list((tmp_path / "b" / "explanations").glob("*photograph.png"))) == 1
+
+
+def test_pictures_are_named_in_any_script_and_at_any_length(
+    run: RunFolder, casts: Path, tmp_path: Path
+) -> None:
+    short, long = "Дерматоскопия меланоцитарный невус пациент Иванова 2023", "痣" * 80
+    for name in (short, long):
+        shutil.copy(next(casts.rglob("*.jpg")), tmp_path / f"{name}.jpg")
+    actions.explain(run.path, [tmp_path], out=tmp_path / "out", **QUICK)
+    names = sorted(path.name for path in (tmp_path / "out" / "explanations").iterdir())
+    assert names[0] == f"{short}.png"
+    assert names[1].startswith("痣" * 55 + "-")
+    assert len(names[1].encode()) <= 204
+
+
+def test_plain_ids_are_file_names_and_what_none_can_hold_is_not() -> None:
+    for plain in ("ISIC_0024306", "a photograph.2-b~"):
+        assert store.file_name(plain) == plain
+    assert store.file_name('C:\\a/b?"*|<>\n') == "C%3A%5Ca%2Fb%3F%22%2A%7C%3C%3E%0A"
+    names = [store.file_name("a" * 250 + end) for end in "xy"]
+    assert names[0] != names[1]
+    assert {len(name) for name in names} == {200}
 
 
 def test_units_are_characterised_on_the_runs_own_images(run: RunFolder, tmp_path: Path) -> None:
