@@ -38,6 +38,7 @@ _METRICS = {
     "answered": "answered",
     "risk_answered": "risk of those",
 }
+_RISK = "risk_answered"
 _METHODS = {"lac": "LAC", "aps": "APS"}
 
 
@@ -315,23 +316,35 @@ def _abstention_sentence(record: TrustRecord) -> str:
         f"{words.counted(found.n_images, 'test image')} are answered, "
         f"{_estimated(found.abstained.risk)} of them wrongly. The area under the curve is "
         f"{words.score(found.curve.area)}; with these errors it could not be below "
-        f"{words.score(found.curve.oracle)}.{_least_helped(found)}"
+        f"{words.score(found.curve.oracle)}.{_least_helped(record)}"
     )
 
 
-def _least_helped(found: Examination) -> str:
-    """Name the diagnosis that stays most often wrong although it is answered."""
-    risks = {
-        group.name: group.metrics["risk_answered"]
-        for group in found.abstained_by_diagnosis
-        if group.carriers["risk_answered"] >= FEW
-    }
-    if not risks:
+def _least_helped(record: TrustRecord) -> str:
+    """Name malignant diagnoses that stay wrong although answered, and the worst of all with many."""
+    wrong = sorted(
+        (one for one in record.found.abstained_by_diagnosis if one.metrics[_RISK].value > 0),
+        key=lambda one: -one.metrics[_RISK].value,
+    )
+    worst = [one.name for one in wrong if one.carriers[_RISK] >= FEW][:1]
+    said = [_wrong(one) for one in wrong if one.name in (*worst, *record.trust.malignant)]
+    if not said:
         return ""
-    worst = max(risks, key=lambda name: risks[name].value)
     return (
-        " Confidence is not safety: of the answered images that are "
-        f"{worst}, {_estimated(risks[worst])} are still called something else."
+        " Confidence is not safety. Answered, and still called something else: "
+        f"{words.listed(said)}."
+    )
+
+
+def _wrong(group: Subgroup) -> str:
+    found = group.metrics[_RISK]
+    n_answered = round(group.metrics["answered"].value * group.n_images)
+    n_wrong = round(found.value * n_answered)
+    share = "all" if n_wrong == n_answered > 1 else f"{n_wrong} of"
+    is_telling = group.carriers[_RISK] >= FEW
+    return (
+        f"{share} {words.counted(n_answered, 'image')} of {group.name} "
+        f"({_between(found.low, found.high) if is_telling else 'too few to generalise'})"
     )
 
 
@@ -508,8 +521,9 @@ def _clinic_table(record: TrustRecord) -> Table:
 def _cost_table(record: TrustRecord) -> Table:
     rows = [(tables.text(rule), tables.interval(cost)) for rule, cost in record.found.costs.items()]
     return Table(
-        caption="What decisions cost an image under the study's costs, 95 % intervals over "
-        f"{record.leak.unit}s.",
+        caption="What decisions cost an image, in the study's own costs (a wrong decision that it "
+        f"does not name costs 1), 95 % intervals over {record.leak.unit}s "
+        f"(n = {words.count(record.found.n_images)} test images).",
         columns=(Column(name="decision rule", is_number=False), Column(name="mean cost")),
         rows=tuple(rows),
     )
