@@ -6,7 +6,7 @@ Why: what the page prints and what the file holds are computed once, on the same
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
@@ -83,8 +83,9 @@ class Tuned:
 class Standing:
     """Everything that was drawn and tested for a study.
 
-    spreads: (classifier, rule) -> metric -> Spread, baselines too. curves: diagnosis ->
-    experiment -> ROC curve, of honest experiments only.
+    spreads: (classifier, rule) -> metric -> Spread, baselines too. beside: honest experiments
+    minus baselines in balanced accuracy. curves: diagnosis -> experiment -> ROC curve, of honest
+    experiments only.
     """
 
     spreads: Mapping[tuple[str, PageRule], Mapping[str, Spread]]
@@ -92,6 +93,7 @@ class Standing:
     treated: tuple[Treated, ...] = ()
     leaks: tuple[Leak, ...] = ()
     tuned: tuple[Tuned, ...] = ()
+    beside: tuple[Difference, ...] = ()
     curves: Mapping[str, Mapping[str, Curve]] = field(default_factory=dict)
 
     def spread(self, name: str, measure: Measure) -> Spread:
@@ -131,6 +133,7 @@ def standing_of(
         treated=_treated(field_, experiments),
         leaks=_leaks(field_, experiments),
         tuned=_tuned(field_, experiments),
+        beside=_beside(field_, experiments, study.baselines),
         curves=_curves(field_, experiments),
     )
 
@@ -153,7 +156,15 @@ def _entries(
             entries[_first(name)] = {p: e.of("test") for p, e in first_ends.items() if e}
     for name, baselines in _tested_baselines(study).items():
         entries[name] = {f"baseline {one.split_digest}": one.of("test") for one in baselines}
+    honest = [run for runs in experiments.values() if is_honest(runs) for run in runs]
+    for name in study.baselines:
+        beside = {_place(run): run.baselines.get(name) for run in honest}
+        entries[_paired(name)] = {p: one.of("test") for p, one in beside.items() if one}
     return entries
+
+
+def _paired(baseline: str) -> str:
+    return f"{baseline}, paired"
 
 
 def _tested_baselines(study: StudyRecord) -> dict[str, list[Predictions]]:
@@ -324,6 +335,22 @@ def _tuned(
             for difference in correct_family([d for d in differences if d])
         ]
     return tuple(found)
+
+
+def _beside(
+    tournament: Tournament,
+    experiments: Mapping[str, Sequence[RunRecord]],
+    baselines: Iterable[str],
+) -> tuple[Difference, ...]:
+    """Return each honest experiment minus each baseline, all one family of tests."""
+    found = [
+        replace(difference, second=baseline)
+        for name, runs in experiments.items()
+        if is_honest(runs)
+        for baseline in baselines
+        if (difference := _difference(tournament, name, _paired(baseline), BALANCED))
+    ]
+    return correct_family(found)
 
 
 def _curves(

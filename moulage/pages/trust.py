@@ -321,7 +321,7 @@ def _abstention_sentence(record: TrustRecord) -> str:
 
 
 def _least_helped(record: TrustRecord) -> str:
-    """Name malignant diagnoses that stay wrong although answered, and the worst of all with many."""
+    """Name what stays wrong although answered: each malignant diagnosis, and the worst of many."""
     wrong = sorted(
         (one for one in record.found.abstained_by_diagnosis if one.metrics[_RISK].value > 0),
         key=lambda one: -one.metrics[_RISK].value,

@@ -101,7 +101,7 @@ def test_the_page_begins_with_advice_from_its_own_numbers(
 ) -> None:
     chosen = advice_of(study, standing, comparison_table(study)).chosen
     assert chosen is not None
-    assert f"Take {chosen} (4,880,967 parameters" in comparison
+    assert f" {chosen} (4,880,967 parameters" in comparison
     found = standing.spread(chosen, BALANCED).interval
     assert (
         f"balanced accuracy {found.value:.3f} ({found.low:.3f} to {found.high:.3f})" in comparison
