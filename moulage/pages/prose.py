@@ -97,15 +97,13 @@ def _fitted(run: RunRecord) -> str:
     found = run.predictions.temperature
     if found == 1:
         return (
-            "It was left at 1: where it is fitted no image was wrong, or none was told from another, "
-            "which says nothing of how sure to be."
+            "It was left at 1: where it is fitted no image was wrong, or none was told from "
+            "another, which says nothing of how sure to be."
         )
     ends = {COLDEST: "lowest", HOTTEST: "highest"}
     if found not in ends:
         return run.temperature_note
-    return (
-        f"{run.temperature_note} It is the {ends[found]} that is tried: beyond it the loss falls."
-    )
+    return f"{run.temperature_note} It is the {ends[found]} that is tried: beyond it the loss still falls."
 
 
 def phase(record: PhaseRecord) -> str:

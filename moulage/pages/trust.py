@@ -131,7 +131,11 @@ def _tiles(record: TrustRecord) -> tuple[Tile, ...]:
             name="Answered",
             rule=f"aiming at {words.percent(record.trust.asked.risk)} risk",
             value=tables.score(found.abstained.coverage.value),
-            beside=(f"risk of those {_estimated(found.abstained.risk)}",),
+            beside=(
+                f"risk of those {_estimated(found.abstained.risk)}"
+                if found.abstained.n_answered
+                else "none is answered",
+            ),
         ),
     )
 
@@ -380,14 +384,16 @@ def _strangers(found: Strangers | None) -> str:
             "This run kept no measure of how familiar an image is: it is older than that, or has "
             "no test images."
         )
+    n_unfamiliar = round(found.unfamiliar.value * found.n_images)
     return (
-        f"Of {words.counted(found.n_images, 'test image')} {_estimated(found.unfamiliar)} are "
-        "called unfamiliar; of images like the held-out ones that say what is usual at most 1 % "
-        "would be, and none where fewer than 99 of those are known. Among what is stranger than "
-        f"nine tenths of those {_estimated(found.risk_strange)} are decided wrongly, among the "
-        f"rest {_estimated(found.risk_other)}. Unfamiliarity puts wrong decisions before right "
-        f"ones with an AUROC of {words.score(found.auroc_wrong)}, a low confidence with "
-        f"{words.score(found.auroc_unsure)}: it tells strangers, not hard lesions."
+        f"{words.count(n_unfamiliar)} of {words.counted(found.n_images, 'test image')} "
+        f"{'is' if n_unfamiliar == 1 else 'are'} called unfamiliar. Of images like those that say "
+        "what is usual, at most 1 in 100 would be; where fewer than 99 say so, none is. Of the "
+        "images stranger than nine tenths of what is usual, "
+        f"{_estimated(found.risk_strange)} are decided wrongly; of the others, "
+        f"{_estimated(found.risk_other)}. As a warning of wrong decisions, unfamiliarity has an "
+        f"AUROC of {words.score(found.auroc_wrong)}, low confidence one of "
+        f"{words.score(found.auroc_unsure)}. It tells strangers, not hard lesions."
     )
 
 
@@ -471,7 +477,11 @@ def _gap_sentence(found: Gap) -> str:
 
 
 def _benefits(record: TrustRecord) -> tuple[Drawing, ...]:
-    said = {"mel": "Melanoma", "malignant": f"Malignant ({words.listed(record.trust.malignant)})"}
+    codes = words.listed(record.trust.malignant)
+    said = {
+        "mel": "Melanoma",
+        "malignant": "Malignant" if codes == "malignant" else f"Malignant ({codes})",
+    }
     return tuple(
         Drawing(
             svg=draw_benefit(curve, name=f"benefit-{name}", title=f"Net benefit: {said[name]}"),
@@ -550,6 +560,8 @@ def _size(mean: float) -> str:
 
 
 def _estimated(found: Interval) -> str:
+    if math.isnan(found.value):
+        return words.NOT_DEFINED
     return f"{words.score(found.value)} ({_between(found.low, found.high)})"
 
 

@@ -135,8 +135,8 @@ def test_a_baseline_that_scores_as_well_is_named(run: RunRecord, report: str) ->
     assert said not in report
     as_good = replace(run, baselines={**run.baselines, "twin": run.predictions})
     assert (
-        f"{said}twin in accuracy (natural rule), balanced accuracy (balanced rule), macro AUROC and "
-        "log loss."
+        f"{said}twin in accuracy (natural rule), balanced accuracy (balanced rule), macro AUROC "
+        "and log loss."
     ) in report_page(as_good)
 
 
@@ -228,6 +228,11 @@ def test_names_from_the_data_are_text_and_nothing_else(run: RunRecord) -> None:
     )
     assert evil not in page
     assert page.count("<script>") == 1
+
+
+def test_what_stands_between_backquotes_is_code_and_still_escaped(run: RunRecord) -> None:
+    page = report_page(replace(run, notes=("Say in `[dataset.classes]`, `<b>`; one ` stays.",)))
+    assert "Say in <code>[dataset.classes]</code>, <code>&lt;b&gt;</code>; one ` stays." in page
 
 
 def test_a_run_without_test_part_epochs_or_pictures_has_a_page(

@@ -1,3 +1,4 @@
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -5,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from moulage.evaluation.examination import examine
+from moulage.evaluation.examination import Strangers, examine
 from moulage.evaluation.intervals import Interval
 from moulage.evaluation.subgroups import Gap, Subgroup
 from moulage.evaluation.trust import Asked, fit_trust
@@ -49,6 +50,8 @@ def test_every_table_says_what_was_measured(record: TrustRecord, tables_of: Read
     assert [row[0] for row in costs[1:]] == ["natural", "balanced", "cost"]
     assert f"{record.found.after.ece:.3f}" in html
     assert "kept no measure of how familiar" in html
+    assert "shown by <code>predict</code>" in html
+    assert "Malignant (akiec, bcc and mel): found cases" in html
 
 
 def test_the_page_is_whole_and_never_says_nan(record: TrustRecord) -> None:
@@ -137,6 +140,34 @@ def test_the_warning_names_malignant_diagnoses_however_few_and_never_the_safe(
         "(too few to generalise) and 10 of 50 images of bkl (0.100 to 0.900)."
     )
     assert said(groups[0]) == ""
+
+
+def test_strangers_are_counted_and_what_none_is_has_no_risk(record: TrustRecord) -> None:
+    share = Interval(value=0.075, low=0.02, high=0.2, standard_error=0.04, n_effective=9.0)
+    found = Strangers(
+        n_images=40,
+        unfamiliar=share,
+        risk_strange=replace(share, value=math.nan, low=math.nan),
+        risk_other=share,
+        auroc_wrong=0.55,
+        auroc_unsure=0.7,
+    )
+    page = trust_page(replace(record, found=replace(record.found, strangers=found)))
+    assert "3 of 40 test images are called unfamiliar." in page
+    assert "what is usual, not defined (n = 0) are decided wrongly; of the others, 0.075 (" in page
+
+
+def test_where_none_is_answered_the_tile_says_so(record: TrustRecord) -> None:
+    none = replace(record.found.abstained, n_answered=0)
+    page = trust_page(replace(record, found=replace(record.found, abstained=none)))
+    assert '<dd class="beside">none is answered</dd>' in page
+
+
+def test_a_diagnosis_named_malignant_is_not_named_twice(record: TrustRecord) -> None:
+    trust = replace(record.trust, malignant=("malignant",))
+    page = trust_page(replace(record, trust=trust))
+    assert "Malignant: found cases" in page
+    assert "Malignant (malignant)" not in page
 
 
 def test_melanoma_is_asked_for_in_capitals_too(record: TrustRecord, run: RunRecord) -> None:
