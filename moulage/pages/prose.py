@@ -103,7 +103,8 @@ def _fitted(run: RunRecord) -> str:
     ends = {COLDEST: "lowest", HOTTEST: "highest"}
     if found not in ends:
         return run.temperature_note
-    return f"{run.temperature_note} It is the {ends[found]} that is tried: beyond it the loss still falls."
+    end = f"It is the {ends[found]} that is tried: beyond it the loss still falls."
+    return f"{run.temperature_note} {end}"
 
 
 def phase(record: PhaseRecord) -> str:

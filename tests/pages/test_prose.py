@@ -61,7 +61,7 @@ def test_a_block_is_named_as_a_boundary(run: RunRecord) -> None:
         (1.0, "It was left at 1: where it is fitted no image was wrong"),
         (
             20.0,
-            "also chose the epoch. It is the highest that is tried: beyond it the loss still falls.",
+            "chose the epoch. It is the highest that is tried: beyond it the loss still falls.",
         ),
         (0.05, "It is the lowest that is tried"),
         (1.3, "also chose the epoch."),
