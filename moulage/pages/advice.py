@@ -112,14 +112,13 @@ def _which(chosen: str, costs: Mapping[str, Priced], standing: Standing) -> str:
 
 
 def _rival(chosen: str, standing: Standing) -> str:
-    """Say that a baseline may be as good; of several the best, "" where all were beaten."""
-    rivals = [one for one in standing.beside if one.first == chosen and one.verdict != "better"]
-    if not rivals:
+    """Say that the best baseline may be as good; "" where the chosen was shown to be better."""
+    better = [one.first for one in standing.beside if one.verdict == "better"]
+    if not standing.beside or chosen in better:
         return ""
-    best = min(rivals, key=lambda one: one.interval.value).second
-    is_beaten = any(one.second == best and one.verdict == "better" for one in standing.beside)
+    best = standing.beside[0].second
     score = _with_bounds(standing.spread(best, BALANCED).interval)
-    who = f"{chosen} was not" if is_beaten else "No experiment was"
+    who = f"{chosen} was not" if better else "No experiment was"
     return f"{who} shown to beat the baseline {best}, whose balanced accuracy is {score}. "
 
 

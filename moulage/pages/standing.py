@@ -6,7 +6,7 @@ Why: what the page prints and what the file holds are computed once, on the same
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
@@ -84,8 +84,8 @@ class Standing:
     """Everything that was drawn and tested for a study.
 
     spreads: (classifier, rule) -> metric -> Spread, baselines too. beside: honest experiments
-    minus baselines in balanced accuracy. curves: diagnosis -> experiment -> ROC curve, of honest
-    experiments only.
+    minus the best baseline in balanced accuracy. curves: diagnosis -> experiment -> ROC curve, of
+    honest experiments only.
     """
 
     spreads: Mapping[tuple[str, PageRule], Mapping[str, Spread]]
@@ -133,7 +133,7 @@ def standing_of(
         treated=_treated(field_, experiments),
         leaks=_leaks(field_, experiments),
         tuned=_tuned(field_, experiments),
-        beside=_beside(field_, experiments, study.baselines),
+        beside=_beside(field_, experiments, tuple(_tested_baselines(study))),
         curves=_curves(field_, experiments),
     )
 
@@ -340,15 +340,18 @@ def _tuned(
 def _beside(
     tournament: Tournament,
     experiments: Mapping[str, Sequence[RunRecord]],
-    baselines: Iterable[str],
+    baselines: Sequence[str],
 ) -> tuple[Difference, ...]:
-    """Return each honest experiment minus each baseline, all one family of tests."""
+    """Return each honest experiment minus the best baseline on its images, a family of tests."""
+    if not baselines:
+        return ()
+    scores = {n: tournament.spread(n, BALANCED.rule)[BALANCED.metric].interval for n in baselines}
+    best = max(scores, key=lambda name: scores[name].value)
     found = [
-        replace(difference, second=baseline)
+        replace(difference, second=best)
         for name, runs in experiments.items()
         if is_honest(runs)
-        for baseline in baselines
-        if (difference := _difference(tournament, name, _paired(baseline), BALANCED))
+        if (difference := _difference(tournament, name, _paired(best), BALANCED))
     ]
     return correct_family(found)
 
