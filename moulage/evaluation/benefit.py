@@ -18,7 +18,7 @@ from moulage.evaluation.decisions import Rule
 from moulage.evaluation.intervals import Interval
 from moulage.evaluation.means import mean_interval
 from moulage.evaluation.metrics import decide_all
-from moulage.evaluation.scales import DIFFERENCE, LOSS
+from moulage.evaluation.scales import DIFFERENCE
 from moulage.predictions import Predictions
 
 THRESHOLDS = tuple(round(0.01 * step, 2) for step in range(1, 51))
@@ -84,7 +84,8 @@ def cost_table(
 
 
 def mean_cost(predictions: Predictions, *, costs: NDArray[np.float64], rule: Rule) -> Interval:
-    """Return what the decisions of a rule cost an image, with its interval."""
+    """Return what the decisions of a rule cost an image, with its interval, in the costs' range."""
     decisions = decide_all(predictions, rule=rule, costs=costs)
     paid = costs[predictions.labels, decisions]
-    return mean_interval(paid, lesion_ids=predictions.lesion_ids, bounds=LOSS)
+    bounds = (0.0, float(costs.max()))
+    return mean_interval(paid, lesion_ids=predictions.lesion_ids, bounds=bounds)

@@ -3,13 +3,14 @@
 In:  a study, its standing, the comparison's rows.   Out: paragraphs with headings.
 Knows nothing of HTML, and says no number that the tables do not show.
 Why: a table of scores does not say which model to take. The rule here: of the experiments that no
-other was shown to beat in balanced accuracy, the smallest.
+other was shown to beat in balanced accuracy, the smallest. Where a baseline may be as good, that
+is said first.
 """
 
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -19,7 +20,7 @@ from moulage.evaluation.subgroups import FEW
 from moulage.pages import words
 from moulage.pages.comparison import experiments_of
 from moulage.pages.figures.costs import Priced
-from moulage.pages.recipes import costs_of
+from moulage.pages.recipes import are_alike, costs_of
 from moulage.pages.records import RunRecord, StudyRecord
 from moulage.pages.results import BALANCED
 from moulage.pages.standing import Leak, Standing, is_honest
@@ -88,48 +89,59 @@ def _which(chosen: str, costs: Mapping[str, Priced], standing: Standing) -> str:
     cost = costs[chosen]
     score = _with_bounds(standing.spread(chosen, BALANCED).interval)
     price = f"{words.count(cost.n_parameters)} parameters, {words.duration(cost.seconds)} a run"
+    rival = _rival(chosen, standing)
     if len(costs) == 1:
         return (
-            f"Only {chosen} was tested, so there is nothing to choose from: its balanced accuracy "
-            f"under the balanced rule is {score}."
+            f"{rival}Only {chosen} was tested, so there is nothing to choose from: its balanced "
+            f"accuracy under the balanced rule is {score}."
         )
     beaten = [name for name in costs if chosen in _beaten_by(name, costs, standing)]
     losers = f" It was shown better than {words.listed(beaten)}." if beaten else ""
+    take = "The one to take would be" if rival else "Take"
     said = (
-        f"Take {chosen} ({price}): balanced accuracy {score} under the balanced rule. No other was "
-        f"shown to beat it there, and none of those that nothing beats is smaller.{losers}"
+        f"{rival}{take} {chosen} ({price}): balanced accuracy {score} under the balanced rule. No "
+        "other experiment was shown to beat it there, and no smaller experiment remains unbeaten."
+        f"{losers}"
     )
     best = _best(costs)
     if best == chosen:
         return f"{said} Its value is also the highest."
-    difference = _between(best, chosen, standing)
-    margin = f" ({_difference(difference)})" if difference else ""
-    return (
-        f"{said} The highest value is that of {best}{margin}: not beyond chance, with all pairs "
-        "counted."
-    )
+    found = _between(best, chosen, standing)
+    margin = f" ({_difference(found.interval)}): {_shown(found)}" if found else ""
+    return f"{said} The highest value is that of {best}{margin}."
 
 
-def _between(first: str, second: str, standing: Standing) -> Interval | None:
+def _rival(chosen: str, standing: Standing) -> str:
+    """Say that the best baseline may be as good; "" where the chosen was shown to be better."""
+    better = [one.first for one in standing.beside if one.verdict == "better"]
+    if not standing.beside or chosen in better:
+        return ""
+    best = standing.beside[0].second
+    score = _with_bounds(standing.spread(best, BALANCED).interval)
+    who = f"{chosen} was not" if better else "No experiment was"
+    return f"{who} shown to beat the baseline {best}, whose balanced accuracy is {score}. "
+
+
+def _between(first: str, second: str, standing: Standing) -> Difference | None:
     """Return first minus second in balanced accuracy, whichever way round it was computed."""
     for pair in standing.pairs:
-        names, found = (pair.difference.first, pair.difference.second), pair.difference.interval
+        found = pair.difference
         if pair.measure != BALANCED:
             continue
-        if names == (first, second):
+        if (found.first, found.second) == (first, second):
             return found
-        if names == (second, first):
+        if (found.first, found.second) == (second, first):
             return _turned(found)
     return None
 
 
-def _turned(found: Interval) -> Interval:
-    return Interval(
-        value=-found.value,
-        low=-found.high,
-        high=-found.low,
-        standard_error=found.standard_error,
-        n_effective=found.n_effective,
+def _turned(found: Difference) -> Difference:
+    one = found.interval
+    return replace(
+        found,
+        first=found.second,
+        second=found.first,
+        interval=replace(one, value=-one.value, low=-one.high, high=-one.low),
     )
 
 
@@ -148,31 +160,32 @@ def _tuning(honest: Mapping[str, Sequence[RunRecord]], standing: Standing) -> st
 
 
 def _shown(difference: Difference) -> str:
-    if math.isnan(difference.p_family) or difference.p_family >= SIGNIFICANT:
-        return "not beyond chance"
-    return "beyond chance"
+    """Say whether it is beyond chance; the interval beside it knows no correction."""
+    if difference.p_family < SIGNIFICANT:
+        return "beyond chance"
+    found = difference.interval
+    if found.low > 0 or found.high < 0:
+        p = words.p_value(difference.p_family)
+        return f"not beyond chance after Holm’s correction, p {p}"
+    return "not beyond chance"
 
 
 def _parameters(costs: Mapping[str, Priced], standing: Standing) -> str:
     small = min(costs.values(), key=lambda cost: cost.n_parameters)
     large = max(costs.values(), key=lambda cost: cost.n_parameters)
-    if small.n_parameters == large.n_parameters:
-        return (
-            f"Nothing can be said: every experiment has {words.count(small.n_parameters)} "
-            "parameters."
-            if len(costs) > 1
-            else ""
-        )
+    if len(costs) == 1:
+        return ""
+    if are_alike(costs.values()):
+        n = words.count(small.n_parameters)
+        return f"Nothing can be said: all experiments are about equally large, with {n} parameters."
     found = _between(large.name, small.name, standing)
     if found is None:
         return ""
-    is_real = found.low > 0 or found.high < 0 or math.isnan(found.low)
-    verdict = "" if is_real else " That is within the luck of the lesions."
     return (
         f"From {small.name} ({words.count(small.n_parameters)}) to {large.name} "
         f"({words.count(large.n_parameters)}), {large.n_parameters / small.n_parameters:.1f} times "
-        f"as many: balanced accuracy {_difference(found)}, at {words.duration(large.seconds)} "
-        f"instead of {words.duration(small.seconds)} a run.{verdict}"
+        f"as many, at {words.duration(large.seconds)} instead of {words.duration(small.seconds)} "
+        f"a run: balanced accuracy {_difference(found.interval)}, {_shown(found)}."
     )
 
 
@@ -277,6 +290,4 @@ def _difference(found: Interval) -> str:
 
 
 def _with_bounds(found: Interval) -> str:
-    if math.isnan(found.low):
-        return words.score(found.value)
-    return f"{words.score(found.value)} ({words.score(found.low)} to {words.score(found.high)})"
+    return f"{words.score(found.value)} ({words.bounds(found.low, found.high)})"

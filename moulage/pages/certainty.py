@@ -8,7 +8,7 @@ import math
 
 from moulage.pages import tables, words
 from moulage.pages.records import Answered, Certainty, RunRecord
-from moulage.pages.results import Results
+from moulage.pages.results import Measure, Results
 from moulage.pages.tables import Cell, Column, Table
 
 _SCORES = (
@@ -84,6 +84,13 @@ def asked_table(run: RunRecord) -> Table | None:
     )
 
 
+def bounds_of(run: RunRecord, measure: Measure) -> str:
+    """Return the interval of a test score in words; "" where the run did not measure it."""
+    if run.certainty is None:
+        return ""
+    return words.bounds(*run.certainty.intervals[measure.rule][measure.metric])
+
+
 def _asked_row(one: Answered) -> tuple[Cell, ...]:
     share, _, rest = one.answer.partition("_at_")
     kept, _, percent = rest.rpartition("_")
@@ -104,9 +111,7 @@ def _value(test: Results, rule: str, name: str) -> float:
 
 
 def _ends(low: float, high: float) -> Cell:
-    if math.isnan(low):
-        return tables.measured(words.NO_BOUNDS, None)
-    return tables.measured(f"{words.score(low)} to {words.score(high)}", high - low)
+    return tables.measured(words.bounds(low, high), high - low)
 
 
 def _by_lesion(found: Certainty, rule: str, name: str) -> Cell:

@@ -4,12 +4,13 @@ In:  the name of a template and what it shows.   Out: the text of the file.
 Knows nothing of runs and studies.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +22,10 @@ class Drawing:
 
 
 def render(template: str, **shown: Any) -> str:
-    """Return a template filled in; every value is escaped, save figures (already `Markup`)."""
+    """Return a template filled in; every value is escaped, save figures (already `Markup`).
+
+    What stands between backquotes is code.
+    """
     return _environment().get_template(template).render(**shown)
 
 
@@ -31,6 +35,13 @@ def _environment() -> Environment:
         loader=PackageLoader("moulage.pages", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_with_code,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _with_code(value: Any) -> Any:
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(value))))

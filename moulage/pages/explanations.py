@@ -72,7 +72,7 @@ def explanations_page(casebook: Casebook, *, first: tuple[str, ...] = ()) -> str
         tiles=_tiles(casebook),
         notes=(*first, *_notes(casebook, findings)),
         findings=_findings_table(casebook, findings) if findings else None,
-        tolerated=f"{TOLERATED:.0%}",
+        tolerated=words.percent(TOLERATED),
         suspects=tuple(_suspects(casebook, findings)),
         scores=_scores_table(casebook),
         sheets=tuple(_sheet(case, casebook) for case in casebook.cases[:MOST_SHOWN]),
@@ -155,8 +155,8 @@ def _notes(casebook: Casebook, findings: tuple[Finding, ...]) -> Iterator[str]:
             yield (
                 f"Answers of {code} often rest on what lies beside the lesion: in "
                 f"{finding.n_suspect} of {finding.n_images} images, and in at least "
-                f"{finding.low:.0%} of images drawn as these were and explained as {code} (95 %). "
-                "Look at them below."
+                f"{words.percent(finding.low)} of images drawn as these were and explained as "
+                f"{code} (95 %). Look at them below."
             )
     yield from casebook.left_out
     if len(casebook.cases) > MOST_SHOWN:
@@ -207,8 +207,8 @@ def _suspects(casebook: Casebook, findings: tuple[Finding, ...]) -> Iterator[Pla
                 source=data_uri(overlays.draw_lesion(picture, case.lesion)),
                 alt=f"{suspect.image_id}: superpixel {suspect.superpixel + 1} outside the lesion",
                 caption=f"{suspect.image_id}, {legend(case, casebook.diagnoses)}. This superpixel "
-                f"adds {words.signed(suspect.weight)} to {code}, {suspect.share:.0%} of all "
-                "positive weight.",
+                f"adds {words.signed(suspect.weight)} to {code}, {words.percent(suspect.share)} of "
+                "all positive weight.",
             )
 
 

@@ -7,10 +7,12 @@ Knows nothing of HTML.
 from collections.abc import Iterable
 
 from moulage.covariates import is_known
+from moulage.evaluation.calibration import COLDEST, HOTTEST
 from moulage.pages import words
+from moulage.pages.certainty import bounds_of
 from moulage.pages.composition import leak_of, parts_of
 from moulage.pages.records import PhaseRecord, RunRecord, StudyRecord
-from moulage.pages.results import Results
+from moulage.pages.results import ACCURACY, BALANCED, Measure, Results
 
 DEFINITIONS = (
     (
@@ -65,10 +67,16 @@ def lead(run: RunRecord, test: Results) -> str:
         return f"{said} No image was set aside to test it."
     return (
         f"{said} On {words.counted(test.n_images, 'test photograph')} of "
-        f"{_lesions(run, test.n_lesions)} its accuracy is {words.score(test.accuracy)} "
-        f"under the natural rule, its balanced accuracy {words.score(test.balanced_accuracy)} "
-        "under the balanced rule."
+        f"{_lesions(run, test.n_lesions)} its accuracy is {words.score(test.accuracy)}"
+        f"{_in_brackets(run, ACCURACY)} under the natural rule, its balanced accuracy "
+        f"{words.score(test.balanced_accuracy)}{_in_brackets(run, BALANCED)} under the balanced "
+        "rule."
     )
+
+
+def _in_brackets(run: RunRecord, measure: Measure) -> str:
+    ends = bounds_of(run, measure)
+    return f" ({ends})" if ends else ""
 
 
 def story(run: RunRecord, test: Results) -> tuple[str, ...]:
@@ -80,8 +88,23 @@ def temperature(run: RunRecord) -> str:
     """Say by how much the logits are divided and where that number was learned."""
     return (
         f"Temperature {words.score(run.predictions.temperature)}: logits are divided by it "
-        f"before they become probabilities. {run.temperature_note}"
+        f"before they become probabilities. {_fitted(run)}"
     )
+
+
+def _fitted(run: RunRecord) -> str:
+    """Say where it was learned, if it was, and whether it lies at an end of what is tried."""
+    found = run.predictions.temperature
+    if found == 1:
+        return (
+            "It was left at 1: where it is fitted no image was wrong, or none was told from "
+            "another, which says nothing of how sure to be."
+        )
+    ends = {COLDEST: "lowest", HOTTEST: "highest"}
+    if found not in ends:
+        return run.temperature_note
+    end = f"It is the {ends[found]} that is tried: beyond it the loss still falls."
+    return f"{run.temperature_note} {end}"
 
 
 def phase(record: PhaseRecord) -> str:

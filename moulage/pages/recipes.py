@@ -5,7 +5,7 @@ Knows nothing of HTML.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pandas as pd
@@ -19,6 +19,8 @@ from moulage.pages.standing import Standing
 from moulage.pages.tables import Cell, Column, Table
 
 Row = dict[str, Any]
+
+_ALIKE = 1.05
 
 
 def recipe_table(frame: pd.DataFrame) -> Table:
@@ -141,7 +143,7 @@ def cost_drawings(frame: pd.DataFrame, standing: Standing) -> list[Drawing]:
     if len(costs) < 2:
         return []
     scales = {"training time of a run (seconds)": [cost.seconds for cost in costs]}
-    if len({cost.n_parameters for cost in costs}) > 1:
+    if not are_alike(costs):
         scales["parameters"] = [float(cost.n_parameters) for cost in costs]
     return [
         Drawing(
@@ -151,6 +153,12 @@ def cost_drawings(frame: pd.DataFrame, standing: Standing) -> list[Drawing]:
         )
         for number, (unit, prices) in enumerate(scales.items())
     ]
+
+
+def are_alike(costs: Collection[Priced]) -> bool:
+    """Say whether no experiment has five per cent more parameters than another."""
+    sizes = [cost.n_parameters for cost in costs]
+    return max(sizes) < _ALIKE * min(sizes)
 
 
 def costs_of(frame: pd.DataFrame, standing: Standing) -> list[Priced]:

@@ -6,16 +6,17 @@ Knows nothing of run folders; every number comes from `results`, `composition` o
 
 from dataclasses import dataclass
 
+from moulage.evaluation.comparison import LOWER_IS_BETTER
 from moulage.evaluation.decisions import PLAIN_RULES, PlainRule
 from moulage.pages import prose, tables, words
-from moulage.pages.certainty import asked_table, certainty_table
+from moulage.pages.certainty import asked_table, bounds_of, certainty_table
 from moulage.pages.composition import composition_table, leak_notes, leak_of, leak_sentence
 from moulage.pages.document import Drawing, render
 from moulage.pages.figures.confusion import draw_confusion
 from moulage.pages.figures.curves import draw_curves
 from moulage.pages.mistakes import Mistake, data_uri, worst_mistakes
 from moulage.pages.records import PhaseRecord, RunRecord, Score
-from moulage.pages.results import Results, results_of
+from moulage.pages.results import MEASURES, Results, results_of
 from moulage.pages.tables import Cell, Column, Table, Tile
 from moulage.split import PARTS, Part
 
@@ -56,6 +57,7 @@ def report_page(run: RunRecord) -> str:
         confusion_tables=[_confusion_table(run, test, rule) for rule in PLAIN_RULES],
         diagnosis_table=_diagnosis_table(run, test),
         baseline_table=_baseline_table(run),
+        unbeaten=_unbeaten(run, test),
         pictures=_pictures(run),
         facts=prose.facts(run),
     )
@@ -117,25 +119,20 @@ def _reached(score: Score | None) -> tuple[Cell, Cell]:
 
 def _tiles(run: RunRecord, test: Results) -> tuple[Tile, ...]:
     validation = results_of(run.predictions, "validation")
-    numbers = (
-        ("Accuracy", "natural rule", test.accuracy, validation.accuracy),
-        (
-            "Balanced accuracy",
-            "balanced rule",
-            test.balanced_accuracy,
-            validation.balanced_accuracy,
-        ),
-        ("Macro AUROC", "needs no rule", test.auroc, validation.auroc),
-        ("Log loss", "after temperature", test.log_loss, validation.log_loss),
-    )
+    rules = ("natural rule", "balanced rule", "needs no rule", "after temperature")
+    n = f"test, n = {words.count(test.n_images)}"
     return tuple(
         Tile(
-            name=name,
+            name=f"{measure.said[0].upper()}{measure.said[1:]}",
             rule=rule,
-            value=tables.score(value),
-            beside=(f"test, n = {words.count(test.n_images)}", f"validation {words.score(beside)}"),
+            value=tables.score(test.of(measure)),
+            beside=(
+                *([ends] if (ends := bounds_of(run, measure)) else []),
+                n,
+                f"validation {words.score(validation.of(measure))}",
+            ),
         )
-        for name, rule, value, beside in numbers
+        for measure, rule in zip(MEASURES, rules, strict=True)
     )
 
 
@@ -290,6 +287,20 @@ def _baseline_table(run: RunRecord) -> Table:
             _baseline_row(name, results_of(predictions, "test")) for name, predictions in rows
         ),
     )
+
+
+def _unbeaten(run: RunRecord, test: Results) -> str:
+    """Say which baselines score at least as well as the run, and in what."""
+    said = []
+    for name, predictions in run.baselines.items():
+        other = results_of(predictions, "test")
+        signs = {one: -1 if one.metric in LOWER_IS_BETTER else 1 for one in MEASURES}
+        as_good = [
+            one.named for one, sign in signs.items() if sign * other.of(one) >= sign * test.of(one)
+        ]
+        if as_good:
+            said.append(f"{name} in {words.listed(as_good)}")
+    return f"At least as good as this run: {'; '.join(said)}." if said else ""
 
 
 def _baseline_row(name: str, test: Results) -> tuple[Cell, ...]:

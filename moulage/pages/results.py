@@ -84,6 +84,10 @@ class Results:
         """Log loss after temperature, which knows no rule."""
         return self.natural.values["log_loss"]
 
+    def of(self, measure: Measure) -> float:
+        """Return one measure under its rule."""
+        return self.under(measure.rule).values[measure.metric]
+
     def under(self, rule: PlainRule) -> Summary:
         """Return what is measured under a rule."""
         return self.natural if rule == "natural" else self.balanced

@@ -84,8 +84,9 @@ class Tuned:
 class Standing:
     """Everything that was drawn and tested for a study.
 
-    spreads: (classifier, rule) -> metric -> Spread, baselines too. curves: diagnosis ->
-    experiment -> ROC curve, of honest experiments only.
+    spreads: (classifier, rule) -> metric -> Spread, baselines too. beside: honest experiments
+    minus the best baseline in balanced accuracy. curves: diagnosis -> experiment -> ROC curve, of
+    honest experiments only.
     """
 
     spreads: Mapping[tuple[str, PlainRule], Mapping[str, Spread]]
@@ -93,6 +94,7 @@ class Standing:
     treated: tuple[Treated, ...] = ()
     leaks: tuple[Leak, ...] = ()
     tuned: tuple[Tuned, ...] = ()
+    beside: tuple[Difference, ...] = ()
     curves: Mapping[str, Mapping[str, Curve]] = field(default_factory=dict)
 
     def spread(self, name: str, measure: Measure) -> Spread:
@@ -132,6 +134,7 @@ def standing_of(
         treated=_treated(field_, experiments),
         leaks=_leaks(field_, experiments),
         tuned=_tuned(field_, experiments),
+        beside=_beside(field_, experiments, tuple(_tested_baselines(study))),
         curves=_curves(field_, experiments),
     )
 
@@ -154,7 +157,15 @@ def _entries(
             entries[_first(name)] = {p: e.of("test") for p, e in first_ends.items() if e}
     for name, baselines in _tested_baselines(study).items():
         entries[name] = {f"baseline {one.split_digest}": one.of("test") for one in baselines}
+    honest = [run for runs in experiments.values() if is_honest(runs) for run in runs]
+    for name in study.baselines:
+        beside = {_place(run): run.baselines.get(name) for run in honest}
+        entries[_paired(name)] = {p: one.of("test") for p, one in beside.items() if one}
     return entries
+
+
+def _paired(baseline: str) -> str:
+    return f"{baseline}, paired"
 
 
 def _tested_baselines(study: StudyRecord) -> dict[str, list[Predictions]]:
@@ -325,6 +336,25 @@ def _tuned(
             for difference in correct_family([d for d in differences if d])
         ]
     return tuple(found)
+
+
+def _beside(
+    tournament: Tournament,
+    experiments: Mapping[str, Sequence[RunRecord]],
+    baselines: Sequence[str],
+) -> tuple[Difference, ...]:
+    """Return each honest experiment minus the best baseline on its images, a family of tests."""
+    if not baselines:
+        return ()
+    scores = {n: tournament.spread(n, BALANCED.rule)[BALANCED.metric].interval for n in baselines}
+    best = max(scores, key=lambda name: scores[name].value)
+    found = [
+        replace(difference, second=best)
+        for name, runs in experiments.items()
+        if is_honest(runs)
+        if (difference := _difference(tournament, name, _paired(best), BALANCED))
+    ]
+    return correct_family(found)
 
 
 def _curves(

@@ -51,7 +51,7 @@ def study_page(study: StudyRecord, standing: Standing, frame: pd.DataFrame) -> s
         leak_table=verdicts.leak_table(standing.leaks),
         cost_table=recipes.cost_table(frame, standing),
         costs=recipes.cost_drawings(frame, standing),
-        rocs=_rocs(standing, advice.chosen),
+        rocs=_rocs(study, standing, advice.chosen),
         chosen=advice.chosen,
         recipe_table=recipes.recipe_table(frame),
         phase_table=recipes.phase_table(rows),
@@ -78,10 +78,17 @@ def _named(runs: Sequence[str], study: StudyRecord) -> str:
     return "All runs" if 2 < len(runs) == len(study.runs) else words.listed(runs)
 
 
-def _rocs(standing: Standing, chosen: str | None) -> list[Drawing]:
-    """Return a curve a diagnosis; the experiment that the page recommends stands out."""
+def _rocs(study: StudyRecord, standing: Standing, chosen: str | None) -> list[Drawing]:
+    """Return a curve a diagnosis; the experiment that the page recommends stands out.
+
+    Of two diagnoses the malignant one alone: the other's curve is its mirror image.
+    """
     if chosen is None:
         return []
+    diagnoses = study.runs[0].catalogue.diagnoses
+    if len(diagnoses) == 2:
+        diagnoses = tuple(sorted(diagnoses, key=lambda one: not one.is_malignant)[:1])
+    codes = {one.code for one in diagnoses}
     return [
         Drawing(
             svg=draw_roc(curves, chosen=chosen, code=code, name=f"roc-{code}"),
@@ -89,7 +96,7 @@ def _rocs(standing: Standing, chosen: str | None) -> list[Drawing]:
             f"{words.counted(curves[chosen].n_positives, 'image')} of it).",
         )
         for code, curves in standing.curves.items()
-        if chosen in curves
+        if chosen in curves and code in codes
     ]
 
 

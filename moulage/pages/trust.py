@@ -38,6 +38,7 @@ _METRICS = {
     "answered": "answered",
     "risk_answered": "risk of those",
 }
+_RISK = "risk_answered"
 _METHODS = {"lac": "LAC", "aps": "APS"}
 
 
@@ -130,7 +131,11 @@ def _tiles(record: TrustRecord) -> tuple[Tile, ...]:
             name="Answered",
             rule=f"aiming at {words.percent(record.trust.asked.risk)} risk",
             value=tables.score(found.abstained.coverage.value),
-            beside=(f"risk of those {_estimated(found.abstained.risk)}",),
+            beside=(
+                f"risk of those {_estimated(found.abstained.risk)}"
+                if found.abstained.n_answered
+                else "none is answered",
+            ),
         ),
     )
 
@@ -315,23 +320,35 @@ def _abstention_sentence(record: TrustRecord) -> str:
         f"{words.counted(found.n_images, 'test image')} are answered, "
         f"{_estimated(found.abstained.risk)} of them wrongly. The area under the curve is "
         f"{words.score(found.curve.area)}; with these errors it could not be below "
-        f"{words.score(found.curve.oracle)}.{_least_helped(found)}"
+        f"{words.score(found.curve.oracle)}.{_least_helped(record)}"
     )
 
 
-def _least_helped(found: Examination) -> str:
-    """Name the diagnosis that stays most often wrong although it is answered."""
-    risks = {
-        group.name: group.metrics["risk_answered"]
-        for group in found.abstained_by_diagnosis
-        if group.carriers["risk_answered"] >= FEW
-    }
-    if not risks:
+def _least_helped(record: TrustRecord) -> str:
+    """Name what stays wrong although answered: each malignant diagnosis, and the worst of many."""
+    wrong = sorted(
+        (one for one in record.found.abstained_by_diagnosis if one.metrics[_RISK].value > 0),
+        key=lambda one: -one.metrics[_RISK].value,
+    )
+    worst = [one.name for one in wrong if one.carriers[_RISK] >= FEW][:1]
+    said = [_wrong(one) for one in wrong if one.name in (*worst, *record.trust.malignant)]
+    if not said:
         return ""
-    worst = max(risks, key=lambda name: risks[name].value)
     return (
-        " Confidence is not safety: of the answered images that are "
-        f"{worst}, {_estimated(risks[worst])} are still called something else."
+        " Confidence is not safety. Answered, and still called something else: "
+        f"{words.listed(said)}."
+    )
+
+
+def _wrong(group: Subgroup) -> str:
+    found = group.metrics[_RISK]
+    n_answered = round(group.metrics["answered"].value * group.n_images)
+    n_wrong = round(found.value * n_answered)
+    share = "all" if n_wrong == n_answered > 1 else f"{n_wrong} of"
+    is_telling = group.carriers[_RISK] >= FEW
+    return (
+        f"{share} {words.counted(n_answered, 'image')} of {group.name} "
+        f"({_between(found.low, found.high) if is_telling else 'too few to generalise'})"
     )
 
 
@@ -367,14 +384,16 @@ def _strangers(found: Strangers | None) -> str:
             "This run kept no measure of how familiar an image is: it is older than that, or has "
             "no test images."
         )
+    n_unfamiliar = round(found.unfamiliar.value * found.n_images)
     return (
-        f"Of {words.counted(found.n_images, 'test image')} {_estimated(found.unfamiliar)} are "
-        "called unfamiliar; of images like the held-out ones that say what is usual at most 1 % "
-        "would be, and none where fewer than 99 of those are known. Among what is stranger than "
-        f"nine tenths of those {_estimated(found.risk_strange)} are decided wrongly, among the "
-        f"rest {_estimated(found.risk_other)}. Unfamiliarity puts wrong decisions before right "
-        f"ones with an AUROC of {words.score(found.auroc_wrong)}, a low confidence with "
-        f"{words.score(found.auroc_unsure)}: it tells strangers, not hard lesions."
+        f"{words.count(n_unfamiliar)} of {words.counted(found.n_images, 'test image')} "
+        f"{'is' if n_unfamiliar == 1 else 'are'} called unfamiliar. Of images like those that say "
+        "what is usual, at most 1 in 100 would be; where fewer than 99 say so, none is. Of the "
+        "images stranger than nine tenths of what is usual, "
+        f"{_estimated(found.risk_strange)} are decided wrongly; of the others, "
+        f"{_estimated(found.risk_other)}. As a warning of wrong decisions, unfamiliarity has an "
+        f"AUROC of {words.score(found.auroc_wrong)}, low confidence one of "
+        f"{words.score(found.auroc_unsure)}. It tells strangers, not hard lesions."
     )
 
 
@@ -458,7 +477,11 @@ def _gap_sentence(found: Gap) -> str:
 
 
 def _benefits(record: TrustRecord) -> tuple[Drawing, ...]:
-    said = {"mel": "Melanoma", "malignant": f"Malignant ({words.listed(record.trust.malignant)})"}
+    codes = words.listed(record.trust.malignant)
+    said = {
+        "mel": "Melanoma",
+        "malignant": "Malignant" if codes == "malignant" else f"Malignant ({codes})",
+    }
     return tuple(
         Drawing(
             svg=draw_benefit(curve, name=f"benefit-{name}", title=f"Net benefit: {said[name]}"),
@@ -508,8 +531,9 @@ def _clinic_table(record: TrustRecord) -> Table:
 def _cost_table(record: TrustRecord) -> Table:
     rows = [(tables.text(rule), tables.interval(cost)) for rule, cost in record.found.costs.items()]
     return Table(
-        caption="What decisions cost an image under the study's costs, 95 % intervals over "
-        f"{record.leak.unit}s.",
+        caption="What decisions cost an image, in the study's own costs (a wrong decision that it "
+        f"does not name costs 1), 95 % intervals over {record.leak.unit}s "
+        f"(n = {words.count(record.found.n_images)} test images).",
         columns=(Column(name="decision rule", is_number=False), Column(name="mean cost")),
         rows=tuple(rows),
     )
@@ -536,6 +560,8 @@ def _size(mean: float) -> str:
 
 
 def _estimated(found: Interval) -> str:
+    if math.isnan(found.value):
+        return words.NOT_DEFINED
     return f"{words.score(found.value)} ({_between(found.low, found.high)})"
 
 

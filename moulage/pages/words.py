@@ -50,6 +50,15 @@ def between(low: float, high: float) -> str:
     return NO_BOUNDS if math.isnan(low) else f"{signed(low)} to {signed(high)}"
 
 
+def bounds(low: float, high: float) -> str:
+    """Write the two ends of a score's interval.
+
+    >>> bounds(0.131, 0.523), bounds(float("nan"), float("nan"))
+    ('0.131 to 0.523', 'no bounds')
+    """
+    return NO_BOUNDS if math.isnan(low) else f"{score(low)} to {score(high)}"
+
+
 def points_between(low: float, high: float) -> str:
     """Write the two ends of an interval of differences in points.
 

@@ -164,7 +164,7 @@ def _metrics(
                 *(
                     []
                     if alike
-                    else [f"The recipe told here is that of {members[0]}; others differ."]
+                    else [f"Its own page tells the recipe of {members[0]}; others differ."]
                 ),
                 *about["notes"],
             ],

@@ -40,6 +40,15 @@ def test_costs_that_are_not_said_are_one() -> None:
         benefit([1], [1], 1.0)
 
 
+def test_no_bound_lies_beyond_the_highest_cost(make_predictions) -> None:
+    logits = np.tile(np.float32([0, 1]), (4, 1))
+    found = make_predictions(labels=np.array([0, 0, 1, 1]), logits=logits)
+    costs = cost_table({"a": {"b": 20}}, found.diagnoses)
+    cost = mean_cost(found, costs=costs, rule="natural")
+    assert cost.value == 10
+    assert 0 < cost.low < 10 < cost.high < 20
+
+
 def test_the_cost_rule_costs_least_where_probabilities_are_right(make_predictions) -> None:
     rng = np.random.default_rng(42)
     logits = rng.normal(size=(4000, 3)).astype(np.float32)

@@ -6,6 +6,7 @@ import pytest
 from moulage.explanation.casebook import Casebook, Explained
 from moulage.explanation.examination import Manner, examine
 from moulage.pages.explanations import draw_sheet, explanations_page, legend
+from moulage.pages.words import percent
 
 SIDE = 32
 
@@ -39,7 +40,7 @@ def test_a_flagged_diagnosis_is_named_and_its_images_shown() -> None:
     assert finding.is_flagged
     assert (
         "Answers of nv often rest on what lies beside the lesion: in 12 of 12 images, and in at "
-        f"least {finding.low:.0%} of images drawn as these were and explained as nv (95 %)."
+        f"least {percent(finding.low)} of images drawn as these were and explained as nv (95 %)."
     ) in page
     assert "all such images" not in page
     assert "image0: superpixel 1 outside the lesion" in page

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from moulage.evaluation.calibration import COLDEST, HOTTEST
 from moulage.pages import prose
 from moulage.pages.records import RunRecord, StudyRecord
 from moulage.pages.results import results_of
@@ -52,6 +53,27 @@ def test_a_block_is_named_as_a_boundary(run: RunRecord) -> None:
     said = prose.phase(partial)
     assert "everything from blocks.5 upward" in said
     assert said.endswith("at a learning rate of 0.001")
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (1.0, "It was left at 1: where it is fitted no image was wrong"),
+        (
+            20.0,
+            "chose the epoch. It is the highest that is tried: beyond it the loss still falls.",
+        ),
+        (0.05, "It is the lowest that is tried"),
+        (1.3, "also chose the epoch."),
+    ],
+)
+def test_no_temperature_is_called_fitted_that_was_not(
+    run: RunRecord, found: float, said: str
+) -> None:
+    told = prose.temperature(replace(run, predictions=replace(run.predictions, temperature=found)))
+    assert said in told
+    assert ("It was fitted" in told) == (found != 1)
+    assert ("tried" in told) == (found in (COLDEST, HOTTEST))
 
 
 @pytest.mark.parametrize(

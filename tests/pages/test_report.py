@@ -130,6 +130,16 @@ def test_baselines_stand_beside_the_run(run: RunRecord, tables: Tables) -> None:
         assert table[name][0] == f"{np.mean(test.logits.argmax(axis=1) == test.labels):.3f}"
 
 
+def test_a_baseline_that_scores_as_well_is_named(run: RunRecord, report: str) -> None:
+    said = "At least as good as this run: "
+    assert said not in report
+    as_good = replace(run, baselines={**run.baselines, "twin": run.predictions})
+    assert (
+        f"{said}twin in accuracy (natural rule), balanced accuracy (balanced rule), macro AUROC "
+        "and log loss."
+    ) in report_page(as_good)
+
+
 def test_phases_say_what_they_trained_and_cost(tables: Tables) -> None:
     cost = rows_of(tables["What each phase trained, and what it cost."])
     assert cost["frozen"] == [
@@ -220,6 +230,11 @@ def test_names_from_the_data_are_text_and_nothing_else(run: RunRecord) -> None:
     assert page.count("<script>") == 1
 
 
+def test_what_stands_between_backquotes_is_code_and_still_escaped(run: RunRecord) -> None:
+    page = report_page(replace(run, notes=("Say in `[dataset.classes]`, `<b>`; one ` stays.",)))
+    assert "Say in <code>[dataset.classes]</code>, <code>&lt;b&gt;</code>; one ` stays." in page
+
+
 def test_a_run_without_test_part_epochs_or_pictures_has_a_page(
     run: RunRecord, tables_of: Reader
 ) -> None:
@@ -290,7 +305,11 @@ def test_a_run_that_measured_its_certainty_shows_intervals_lesions_and_questions
         asked=(asked,),
         thresholds_from="validation",
     )
-    tables = tables_of(report_page(replace(run, certainty=certainty)))
+    page = report_page(replace(run, certainty=certainty))
+    assert page.count('<dd class="beside">0.400 to 0.900</dd>') == 3
+    assert page.count('<dd class="beside">no bounds</dd>') == 1
+    assert re.search(r"accuracy is 0\.\d{3} \(0\.400 to 0\.900\) under the natural rule", page)
+    tables = tables_of(page)
     scores = next(table for caption, table in tables.items() if "drawing lesions" in caption)
     assert scores[1][:2] == ["accuracy", "natural"]
     assert scores[1][3:] == ["0.400 to 0.900", "0.660"]

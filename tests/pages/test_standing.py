@@ -1,16 +1,21 @@
 """What a study's experiments are held against, and what is said of it."""
 
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from moulage.evaluation.comparison import Difference
+from moulage.evaluation.intervals import Interval
 from moulage.evaluation.metrics import summary
+from moulage.evaluation.spread import Spread
 from moulage.pages.account import account_of
-from moulage.pages.advice import advice_of
+from moulage.pages.advice import _rival, _shown, advice_of
 from moulage.pages.comparison import comparison_table
+from moulage.pages.recipes import cost_drawings
 from moulage.pages.records import RunRecord, StudyRecord
 from moulage.pages.results import ACCURACY, AUROC, BALANCED
 from moulage.pages.standing import Standing, standing_of
@@ -150,9 +155,116 @@ def test_of_equals_the_smallest_is_taken(run: RunRecord) -> None:
     assert advice.chosen == "cheap"
     said = dict(advice.paragraphs)
     assert "From cheap (4,880,967) to dear (20,000,000)" in said["What more parameters bought"]
-    assert "That is within the luck of the lesions." in said["What more parameters bought"]
+    assert said["What more parameters bought"].endswith(", not beyond chance.")
     assert run.ledger in said["What these data cannot tell"]
     assert "one split was used" in said["What these data cannot tell"]
+
+
+def test_where_a_baseline_may_be_as_good_that_is_said_first(run: RunRecord) -> None:
+    pair = (again(run, "a"), again(run, "b", noise=0.2))
+
+    def which(baseline: Predictions) -> str:
+        with_it = [replace(one, baselines={"simple": baseline}) for one in pair]
+        study = replace(study_of(*with_it), baselines={"simple": (baseline,)})
+        return said_of(study, standing_of(study, **FEW))["Which to take"]
+
+    score = summary(run.predictions.of("test"), rule="balanced").values["balanced_accuracy"]
+    as_good = which(run.predictions)
+    assert as_good.startswith(
+        "No experiment was shown to beat the baseline simple, whose balanced accuracy is "
+        f"{score:.3f} ("
+    )
+    assert "The one to take would be " in as_good
+    assert which(run.baselines["majority diagnosis"]).startswith("Take ")
+
+
+def test_an_unbeaten_baseline_that_another_beats_is_no_ones_but_the_chosens() -> None:
+    spread = Spread(metric="", values=(0.5,), interval=interval(0.5), between_runs=math.nan)
+    beside = (difference("small", "simple", p=0.4), difference("large", "simple", p=0.01))
+    standing = Standing(
+        spreads={("simple", "balanced"): {"balanced_accuracy": spread}}, beside=beside
+    )
+    assert _rival("large", standing) == ""
+    assert _rival("small", standing).startswith(
+        "small was not shown to beat the baseline simple, whose balanced accuracy is 0.500 (0.400"
+    )
+
+
+def difference(first: str, second: str, *, p: float) -> Difference:
+    return Difference(
+        metric="balanced_accuracy",
+        first=first,
+        second=second,
+        interval=interval(0.2),
+        p_value=p,
+        p_family=p,
+        n_lesions=40,
+    )
+
+
+def interval(value: float) -> Interval:
+    return Interval(
+        value=value, low=value - 0.1, high=value + 0.1, standard_error=0.05, n_effective=40.0
+    )
+
+
+def test_what_an_interval_shows_and_the_corrected_test_does_not_names_the_correction() -> None:
+    one = difference("a", "b", p=0.09)
+    assert _shown(one) == "not beyond chance after Holm’s correction, p 0.090"
+    assert _shown(replace(one, interval=interval(0.05))) == "not beyond chance"
+    assert _shown(replace(one, p_family=0.01)) == "beyond chance"
+
+
+def test_experiments_of_about_one_size_are_not_compared_by_size(run: RunRecord) -> None:
+    a_little = tuple(replace(phase, n_total=phase.n_total + 544) for phase in run.experiment.phases)
+    pair = (again(run, "a"), again(run, "b", phases=a_little, noise=0.1))
+    study = study_of(*pair)
+    standing, frame = standing_of(study, **FEW), comparison_table(study)
+    said = said_of(study, standing)["What more parameters bought"]
+    assert said == (
+        "Nothing can be said: all experiments are about equally large, with 4,880,967 parameters."
+    )
+    assert ["time" in one.caption for one in cost_drawings(frame, standing)] == [True]
+
+
+def test_baselines_of_a_dishonest_split_do_not_stand_for_those_of_the_honest(
+    run: RunRecord,
+) -> None:
+    honest, good = run.baselines["majority diagnosis"], run.predictions
+    leaky = replace(
+        again(run, "leak"),
+        split_kind="leaky",
+        split=replace(run.split, parts=run.split.parts[::-1]),
+    )
+    theirs = replace(good, split_digest=leaky.split.digest)
+    study = replace(study_of(run, leaky), baselines={"simple": (honest, theirs)})
+    expected = summary(honest.of("test")).values["accuracy"]
+    assert standing_of(study, **FEW).spread("simple", ACCURACY).values == (expected,)
+
+
+def test_each_backbones_treatments_are_held_against_its_own_untreated(run: RunRecord) -> None:
+    runs = [
+        again(run, f"{imbalance} {backbone}", imbalance=imbalance, backbone=backbone, noise=0.1)
+        for backbone in ("mobilenetv2_100", "densenet201")
+        for imbalance in ("none", "focal")
+    ]
+    standing = standing_of(study_of(*runs), **FEW)
+    assert {
+        (one.difference.first, one.difference.second) for one in standing.treated if one.difference
+    } == {(f"{each} {b}", f"none {b}") for b in ("mobilenetv2_100", "densenet201")
+          for each in ("none", "focal")}  # fmt: skip
+
+
+def test_lesions_of_all_splits_and_one_seed_in_several_are_told(study: StudyRecord) -> None:
+    folds = [replace(one, experiment=replace(one.experiment, seed=0)) for one in study.runs[:2]]
+    tests = [one.predictions.of("test") for one in folds]
+    rare = [set(test.lesion_ids[test.labels == 3].tolist()) for test in tests]
+    assert rare[0] - rare[1], "the splits test other lesions"
+    both = study_of(*folds)
+    said = said_of(both, standing_of(both, **FEW))["What these data cannot tell"]
+    assert f"df ({len(rare[0] | rare[1])})" in said
+    assert "one seed was trained" in said
+    assert "one split was used" not in said
 
 
 def test_exact_tests_stand_beside_the_permutations(standing: Standing) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from moulage.pages.advice import advice_of
 from moulage.pages.comparison import comparison_table
-from moulage.pages.records import StudyRecord
+from moulage.pages.records import RunRecord, StudyRecord
 from moulage.pages.results import ACCURACY, BALANCED
-from moulage.pages.standing import Standing
+from moulage.pages.standing import Standing, standing_of
 from moulage.pages.study import study_page
 
 Reader = Callable[[str], dict[str, list[list[str]]]]
@@ -101,12 +101,31 @@ def test_the_page_begins_with_advice_from_its_own_numbers(
 ) -> None:
     chosen = advice_of(study, standing, comparison_table(study)).chosen
     assert chosen is not None
-    assert f"Take {chosen} (4,880,967 parameters" in comparison
+    assert f" {chosen} (4,880,967 parameters" in comparison
     found = standing.spread(chosen, BALANCED).interval
     assert (
         f"balanced accuracy {found.value:.3f} ({found.low:.3f} to {found.high:.3f})" in comparison
     )
     assert comparison.index('id="advice"') < comparison.index('id="outcome"')
+
+
+def test_of_two_diagnoses_the_malignant_ones_curve_is_drawn_alone(run: RunRecord) -> None:
+    (mel, nv), kept = run.catalogue.diagnoses[4:6], run.predictions
+    rows = np.flatnonzero(np.isin(kept.labels, (4, 5)))
+    two = replace(
+        kept.take(rows),
+        labels=5 - kept.labels[rows],
+        logits=kept.logits[rows][:, [5, 4]],
+        diagnoses=("nv", "mel"),
+        prior=np.array([0.8, 0.2]),
+    )
+    frame = run.catalogue.frame.iloc[rows].reset_index(drop=True)
+    catalogue = replace(run.catalogue, frame=frame, diagnoses=(nv, mel))
+    told_apart = replace(run, catalogue=catalogue, predictions=two, baselines={})
+    study = StudyRecord(name="two", description="", runs=(told_apart,))
+    standing = standing_of(study, n_replicates=20, n_permutations=20)
+    page = study_page(study, standing, comparison_table(study))
+    assert re.findall(r"(\w+) against the rest \(n", page) == ["mel"]
 
 
 def test_notes_name_the_runs_they_hold_for(study: StudyRecord) -> None:

@@ -1,3 +1,4 @@
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -5,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from moulage.evaluation.examination import examine
+from moulage.evaluation.examination import Strangers, examine
 from moulage.evaluation.intervals import Interval
-from moulage.evaluation.subgroups import Gap
+from moulage.evaluation.subgroups import Gap, Subgroup
 from moulage.evaluation.trust import Asked, fit_trust
 from moulage.pages.composition import leak_of, leak_sentence
 from moulage.pages.records import RunRecord
@@ -44,10 +45,13 @@ def test_every_table_says_what_was_measured(record: TrustRecord, tables_of: Read
     shares = next(rows for caption, rows in tables.items() if "aim to hold the truth" in caption)
     every = record.found.sets[1].covered[0]
     assert shares[2][1:3] == [f"{every.share:.3f}", f"{every.mean_size:.2f}"]
-    (costs,) = (rows for caption, rows in tables.items() if "What decisions cost" in caption)
+    ((caption, costs),) = (one for one in tables.items() if "What decisions cost" in one[0])
+    assert f"(n = {record.found.n_images} test images)" in caption
     assert [row[0] for row in costs[1:]] == ["natural", "balanced", "cost"]
     assert f"{record.found.after.ece:.3f}" in html
     assert "kept no measure of how familiar" in html
+    assert "shown by <code>predict</code>" in html
+    assert "Malignant (akiec, bcc and mel): found cases" in html
 
 
 def test_the_page_is_whole_and_never_says_nan(record: TrustRecord) -> None:
@@ -100,6 +104,70 @@ def test_a_gap_without_an_interval_claims_no_chance(record: TrustRecord) -> None
     assert said(float("nan")).endswith(
         "(no bounds), without an interval, since one of the two is perfect or stands on one lesion."
     )
+
+
+def answered(name: str, *, n_images: int, n_wrong: int, n_lesions: int) -> Subgroup:
+    share = Interval(
+        value=n_wrong / n_images, low=0.1, high=0.9, standard_error=0.1, n_effective=9.0
+    )
+    return Subgroup(
+        name=name,
+        n_images=n_images,
+        n_lesions=n_lesions,
+        metrics={"answered": replace(share, value=1.0), "risk": share, "risk_answered": share},
+        carriers=dict.fromkeys(("answered", "risk", "risk_answered"), n_lesions),
+    )
+
+
+def test_the_warning_names_malignant_diagnoses_however_few_and_never_the_safe(
+    record: TrustRecord,
+) -> None:
+    groups = (
+        answered("nv", n_images=90, n_wrong=0, n_lesions=80),
+        answered("bkl", n_images=50, n_wrong=10, n_lesions=40),
+        answered("df", n_images=2, n_wrong=2, n_lesions=2),
+        answered("mel", n_images=5, n_wrong=5, n_lesions=5),
+    )
+
+    def said(*groups: Subgroup) -> str:
+        page = trust_page(
+            replace(record, found=replace(record.found, abstained_by_diagnosis=groups))
+        )
+        return "".join(re.findall(r"Confidence is not safety[^<]*", page))
+
+    assert said(*groups) == (
+        "Confidence is not safety. Answered, and still called something else: all 5 images of mel "
+        "(too few to generalise) and 10 of 50 images of bkl (0.100 to 0.900)."
+    )
+    assert said(groups[0]) == ""
+
+
+def test_strangers_are_counted_and_what_none_is_has_no_risk(record: TrustRecord) -> None:
+    share = Interval(value=0.075, low=0.02, high=0.2, standard_error=0.04, n_effective=9.0)
+    found = Strangers(
+        n_images=40,
+        unfamiliar=share,
+        risk_strange=replace(share, value=math.nan, low=math.nan),
+        risk_other=share,
+        auroc_wrong=0.55,
+        auroc_unsure=0.7,
+    )
+    page = trust_page(replace(record, found=replace(record.found, strangers=found)))
+    assert "3 of 40 test images are called unfamiliar." in page
+    assert "what is usual, not defined (n = 0) are decided wrongly; of the others, 0.075 (" in page
+
+
+def test_where_none_is_answered_the_tile_says_so(record: TrustRecord) -> None:
+    none = replace(record.found.abstained, n_answered=0)
+    page = trust_page(replace(record, found=replace(record.found, abstained=none)))
+    assert '<dd class="beside">none is answered</dd>' in page
+
+
+def test_a_diagnosis_named_malignant_is_not_named_twice(record: TrustRecord) -> None:
+    trust = replace(record.trust, malignant=("malignant",))
+    page = trust_page(replace(record, trust=trust))
+    assert "Malignant: found cases" in page
+    assert "Malignant (malignant)" not in page
 
 
 def test_melanoma_is_asked_for_in_capitals_too(record: TrustRecord, run: RunRecord) -> None:

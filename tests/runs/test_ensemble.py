@@ -99,7 +99,7 @@ def test_an_ensemble_is_measured_as_any_run_is(outcome: Outcome) -> None:
     assert together["certainty"].keys() == members[0]["certainty"].keys() != set()
     low, high = together["certainty"]["intervals"]["natural"]["accuracy"]
     assert low <= together["parts"]["test"]["natural"]["accuracy"] <= high
-    assert "The recipe told here is that of tiny-seed0; others differ." in together["run"]["notes"]
+    assert "Its own page tells the recipe of tiny-seed0; others differ." in together["run"]["notes"]
 
 
 def test_pages_that_look_into_an_ensemble_name_the_member_that_they_show(
