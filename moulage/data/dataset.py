@@ -101,10 +101,10 @@ def open_dataset(
     raw = Catalogue(
         frame=frame, diagnoses=diagnoses, root=place.root, name=name or _name(found, Path(path))
     )
-    check_catalogue(raw, one_diagnosis_a_group=rows.groups_are_lesions)
     notes = (*rows.notes, *_drop_notes(n_dropped), *_benign_notes(assumed))
-    for note in notes:
+    for note in notes:  # before the faults, of which one may say the cause
         _log.warning(note)
+    check_catalogue(raw, one_diagnosis_a_group=rows.groups_are_lesions)
     return Dataset(catalogue=_typed(raw), kind=found, notes=notes, n_dropped=n_dropped)
 
 

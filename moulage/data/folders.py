@@ -12,7 +12,7 @@ import pandas as pd
 from moulage.catalogue import COLUMNS
 from moulage.data.groups import fill_groups
 from moulage.data.outputs import outputs_of
-from moulage.data.sources import Place, is_shown, open_place, read_table, stem_of
+from moulage.data.sources import Place, is_shown, left_aside, open_place, read_table, stem_of
 from moulage.data.table import ALIASES
 from moulage.errors import DataError, examples
 
@@ -45,9 +45,10 @@ def read_rows(
         {"image_id": [stem_of(name) for name in names], "path": names, "diagnosis": folders}
     )
     codes = sorted({*folders, *_empty_folders(place, base, besides=set(folders))})
+    aside = left_aside([name for name in place.strangers() if _folder_of(name, base) in codes])
     frame, unmatched = _with_table(frame, place, table)
     frame, filled = fill_groups(frame)
-    return frame[list(COLUMNS)], tuple(codes), [*unmatched, *filled]
+    return frame[list(COLUMNS)], tuple(codes), [*aside, *unmatched, *filled]
 
 
 def _base(names: Iterable[str]) -> str:

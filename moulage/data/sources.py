@@ -23,11 +23,13 @@ import pandas as pd
 
 from moulage.catalogue import MEMBER
 from moulage.data.paths import split_member
-from moulage.errors import DataError
+from moulage.errors import DataError, examples
 from moulage.store import separator_of
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".jfif")
 TABLE_ENDINGS = (".csv", ".tsv", ".tab", ".parquet")
+_TEXT_ENDINGS = (".txt", ".md", ".json", ".toml", ".yaml", ".xml", ".html", ".pdf", ".ini", ".db")
+_SHEET_ENDINGS = (*TABLE_ENDINGS, ".xlsx", ".xls", ".ods")
 MASK_SUFFIX = "_segmentation"
 _HEADER_BYTES = 1 << 16
 _HIDDEN = (".", "__MACOSX")
@@ -55,6 +57,11 @@ class Place:
         """Return the names of files that may hold a table."""
         return [name for name in self.names if name.lower().endswith(TABLE_ENDINGS)]
 
+    def strangers(self) -> list[str]:
+        """Return the names of files that are no readable images, no tables and no text."""
+        known = (*IMAGE_ENDINGS, *_SHEET_ENDINGS, *_TEXT_ENDINGS)
+        return [name for name in self.names if not name.lower().endswith(known)]
+
 
 def open_place(path: Path) -> Place:
     """List a folder, one zip, or the folder of one table file."""
@@ -78,6 +85,16 @@ def open_place(path: Path) -> Place:
 def is_image(name: str) -> bool:
     """Say whether a name ends as the names of readable images do."""
     return name.lower().endswith(IMAGE_ENDINGS)
+
+
+def left_aside(strangers: list[str]) -> list[str]:
+    """Return a note on files that lie where images do and cannot be read as such."""
+    if not strangers:
+        return []
+    return [
+        f"{len(strangers)} files beside the images are no images that can be read "
+        f"({examples(strangers)}) and are left out: convert pictures to PNG or JPEG."
+    ]
 
 
 def stem_of(name: str) -> str:
