@@ -5,6 +5,7 @@ Out: the catalogue's rows, codes, notes.   Knows nothing of pixels.
 """
 
 import posixpath
+from collections import Counter
 from collections.abc import Iterable
 
 import pandas as pd
@@ -41,14 +42,13 @@ def read_rows(
     base = _base(names)
     folders = [_folder_of(name, base) for name in names]
     _check_folders(names, folders, place)
-    frame = pd.DataFrame(
-        {"image_id": [stem_of(name) for name in names], "path": names, "diagnosis": folders}
-    )
+    ids, renamed = _told_apart(names, base)
+    frame = pd.DataFrame({"image_id": ids, "path": names, "diagnosis": folders})
     codes = sorted({*folders, *_empty_folders(place, base, besides=set(folders))})
     aside = left_aside([name for name in place.strangers() if _folder_of(name, base) in codes])
     frame, unmatched = _with_table(frame, place, table)
     frame, filled = fill_groups(frame)
-    return frame[list(COLUMNS)], tuple(codes), [*aside, *unmatched, *filled]
+    return frame[list(COLUMNS)], tuple(codes), [*aside, *renamed, *unmatched, *filled]
 
 
 def _base(names: Iterable[str]) -> str:
@@ -65,6 +65,26 @@ def _folder_of(name: str, base: str) -> str:
     if not rest:
         return ""
     return first[: -len(_ZIP_END)] if first.lower().endswith(_ZIP_END) else first
+
+
+def _told_apart(names: list[str], base: str) -> tuple[list[str], list[str]]:
+    """Return the ids, and a note on those that name the folder, since several files have one stem.
+
+    `nv/0.jpg` beside `mel/0.jpg` is `nv-0`; what is still alike is for the checks to tell.
+    """
+    n_of = Counter(map(stem_of, names))
+    apart = {name: _with_folders(name, base) for name in names if n_of[stem_of(name)] > 1}
+    ids = [apart.get(name, stem_of(name)) for name in names]
+    notes = [
+        f"{len(apart)} images bear the name of another ({examples(apart)}), so their ids name the "
+        f"folder too ({examples(apart.values())}): delete all but one if they are one photograph."
+    ]
+    return ids, notes if apart else []
+
+
+def _with_folders(name: str, base: str) -> str:
+    below = posixpath.relpath(name, base or ".").split("/")[1:-1]
+    return "-".join((_folder_of(name, base), *below, stem_of(name)))
 
 
 def _check_folders(names: list[str], folders: list[str], place: Place) -> None:
@@ -119,6 +139,12 @@ def _with_table(
     ours = [name for name in COLUMNS if name in said.columns and name not in frame.columns]
     joined = frame.merge(said[["image_id", *ours]], on="image_id", how="left")
     strangers = said.loc[~said["image_id"].isin(frame["image_id"]), "image_id"]
+    shared = frame.loc[frame["path"].map(stem_of).isin(set(strangers))]
+    if len(shared):
+        raise DataError(
+            "A row of a table beside folders must name one image; got names that several bear "
+            f"({examples(shared['path'])}) in {table}. Write {examples(shared['image_id'])}."
+        )
     notes = [
         f"{len(strangers)} of {len(said)} rows of {table} name no image that is here "
         f"({examples(strangers)})."
