@@ -221,11 +221,13 @@ def read_table(root: Path, name: str) -> pd.DataFrame:
     try:
         if name.lower().endswith(".parquet"):
             return pd.read_parquet(io.BytesIO(content))
-        return _parse_text(content)
+        frame = _parse_text(content)
     except (ValueError, OSError) as error:  # pandas' and pyarrow's faults are of these two kinds
         raise DataError(
             f"`{name}` must be a table in UTF-8; got '{error}' in {root}. Export it again as CSV."
         ) from error
+    _refuse_twins(content, name)
+    return frame
 
 
 def header_of(root: Path, name: str) -> tuple[str, ...]:
@@ -242,6 +244,21 @@ def _parse_text(content: bytes) -> pd.DataFrame:
         io.StringIO(text), sep=separator_of(text), dtype=str, keep_default_na=False, na_values=[""]
     )
     return frame.rename(columns=str.strip)
+
+
+def _refuse_twins(content: bytes, table: str) -> None:
+    """Refuse a column that stands twice: pandas renames the second, and the first would count."""
+    text = content.decode("utf-8-sig")
+    header = pd.read_csv(
+        io.StringIO(text), sep=separator_of(text), header=None, nrows=1, dtype=str, na_filter=False
+    )
+    names = header.iloc[0].str.strip()
+    twins = names[(names != "") & names.duplicated()].unique()
+    if len(twins):
+        raise DataError(
+            f"A table must have a column once; got {examples(twins)} more than once in {table}. "
+            "Keep the one that is right."
+        )
 
 
 def _lies_below(name: str, folder: str) -> bool:
