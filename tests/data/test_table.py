@@ -143,7 +143,7 @@ def test_a_path_that_leaves_the_folder_is_refused_and_the_cure_works(
     path = other.format(top=tmp_path)
     root = written(tmp_path / "mine", "path,diagnosis", f"{path},mel")
     (root / "out").symlink_to(tmp_path / "other")
-    with pytest.raises(DataError, match=r"got 1 that leave it .* name as `path` a folder that"):
+    with pytest.raises(DataError, match=r"got 1 that .* name as `path` a folder that"):
         read_dataset(root)
     cured = read_dataset(tmp_path, kind="table", table="mine/t.csv", images="mine")
     with Sources(tmp_path) as sources:
