@@ -104,8 +104,9 @@ def open_dataset(
     raw = Catalogue(
         frame=frame, diagnoses=diagnoses, root=place.root, name=name or _name(found, Path(path))
     )
-    shown = tuple(one for one in diagnoses if one.code in set(frame["diagnosis"]))
-    checked = raw if absent == "refuse" else replace(raw, diagnoses=shown)
+    used = set(frame["diagnosis"])
+    shown = tuple(one for one in diagnoses if absent == "refuse" or one.code in used)
+    checked = replace(raw, diagnoses=shown)
     lacking = _absent_notes(raw.codes, checked.codes)
     notes = (*rows.notes, *_drop_notes(n_dropped), *_benign_notes(assumed), *lacking)
     for note in notes:  # before the faults, of which one may say the cause
