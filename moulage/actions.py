@@ -201,7 +201,7 @@ def evaluate(
     from moulage.runs.application import classify_catalogue
     from moulage.runs.outcome import scores_of
 
-    catalogue = read_dataset(dataset, **layout)
+    catalogue = read_dataset(dataset, absent="note", **layout)
     folder = open_run(Path(run))
     foreign = classify_catalogue(folder, catalogue, theirs=mapping or {}, progress=progress)
     if out is not None:
@@ -455,7 +455,7 @@ def extract_features(
 
     if out is not None:
         store.check_ending(Path(out), features.FORMATS)
-    catalogue = read_dataset(dataset, **layout)
+    catalogue = read_dataset(dataset, absent="note", **layout)
     classifier = features.open_source(str(source), catalogue, weights=weights, size_px=size)
     found = features.compute_features(classifier, catalogue, boundary=at, progress=progress)
     if out is not None:

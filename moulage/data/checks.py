@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from moulage.catalogue import Catalogue
 from moulage.covariates import NO_WORDS, OLDEST, is_known
-from moulage.data.paths import judge_paths
+from moulage.data.paths import goal_of, judge_paths
 from moulage.errors import DataError, examples
 
 
@@ -153,6 +153,7 @@ def _path_faults(frame: pd.DataFrame, root: Path) -> list[Fault]:
     paths = frame["path"].fillna("").astype(str)
     verdicts = judge_paths(paths.to_numpy(dtype=str), root)
     of_its_own = paths.mask(frame["image_id"].duplicated())  # a repeated id is told of already
+    astray = frame.loc[verdicts == "astray", ["image_id", "path"]].itertuples(index=False)
     is_shared = of_its_own.duplicated(keep=False) & of_its_own.notna() & (paths != "")
     return _told(
         Fault(
@@ -173,6 +174,13 @@ def _path_faults(frame: pd.DataFrame, root: Path) -> list[Fault]:
             names=_names(frame, verdicts == "outside", also="path"),
             cure="Copy the files into the folder, or name as `path` a folder that holds them all, "
             "and below it the `table` and, for relative paths, the `images` they start from.",
+        ),
+        Fault(
+            rule="A link must lead to a file below the data set's folder",
+            got="that do not",
+            names=tuple(f"{i}: {path} is a link to {goal_of(path, root)}" for i, path in astray),
+            cure="Put the files themselves in the links' place, as `cp -rL` copies them, or name "
+            "as `path` a folder that holds them all; delete links that lead nowhere.",
         ),
     )
 

@@ -7,8 +7,9 @@ Knows nothing of pixels, splits or networks.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 import pandas as pd
 
@@ -78,6 +79,7 @@ def open_dataset(
     images: str | None = None,
     classes: Mapping[str, Members] | None = None,
     name: str | None = None,
+    absent: Literal["refuse", "note"] = "refuse",
 ) -> Dataset:
     """Read and check a data set.
 
@@ -85,6 +87,7 @@ def open_dataset(
     columns: ours = theirs, for `table`. table: the table's file, relative to the folder.
     images: the folder, relative to it, that paths in the table start from.
     classes: `[dataset.classes]`, see `data.classes`. name: what pages call the data set.
+    absent: a diagnosis without images is a fault where it is to be learnt, else worth a note.
     Raises DataError, which tells all faults at once; ConfigError where an argument is wrong.
     """
     table = table or _own_name(Path(path))
@@ -101,10 +104,14 @@ def open_dataset(
     raw = Catalogue(
         frame=frame, diagnoses=diagnoses, root=place.root, name=name or _name(found, Path(path))
     )
-    check_catalogue(raw, one_diagnosis_a_group=rows.groups_are_lesions)
-    notes = (*rows.notes, *_drop_notes(n_dropped), *_benign_notes(assumed))
-    for note in notes:
+    used = set(frame["diagnosis"])
+    shown = tuple(one for one in diagnoses if absent == "refuse" or one.code in used)
+    checked = replace(raw, diagnoses=shown)
+    lacking = _absent_notes(raw.codes, checked.codes)
+    notes = (*rows.notes, *_drop_notes(n_dropped), *_benign_notes(assumed), *lacking)
+    for note in notes:  # before the faults, of which one may say the cause
         _log.warning(note)
+    check_catalogue(checked, one_diagnosis_a_group=rows.groups_are_lesions)
     return Dataset(catalogue=_typed(raw), kind=found, notes=notes, n_dropped=n_dropped)
 
 
@@ -281,6 +288,16 @@ def _drop_notes(n_dropped: Mapping[str, int]) -> list[str]:
         return []
     counts = ", ".join(f"{code} {n}" for code, n in n_dropped.items())
     return [f"{sum(n_dropped.values())} images were left out, as asked: {counts}."]
+
+
+def _absent_notes(codes: tuple[str, ...], shown: tuple[str, ...]) -> list[str]:
+    lacking = [code for code in codes if code not in shown]
+    if not lacking:
+        return []
+    return [
+        f"{len(lacking)} of {len(codes)} diagnoses have no image ({examples(lacking)}): nothing is "
+        "said of them."
+    ]
 
 
 def _benign_notes(assumed: tuple[str, ...]) -> list[str]:

@@ -6,6 +6,7 @@ Why: the decoder releases the interpreter's lock, so threads are enough; a batch
 memory ever holds.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 
 from moulage.data.complaints import listening
 from moulage.data.images import Resize, check_complaints, check_layout, decode_square
-from moulage.data.sources import IMAGE_ENDINGS, Sources, open_place
+from moulage.data.outputs import without_outputs
+from moulage.data.sources import IMAGE_ENDINGS, Sources, left_aside, open_place
 from moulage.errors import DataError, ImageError
 
 N_THREADS = min(8, os.cpu_count() or 1)
@@ -26,6 +28,7 @@ _BATCH_BYTES = 16 << 20
 _MOST_ROWS = 256
 
 Square = NDArray[np.uint8]
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +58,15 @@ class Batch:
 def list_image_files(paths: Sequence[Path]) -> list[str]:
     """Return files as named, and the images of each folder or zip named, in order.
 
-    Raises DataError where a folder or zip has none.
+    Files there that are no readable images are told. Raises DataError where a folder or zip has
+    none.
     """
     listed: list[str] = []
     for path in map(Path, paths):
         if path.is_dir() or path.suffix.lower() == ".zip":
             place = open_place(path)
+            for note in left_aside(without_outputs(place).strangers()):
+                _log.warning(note)
             images = place.images()
             if not images:
                 raise DataError(

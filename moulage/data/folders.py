@@ -5,6 +5,7 @@ Out: the catalogue's rows, codes, notes.   Knows nothing of pixels.
 """
 
 import posixpath
+from collections import Counter
 from collections.abc import Iterable
 
 import pandas as pd
@@ -12,7 +13,15 @@ import pandas as pd
 from moulage.catalogue import COLUMNS
 from moulage.data.groups import fill_groups
 from moulage.data.outputs import outputs_of
-from moulage.data.sources import Place, is_shown, open_place, read_table, stem_of
+from moulage.data.sources import (
+    Place,
+    Sources,
+    is_shown,
+    left_aside,
+    open_place,
+    read_table,
+    stem_of,
+)
 from moulage.data.table import ALIASES
 from moulage.errors import DataError, examples
 
@@ -41,13 +50,13 @@ def read_rows(
     base = _base(names)
     folders = [_folder_of(name, base) for name in names]
     _check_folders(names, folders, place)
-    frame = pd.DataFrame(
-        {"image_id": [stem_of(name) for name in names], "path": names, "diagnosis": folders}
-    )
+    ids, renamed = _told_apart(names, base, place)
+    frame = pd.DataFrame({"image_id": ids, "path": names, "diagnosis": folders})
     codes = sorted({*folders, *_empty_folders(place, base, besides=set(folders))})
+    aside = left_aside([name for name in place.strangers() if _folder_of(name, base) in codes])
     frame, unmatched = _with_table(frame, place, table)
     frame, filled = fill_groups(frame)
-    return frame[list(COLUMNS)], tuple(codes), [*unmatched, *filled]
+    return frame[list(COLUMNS)], tuple(codes), [*aside, *renamed, *unmatched, *filled]
 
 
 def _base(names: Iterable[str]) -> str:
@@ -64,6 +73,31 @@ def _folder_of(name: str, base: str) -> str:
     if not rest:
         return ""
     return first[: -len(_ZIP_END)] if first.lower().endswith(_ZIP_END) else first
+
+
+def _told_apart(names: list[str], base: str, place: Place) -> tuple[list[str], list[str]]:
+    """Return the ids, and a note on those that name the folder, since several files have one stem.
+
+    `nv/0.jpg` beside `mel/0.jpg` is `nv-0`, unless both are one photograph, byte for byte. What is
+    still alike is for the checks to tell.
+    """
+    n_of = Counter(map(stem_of, names))
+    shared = [name for name in names if n_of[stem_of(name)] > 1]
+    with Sources(place.root) as sources:
+        contents = {name: (stem_of(name), sources.digest(name)) for name in shared}
+    twins = {content[0] for content, n in Counter(contents.values()).items() if n > 1}
+    apart = {name: _with_folders(name, base) for name in shared if stem_of(name) not in twins}
+    ids = [apart.get(name, stem_of(name)) for name in names]
+    notes = [
+        f"{len(apart)} images bear the name of another ({examples(apart)}), so their ids name the "
+        f"folder too ({examples(apart.values())}): delete all but one if they show one lesion."
+    ]
+    return ids, notes if apart else []
+
+
+def _with_folders(name: str, base: str) -> str:
+    below = posixpath.relpath(name, base or ".").split("/")[1:-1]
+    return "-".join((_folder_of(name, base), *below, stem_of(name)))
 
 
 def _check_folders(names: list[str], folders: list[str], place: Place) -> None:
@@ -118,6 +152,12 @@ def _with_table(
     ours = [name for name in COLUMNS if name in said.columns and name not in frame.columns]
     joined = frame.merge(said[["image_id", *ours]], on="image_id", how="left")
     strangers = said.loc[~said["image_id"].isin(frame["image_id"]), "image_id"]
+    shared = frame.loc[frame["path"].map(stem_of).isin(set(strangers))]
+    if len(shared):
+        raise DataError(
+            "A row of a table beside folders must name one image; got names that several bear "
+            f"({examples(shared['path'])}) in {table}. Write {examples(shared['image_id'])}."
+        )
     notes = [
         f"{len(strangers)} of {len(said)} rows of {table} name no image that is here "
         f"({examples(strangers)})."

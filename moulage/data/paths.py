@@ -23,7 +23,8 @@ from moulage.catalogue import MEMBER
 _FROM_TOP = re.compile("/|[A-Za-z]:/")
 _IN_ZIP = re.compile(rf"(?<=\.zip){re.escape(MEMBER)}", re.IGNORECASE)
 
-Verdict = Literal["found", "missing", "outside"]
+Verdict = Literal["found", "missing", "outside", "astray"]
+"""`outside` is text that leaves the root; `astray` a link that leads out of it, or to no file."""
 
 
 def split_member(path: str) -> tuple[str, str] | None:
@@ -43,6 +44,12 @@ def judge_paths(paths: NDArray[np.str_], root: Path) -> NDArray[np.str_]:
     for holder, names in _by_holder(set(paths.tolist())).items():
         verdict_of |= _judge_holder(holder, names, real_root)
     return np.array([verdict_of[path] for path in paths.tolist()], dtype=str)
+
+
+def goal_of(path: str, root: Path) -> str:
+    """Return where a path, or the zip that it lies in, leads through all links."""
+    archive, _ = split_member(path) or (path, "")
+    return os.path.realpath(Path(root, archive))
 
 
 def leaves_root(path: str) -> bool:
@@ -109,7 +116,7 @@ def _judge_holder(holder: str, paths: list[str], root: str) -> dict[str, Verdict
 def _judge_folder(folder: str, paths: list[str], root: str) -> dict[str, Verdict]:
     real = os.path.realpath(Path(root, folder))
     if not _is_below(real, root):
-        return dict.fromkeys(paths, "outside")
+        return {path: "outside" if leaves_root(path) else "astray" for path in paths}
     files = _files(real)
     return {path: _judge_file(path, files, root) for path in paths}
 
@@ -120,17 +127,19 @@ def _judge_file(path: str, files: Mapping[str, bool], root: str) -> Verdict:
     name = posixpath.basename(path)
     if name not in files:
         return "missing"
-    is_link = files[name]
-    return (
-        "found" if not is_link or _is_below(os.path.realpath(Path(root, path)), root) else "outside"
-    )
+    if not files[name]:
+        return "found"
+    goal = goal_of(path, Path(root))
+    return "found" if _is_below(goal, root) and Path(goal).is_file() else "astray"
 
 
 def _files(folder: str) -> dict[str, bool]:
-    """Return file name → whether it is a link."""
+    """Return name → whether it is a link, of files and of links to whatever."""
     try:
         with os.scandir(folder) as entries:
-            return {entry.name: entry.is_symlink() for entry in entries if entry.is_file()}
+            return {
+                one.name: one.is_symlink() for one in entries if one.is_symlink() or one.is_file()
+            }
     except OSError:  # no such folder, or none that may be read: its files are missing
         return {}
 

@@ -88,7 +88,7 @@ def build_pixels(
 
 def _key(catalogue: Catalogue, *, size_px: int, resize: Resize, verify: bool) -> dict[str, Any]:
     paths = catalogue.frame["path"].tolist()
-    know = _digest_of_bytes if verify else _stamp
+    know = Sources.digest if verify else _stamp
     with Sources(catalogue.root) as sources:
         known = [(path, know(sources, path)) for path in paths]
     return {
@@ -104,13 +104,6 @@ def _stamp(sources: Sources, path: str) -> tuple[int, ...] | str:
     try:
         return sources.stamp(path)
     except OSError as error:  # told when it is decoded
-        return type(error).__name__
-
-
-def _digest_of_bytes(sources: Sources, path: str) -> str:
-    try:
-        return hashlib.sha256(sources.read(path)).hexdigest()
-    except OSError as error:
         return type(error).__name__
 
 

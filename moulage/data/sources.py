@@ -7,6 +7,7 @@ Knows nothing of what the files mean.
 Why: the original downloads are zips of gigabytes, which need not be unpacked to be read.
 """
 
+import hashlib
 import io
 import os
 import threading
@@ -23,11 +24,13 @@ import pandas as pd
 
 from moulage.catalogue import MEMBER
 from moulage.data.paths import split_member
-from moulage.errors import DataError
+from moulage.errors import DataError, examples
 from moulage.store import separator_of
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".jfif")
 TABLE_ENDINGS = (".csv", ".tsv", ".tab", ".parquet")
+_TEXT_ENDINGS = (".txt", ".md", ".json", ".toml", ".yaml", ".xml", ".html", ".pdf", ".ini", ".db")
+_SHEET_ENDINGS = (*TABLE_ENDINGS, ".xlsx", ".xls", ".ods")
 MASK_SUFFIX = "_segmentation"
 _HEADER_BYTES = 1 << 16
 _HIDDEN = (".", "__MACOSX")
@@ -55,6 +58,11 @@ class Place:
         """Return the names of files that may hold a table."""
         return [name for name in self.names if name.lower().endswith(TABLE_ENDINGS)]
 
+    def strangers(self) -> list[str]:
+        """Return the names of files that are no readable images, no tables and no text."""
+        known = (*IMAGE_ENDINGS, *_SHEET_ENDINGS, *_TEXT_ENDINGS)
+        return [name for name in self.names if not name.lower().endswith(known)]
+
 
 def open_place(path: Path) -> Place:
     """List a folder, one zip, or the folder of one table file."""
@@ -78,6 +86,16 @@ def open_place(path: Path) -> Place:
 def is_image(name: str) -> bool:
     """Say whether a name ends as the names of readable images do."""
     return name.lower().endswith(IMAGE_ENDINGS)
+
+
+def left_aside(strangers: list[str]) -> list[str]:
+    """Return a note on files that lie where images do and cannot be read as such."""
+    if not strangers:
+        return []
+    return [
+        f"{len(strangers)} files beside the images are no images that can be read "
+        f"({examples(strangers)}) and are left out: convert pictures to PNG or JPEG."
+    ]
 
 
 def stem_of(name: str) -> str:
@@ -154,6 +172,13 @@ class Sources:
         with _as_os_errors(name):
             return self._zip(archive).read(member)
 
+    def digest(self, name: str) -> str:
+        """Return a digest of a file's bytes, or the kind of error where it cannot be read."""
+        try:
+            return hashlib.sha256(self.read(name)).hexdigest()
+        except OSError as error:
+            return type(error).__name__
+
     def head(self, name: str) -> bytes:
         """Return a file's first 64 KiB."""
         inside = split_member(name)
@@ -208,11 +233,13 @@ def read_table(root: Path, name: str, *, n_rows: int | None = None) -> pd.DataFr
         if name.lower().endswith(".parquet"):
             frame = pd.read_parquet(io.BytesIO(content))
             return frame if n_rows is None else frame.head(n_rows)
-        return _parse_text(content, n_rows)
+        frame = _parse_text(content, n_rows)
     except (ValueError, OSError) as error:  # pandas' and pyarrow's faults are of these two kinds
         raise DataError(
             f"`{name}` must be a table in UTF-8; got '{error}' in {root}. Export it again as CSV."
         ) from error
+    _refuse_twins(content, name)
+    return frame
 
 
 def header_of(root: Path, name: str) -> tuple[str, ...]:
@@ -234,6 +261,21 @@ def _parse_text(content: bytes, n_rows: int | None) -> pd.DataFrame:
         nrows=n_rows,
     )
     return frame.rename(columns=str.strip)
+
+
+def _refuse_twins(content: bytes, table: str) -> None:
+    """Refuse a column that stands twice: pandas renames the second, and the first would count."""
+    text = content.decode("utf-8-sig")
+    header = pd.read_csv(
+        io.StringIO(text), sep=separator_of(text), header=None, nrows=1, dtype=str, na_filter=False
+    )
+    names = header.iloc[0].str.strip()
+    twins = names[(names != "") & names.duplicated()].unique()
+    if len(twins):
+        raise DataError(
+            f"A table must have a column once; got {examples(twins)} more than once in {table}. "
+            "Keep the one that is right."
+        )
 
 
 def _lies_below(name: str, folder: str) -> bool:

@@ -64,7 +64,7 @@ def compare_datasets(
             f"`threshold` must be a certainty above 0 and at most 1; got {least:g}. Write 0.55 for "
             "55 %, or leave it out."
         )
-    catalogues = [open_described(path).catalogue for path in (dataset, other)]
+    catalogues = [open_described(path, absent="note").catalogue for path in (dataset, other)]
     with ExitStack() as stack:
         first, second = (_gallery(found, stack, progress) for found in catalogues)
         pairs = find_near_duplicates(

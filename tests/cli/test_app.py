@@ -250,9 +250,11 @@ def test_evaluate_maps_what_it_is_told_and_counts_the_rest(
     for name, picture in zip(names, pictures, strict=True):
         (tmp_path / "theirs" / name).mkdir(parents=True, exist_ok=True)
         (tmp_path / "theirs" / name / picture.name).write_bytes(picture.read_bytes())
+    (tmp_path / "theirs/df").mkdir()  # a diagnosis without images is nothing to measure
     words = ["evaluate", str(finished), str(tmp_path / "theirs"), "--kind", "folders"]
     assert call(*words, "--map", "NV=nv", "--out", str(tmp_path / "out")) == 0
-    out = capsys.readouterr().out
+    out, told = capsys.readouterr()
+    assert "1 of 4 diagnoses have no image (df): nothing is said of them." in told
     assert "1 images of 'wart' were left out: map them with --map wart=OURS" in out
     assert "5 images measured" in out
     found = read_predictions(tmp_path / "out" / "predictions.parquet")

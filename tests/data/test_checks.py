@@ -93,7 +93,11 @@ def test_a_link_that_leaves_the_root_is_told_and_one_that_stays_is_not(tmp_path:
     (root / "link.jpg").symlink_to(tmp_path / "outside/a.jpg")
     (root / "folder").symlink_to(tmp_path / "outside")
     (root / "inner.jpg").symlink_to(root / "3.jpg")
-    with pytest.raises(DataError, match=r"got 2 that leave it \(b: link.jpg, c: folder/a.jpg\)"):
+    goal = tmp_path / "outside/a.jpg"
+    said = (
+        rf"\(b: link.jpg is a link to {goal}, c: folder/a.jpg is a link to {goal}\)\. Put the files"
+    )
+    with pytest.raises(DataError, match=rf"must lead to a file .* got 2 that do not {said}"):
         check_catalogue(catalogue)
 
 
@@ -107,8 +111,20 @@ def test_a_folder_or_a_dangling_link_is_no_image_file(tmp_path: Path) -> None:
     catalogue = catalogue_of(tmp_path, path=["0.jpg", "folder", "dangling.jpg", "3.jpg"])
     (tmp_path / "folder").mkdir()
     (tmp_path / "dangling.jpg").symlink_to(tmp_path / "absent.jpg")
-    with pytest.raises(DataError, match=r"its file; got 2 without \(b, c\)"):
+    with pytest.raises(DataError, match=r"its file; got 1 without \(b\)") as caught:
         check_catalogue(catalogue)
+    assert f"got 1 that do not (c: dangling.jpg is a link to {tmp_path}/absent.jpg)" in str(
+        caught.value
+    )
+
+
+def test_a_zip_that_is_a_link_out_of_the_root_is_named(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/part.zip").symlink_to(tmp_path / "part.zip")
+    paths = ["0.jpg", "part.zip!/a.jpg", "2.jpg", "3.jpg"]
+    said = rf"part\.zip!/a\.jpg is a link to {tmp_path}/part\.zip\)"
+    with pytest.raises(DataError, match=said):
+        check_catalogue(catalogue_of(tmp_path / "root", path=paths))
 
 
 def test_images_of_a_damaged_zip_are_without_their_file(tmp_path: Path) -> None:

@@ -421,11 +421,42 @@ def test_an_empty_folder_is_an_empty_diagnosis(tmp_path: Path, write_image: Writ
         read_dataset(root)
 
 
-def test_two_images_of_one_name_are_told(tmp_path: Path, write_image: Write) -> None:
+def test_images_of_one_name_are_told_apart_by_their_folders(
+    tmp_path: Path, write_image: Write, zip_folder: Zip
+) -> None:
+    root = folders_of(tmp_path / "mine", write_image)
+    for grey, name in enumerate(("melanoma/a.png", "nevus/deep/a.jpg")):
+        write_image(root / name, grey=grey)
+    dataset = open_dataset(root)
+    ids = ["melanoma-a", "c", "nevus-a", "nevus-deep-a", "b"]
+    assert dataset.catalogue.image_ids.tolist() == dataset.catalogue.lesion_ids.tolist() == ids
+    assert dataset.notes[0].startswith("3 images bear the name of another (melanoma/a.png, nevus/a")
+    assert "too (melanoma-a, nevus-a, nevus-deep-a): delete all but one" in dataset.notes[0]
+    zip_folder(root / "melanoma")
+    assert sorted(read_dataset(root).image_ids) == sorted(ids)
+    write_image(root / "nevus/a.jpg")
+    with pytest.raises(DataError, match=r"one row only; got 1 that stand in more \(nevus-a\)"):
+        read_dataset(root)
+
+
+def test_one_photograph_in_two_folders_is_refused(tmp_path: Path, write_image: Write) -> None:
     root = folders_of(tmp_path / "mine", write_image)
     write_image(root / "melanoma/a.png")
-    with pytest.raises(DataError, match=r"stand in one row only; got 1 that stand in more \(a\)"):
+    with pytest.raises(DataError, match=r"one row only; got 1 that stand in more \(a\)"):
         read_dataset(root)
+
+
+def test_a_table_beside_folders_must_tell_images_of_one_name_apart(
+    tmp_path: Path, write_image: Write
+) -> None:
+    root = folders_of(tmp_path / "mine", write_image)
+    write_image(root / "melanoma/a.png", grey=1)
+    (root / "t.csv").write_text("image,group\na.png,L1\nb,L1\n")
+    with pytest.raises(DataError, match=r"\(melanoma/a\.png, nevus/a\.png\) in t\.csv\. Write mel"):
+        read_dataset(root, kind="folders", table="t.csv")
+    (root / "t.csv").write_text("image,group\nnevus-a.png,L1\nb,L1\n")
+    groups = read_dataset(root, kind="folders", table="t.csv").lesion_ids
+    assert groups.tolist() == ["melanoma-a", "c", "L1", "L1"]
 
 
 def test_what_was_looked_for_is_said_where_nothing_is_found(tmp_path: Path) -> None:

@@ -12,6 +12,18 @@ from moulage.errors import ConfigError, DataError
 Write = Callable[..., Path]
 
 
+def test_what_a_folder_holds_beside_readable_images_is_told(
+    tmp_path: Path, write_image: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_image(tmp_path / "a.jpg")
+    (tmp_path / "table.csv").write_text("image_id\na\n")
+    assert list_image_files([tmp_path]) == [f"{tmp_path}/a.jpg"]
+    assert caplog.text == ""
+    (tmp_path / "b.dcm").touch()
+    assert list_image_files([tmp_path]) == [f"{tmp_path}/a.jpg"]
+    assert "1 files beside the images are no images that can be read (b.dcm)" in caplog.text
+
+
 def test_files_folders_and_zips_become_one_list(
     tmp_path: Path, write_image: Write, zip_folder: Callable[[Path], Path]
 ) -> None:

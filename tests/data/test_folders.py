@@ -1,4 +1,4 @@
-"""What moulage wrote where the images lie is no diagnosis and no table of theirs."""
+"""What moulage or others wrote where the images lie is no diagnosis and no table of theirs."""
 
 import json
 from collections.abc import Callable
@@ -124,3 +124,24 @@ def test_a_table_that_is_asked_for_by_name_is_read_whatever_it_is(place: Path) -
     assert read_dataset(place, table="split.csv", kind="folders").lesion_ids.tolist() == [
         *("C", "A", "A")
     ]
+
+
+def test_pictures_of_a_kind_that_is_not_read_are_told(place: Path, write_image: Write) -> None:
+    for name in ("melanoma/y.GIF", "melanoma/.hidden.gif", "melanoma/notes.txt", "nevus/scan"):
+        (place / name).touch()
+    (place / "elsewhere.gif").touch()
+    keep_layout(Layout(experiments=("first",)), place / "nevus/study")
+    (place / "nevus/study/weights.pt").touch()
+    note, *_ = open_dataset(place).notes
+    assert note.startswith("2 files beside the images are no images that can be read (melanoma/y.G")
+    assert note.endswith("convert pictures to PNG or JPEG.")
+
+
+def test_a_diagnosis_of_unread_pictures_only_is_told_with_the_fault(
+    place: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (place / "wart").mkdir()
+    (place / "wart/a.heic").touch()
+    with pytest.raises(DataError, match=r"must have an image; got 1 without \(wart\)"):
+        read_dataset(place)
+    assert "1 files beside the images are no images that can be read (wart/a.heic)" in caplog.text

@@ -40,7 +40,7 @@ def test_folders_with_an_exclamation_mark_are_folders(tmp_path: Path) -> None:
             "out!/a.jpg",
         ]
     )
-    said = ["found", "missing", "found", "missing", "outside"]
+    said = ["found", "missing", "found", "missing", "astray"]
     assert judge_paths(paths, tmp_path).tolist() == said
 
 

@@ -143,7 +143,7 @@ def test_a_path_that_leaves_the_folder_is_refused_and_the_cure_works(
     path = other.format(top=tmp_path)
     root = written(tmp_path / "mine", "path,diagnosis", f"{path},mel")
     (root / "out").symlink_to(tmp_path / "other")
-    with pytest.raises(DataError, match=r"got 1 that leave it .* name as `path` a folder that"):
+    with pytest.raises(DataError, match=r"got 1 that .* name as `path` a folder that"):
         read_dataset(root)
     cured = read_dataset(tmp_path, kind="table", table="mine/t.csv", images="mine")
     with Sources(tmp_path) as sources:
@@ -194,3 +194,13 @@ def test_patients_that_nobody_named_are_told(tmp_path: Path, write_image: Write)
     together = open_dataset(root, columns={"group": "Patient_ID", "image_id": "image_id"})
     assert together.catalogue.lesion_ids.tolist() == ["P1", "P1"]
     assert together.notes == ()
+
+
+@pytest.mark.parametrize("twin", ["diagnosis", '"diagnosis "'])
+def test_a_column_that_stands_twice_is_refused(
+    tmp_path: Path, write_image: Write, twin: str
+) -> None:
+    write_image(tmp_path / "mine/a.jpg")
+    root = written(tmp_path / "mine", f"image_id,diagnosis,,{twin},", "a,nv,,mel,")
+    with pytest.raises(DataError, match=r"once; got diagnosis more than once in t\.csv\. Keep the"):
+        read_dataset(root)

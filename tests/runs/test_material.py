@@ -12,6 +12,7 @@ import pytest
 import tomli_w
 
 import moulage
+from moulage import actions
 from moulage.errors import ConfigError, DataError
 from moulage.runs.audit import compare_datasets
 from moulage.runs.material import Material, open_described, prepare, read_images
@@ -208,3 +209,15 @@ def test_a_file_that_describes_nothing_is_refused(text: str, said: str, tmp_path
     path.write_text(text)
     with pytest.raises(ConfigError, match=said):
         open_described(path)
+
+
+def test_a_set_of_which_nothing_is_learnt_may_lack_a_diagnosis(casts: Path, tmp_path: Path) -> None:
+    for code, picture in zip(("nv", "mel"), sorted(casts.rglob("*.jpg"))[:2], strict=True):
+        (tmp_path / code).mkdir()
+        shutil.copy(picture, tmp_path / code)
+    (tmp_path / "df").mkdir()
+    with pytest.raises(DataError, match=r"must have an image; got 1 without \(df\)"):
+        open_described(tmp_path)
+    assert compare_datasets(tmp_path, casts, threshold=None, progress=silent).n_images == (2, 60)
+    found = actions.extract_features("test_efficientnet", tmp_path, weights="random", size=32)
+    assert found.ids["diagnosis"].tolist() == ["mel", "nv"]
