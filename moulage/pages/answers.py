@@ -99,7 +99,7 @@ def _answer(record: AnswersRecord, row: Mapping[Hashable, object]) -> Answer:
         source="" if pixels is None else data_uri(pixels),
         verdict=verdict,
         is_sure=is_sure,
-        members=words.listed(names[code] for code in inside) if inside else "",
+        members=words.listed(_said(code, names[code]) for code in inside) if inside else "",
         unfamiliarity=(
             f"stranger than {100 * float(str(strange)):.1f} % of known images"
             if strange is not None
@@ -107,6 +107,11 @@ def _answer(record: AnswersRecord, row: Mapping[Hashable, object]) -> Answer:
         ),
         bars=_bars(record, row, inside),
     )
+
+
+def _said(code: str, name: str) -> str:
+    """Return the name, or the code as the bars have it where both are the same word."""
+    return code if code.lower() == name.lower() else name
 
 
 def _verdict(record: AnswersRecord, row: Mapping[Hashable, object]) -> tuple[str, bool]:

@@ -127,23 +127,31 @@ def crosstab(shown: Crosstab) -> str:
     if not rows or not columns:
         return "Nothing is known to hold against each other."
     overall = max(columns, key=lambda column: int(shown.counts[:, column].sum()))
-    most = max(rows, key=lambda row: int(shown.counts[row, overall]))
-    said = (
-        f"Overall the most frequent {column_noun} is {shown.columns[overall]}, most often with "
-        f"the {row_noun} {shown.rows[most]}"
-    )
+    said = f"Overall the most frequent {column_noun} is {shown.columns[overall]}"
     leaders = {row: max(columns, key=lambda column: int(shown.counts[row, column])) for row in rows}
+    others = {
+        row: leader
+        for row, leader in leaders.items()
+        if shown.counts[row, leader] > shown.counts[row, overall]
+    }
+    led = [row for row in rows if row not in others]
+    if led:
+        most = max(led, key=lambda row: int(shown.counts[row, overall]))
+        n_images = words.count(int(shown.counts[most, overall]))
+        said += (
+            f", with the most images for the {row_noun} {shown.rows[most]} "
+            f"({n_images} of {words.count(int(shown.counts[most].sum()))})"
+        )
     exceptions = [
         f"{shown.columns[leader]} for {shown.rows[row]} "
         f"({words.percent(float(shown.shares[row, leader]))})"
-        for row, leader in leaders.items()
-        if shown.counts[row, leader] > shown.counts[row, overall]
+        for row, leader in others.items()
     ]
     if not exceptions:
         return f"{said}; it is so for every {row_noun}. {inference(shown.test)}"
     more = len(exceptions) - _MOST_NAMED
     named = words.listed([*exceptions[:_MOST_NAMED], *([f"{more} more"] if more > 0 else [])])
-    return f"{said}; elsewhere it is {named}. {inference(shown.test)}"
+    return f"{said}; but it is {named}. {inference(shown.test)}"
 
 
 def inference(shown: Inference) -> str:
@@ -168,7 +176,7 @@ def spread(shown: Spread, unit: str = "") -> str:
         min(boxes, key=lambda box: box.median),
     )
     if len({value for box in boxes for value in (box.low, box.high)}) == 1:
-        said = f"It is {_number(highest.median)}{unit} in all images but single ones."
+        said = f"{_number(highest.median)}{unit} in all but a few images."
     elif highest.median == lowest.median:
         said = f"The median is {_number(highest.median)}{unit} for every diagnosis."
     else:

@@ -172,7 +172,7 @@ def _looks(survey: Survey) -> tuple[Drawing, ...]:
 
 def _constants(survey: Survey) -> tuple[str, ...]:
     return tuple(
-        f"{_title(shown)}: {observations.spread(shown)}"
+        f"{shown.value_name.capitalize()}: {observations.spread(shown)}"
         for shown in survey.seen.looks
         if _is_constant(shown)
     )

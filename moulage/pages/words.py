@@ -5,7 +5,7 @@ Knows nothing of HTML: escaping is the templates' work.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 NOT_DEFINED = "not defined (n = 0)"
 NOT_MEASURED = "not measured"
@@ -158,3 +158,27 @@ def listed(names: Iterable[str]) -> str:
     """
     *first, last = list(names) or ["none"]
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def shortened(names: Sequence[str], letters: int = 16, *, end: int = 0) -> list[str]:
+    """Cut long names for a figure, so that different ones stay different.
+
+    end: how many of a name's last letters stay; half of all where names begin alike, and a
+    number tells them apart where they also end alike.
+
+    >>> shortened(["nv", "basal cell carcinoma", "squamous cell carcinoma"], 12)
+    ['nv', 'basal cell …', 'squamous ce…']
+    >>> shortened(["naevus of the skin, flat", "naevus of the skin, raised"], 12)
+    ['naevu…, flat', 'naevu…raised']
+    """
+    for last in (end, letters // 2):
+        cut = [_cut(name, letters, last) for name in names]
+        if len(set(cut)) == len(set(names)):
+            return cut
+    return [f"{number} {said}" for number, said in enumerate(cut, start=1)]
+
+
+def _cut(name: str, letters: int, last: int) -> str:
+    if len(name) <= letters:
+        return name
+    return f"{name[: letters - last - 1]}…{name[len(name) - last :]}"

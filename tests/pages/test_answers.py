@@ -56,6 +56,12 @@ def test_a_stranger_is_not_to_be_believed_and_an_unsure_one_is_to_be_shown() -> 
     assert "a&lt;0&gt;.jpg" in html
 
 
+def test_a_code_that_is_its_own_name_is_written_as_beside_its_bar() -> None:
+    known = record(1, set=["naevus"], diagnosis="naevus", probability_naevus=0.5)
+    own = Diagnosis(code="naevus", name="Naevus", colour="#777777")
+    assert "Set: naevus." in answers_page(replace(known, diagnoses=(own,)))
+
+
 def test_an_old_run_says_less_and_says_so() -> None:
     html = answers_page(record())
     assert "It is old." in html

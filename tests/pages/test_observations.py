@@ -8,7 +8,7 @@ import pytest
 
 from moulage.pages import observations
 from moulage.survey.appearance import Outlier
-from moulage.survey.associations import crosstab, spread
+from moulage.survey.associations import Crosstab, Inference, crosstab, spread
 from moulage.survey.exploration import ages_of, distribution_of
 from moulage.survey.groups import Leakage
 from moulage.survey.telltales import Telltale
@@ -59,10 +59,43 @@ def test_a_crosstab_names_who_leads_and_where_another_does() -> None:
     test = replace(shown.test, effect=0.412, p_value=0.0001, p_family=0.0004)
     said = observations.crosstab(replace(shown, test=test))
     assert said == (
-        "Overall the most frequent sex is male, most often with the site back; elsewhere it is "
-        "female for lower extremity (75 %). On 50 lesions, Cramér's V = 0.412 (chi-square, p < "
-        "0.001 after Holm’s correction)."
+        "Overall the most frequent sex is male, with the most images for the site back (21 of 30); "
+        "but it is female for lower extremity (75 %). On 50 lesions, Cramér's V = 0.412 "
+        "(chi-square, p < 0.001 after Holm’s correction)."
     )
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        (
+            [[35, 36], [29, 21]],
+            "male, with the most images for the site leg (29 of 50); but it is female for back "
+            "(51 %).",
+        ),
+        (
+            [[4, 5, 0], [4, 0, 5]],
+            "male; but it is female for back (56 %) and other for leg (56 %).",
+        ),
+    ],
+)
+def test_a_leader_is_named_only_with_a_row_that_it_leads(
+    counts: list[list[int]], said: str
+) -> None:
+    test = Inference(
+        name="", effect_name="", effect=np.nan, p_value=np.nan, p_family=np.nan, n_lesions=0
+    )
+    shown = Crosstab(
+        row_name="localization", column_name="sex", rows=("back", "leg"),
+        columns=("male", "female", "other")[: len(counts[0])], counts=np.array(counts), test=test,
+    )  # fmt: skip
+    assert observations.crosstab(shown).startswith(f"Overall the most frequent sex is {said} ")
+
+
+def test_a_spread_without_width_says_its_value() -> None:
+    words = np.array(["mel", "nv"] * 4)
+    shown = spread("size (megapixels)", values=np.full(8, 0.27), words=words, order=("mel", "nv"))
+    assert observations.spread(shown) == "0.27 in all but a few images."
 
 
 def test_a_spread_names_its_ends_and_all_who_share_the_lowest() -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -72,6 +74,14 @@ def test_maps_count_and_mark_what_is_decided_wrongly(maps: Maps, page: str) -> N
     assert page.count("mel (10)") == 2
     for colour in COLOURS:
         assert colour.lower() in page
+
+
+def test_a_legend_of_long_names_lies_inside_its_picture(layer: HiddenLayer) -> None:
+    names = (f"{kind} of the skin, with a name of its own" for kind in ("melanoma", "naevus"))
+    for png in draw_maps(replace(layer, diagnoses=tuple(names)), COLOURS).files.values():
+        picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+        assert picture is not None
+        assert (picture[:, [0, -1]] == 255).all()
 
 
 def test_maps_are_pictures_of_their_own_too(maps: Maps) -> None:

@@ -48,6 +48,26 @@ def test_a_list_reads_as_a_sentence() -> None:
     assert words.listed(["a", "b", "c"]) == "a, b and c"
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("nv", "basal cell carcinoma, nodular", "squamous cell carcinoma, in situ"),
+        ("naevus of the skin, flat", "naevus of the skin, raised"),
+        ("naevus of the skin, flat, old", "naevus of the skin, round, old"),
+        ("a name of five words", "a name of fi…"),
+    ],
+)
+def test_shortened_names_are_short_and_stay_apart(names: tuple[str, ...]) -> None:
+    short = words.shortened(names, 13)
+    assert len(set(short)) == len(names)
+    assert max(map(len, short)) <= 13 + len("1 ")
+
+
+def test_a_shortened_name_keeps_its_end_where_it_is_asked_to() -> None:
+    (short,) = words.shortened(["melanocytic naevus, benign (1,341)"], 20, end=7)
+    assert short == "melanocytic …(1,341)"
+
+
 def test_a_tiny_p_value_is_not_zero() -> None:
     assert words.p_value(0.0) == "< 0.001"
     assert words.p_value(0.001) == "0.001"

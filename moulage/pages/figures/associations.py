@@ -3,6 +3,8 @@
 In:  a crosstab of `survey.associations`.   Out: one SVG.   Knows nothing of tests.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
@@ -18,6 +20,11 @@ _LONG = 8  # letters of a word that no longer fit above a cell
 
 def draw_crosstab(shown: Crosstab, *, name: str, title: str, description: str) -> Markup:
     """Draw counts of images; the darker a cell, the larger its share of its row."""
+    shown = replace(
+        shown,
+        rows=tuple(words.shortened(shown.rows)),
+        columns=tuple(words.shortened(shown.columns)),
+    )
     letters = max(map(len, shown.rows))
     aslant = 0.75 * max(map(len, shown.columns)) * LETTER_INCHES
     is_aslant = max(map(len, shown.columns)) > _LONG

@@ -39,7 +39,8 @@ def draw_confusion(
     counts: NDArray[np.int64], diagnoses: Sequence[str], *, name: str, title: str
 ) -> Markup:
     """Draw `counts (K, K)`; a cell's shade is its share of its row, a row sums to 1."""
-    room = _room(counts, diagnoses)
+    names = words.shortened(diagnoses, 14)
+    room = _room(counts, names)
     width, height = room.size(len(diagnoses))
     with drawing(width=width, height=height) as (figure, axes):
         figure.set_layout_engine("none")
@@ -47,7 +48,7 @@ def draw_confusion(
             (room.left / width, 0, 1 - (room.left + room.right) / width, 1 - room.above / height)
         )
         _draw_cells(axes, counts, row_shares(counts))
-        _draw_axes(axes, diagnoses, room)
+        _draw_axes(axes, names, room)
         _draw_sums(axes, counts.sum(axis=1))
         return as_svg(figure, name=name, title=title, description=describe(counts, diagnoses))
 
@@ -71,9 +72,9 @@ def describe(counts: NDArray[np.int64], diagnoses: Sequence[str]) -> str:
     )
 
 
-def _room(counts: NDArray[np.int64], diagnoses: Sequence[str]) -> Room:
+def _room(counts: NDArray[np.int64], names: Sequence[str]) -> Room:
     """Names wider than a cell are written aslant, so they take room above and to the right."""
-    letters = max(map(len, diagnoses))
+    letters = max(map(len, names))
     digits = len(words.count(int(counts.sum(axis=1).max())))
     aslant = 0.75 * letters * LETTER_INCHES if letters > _LONG else 0.0
     return Room(
@@ -101,16 +102,16 @@ def _write(axes: Axes, x: float, y: float, *, said: str, **style: Any) -> None:
     axes.text(x, y, said, ha="center", va="center", **style)
 
 
-def _draw_axes(axes: Axes, diagnoses: Sequence[str], room: Room) -> None:
-    n_classes = len(diagnoses)
+def _draw_axes(axes: Axes, names: Sequence[str], room: Room) -> None:
+    n_classes = len(names)
     axes.set_xlim(-0.5, n_classes - 0.5)
     axes.set_ylim(n_classes - 0.5, -0.5)
     axes.set_axis_off()
-    aslant = max(map(len, diagnoses)) > _LONG
+    aslant = max(map(len, names)) > _LONG
     slope: dict[str, Any] = {"rotation": 45, "ha": "left"} if aslant else {"ha": "center"}
-    for k, code in enumerate(diagnoses):
-        axes.text(k, -0.6, code, va="bottom", color=INK, rotation_mode="anchor", **slope)
-        axes.text(-0.62, k, code, va="center", ha="right", color=INK)
+    for k, name in enumerate(names):
+        axes.text(k, -0.6, name, va="bottom", color=INK, rotation_mode="anchor", **slope)
+        axes.text(-0.62, k, name, va="center", ha="right", color=INK)
     middle = (n_classes - 1) / 2
     top = -0.5 - (room.above - 0.18) / room.cell
     beside = -0.5 - (room.left - 0.12) / room.cell

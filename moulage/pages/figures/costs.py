@@ -96,12 +96,11 @@ def _name(axes: Axes, experiments: Sequence[Priced], prices: Sequence[float]) ->
     """Write the names from top to bottom in the order of the values, evenly apart."""
     order = np.argsort([-one.value if not math.isnan(one.value) else 0.0 for one in experiments])
     heights = np.linspace(0.97, 0.03, len(order)) if len(order) > 1 else [0.5]
+    names = words.shortened([one.name for one in experiments], _LONGEST)
     for height, number in zip(heights, order.tolist(), strict=True):
-        one = experiments[number]
-        said = one.name if len(one.name) <= _LONGEST else f"{one.name[: _LONGEST - 1]}…"
         axes.annotate(
-            said,
-            xy=(prices[number], one.value),
+            names[number],
+            xy=(prices[number], experiments[number].value),
             xytext=(1.03, height),
             textcoords="axes fraction",
             va="center",

@@ -17,6 +17,7 @@ from moulage.survey.exploration import BIN_YEARS, Ages, Distribution
 
 _WIDTH = 4.8
 _ROW_INCHES = 0.3
+_LONGEST = 24  # letters of a word beside its bar
 
 
 def draw_distribution(shown: Distribution, *, name: str, title: str, description: str) -> Markup:
@@ -37,7 +38,8 @@ def draw_distribution(shown: Distribution, *, name: str, title: str, description
                 said, (level.n_images, place), xytext=(5, 0), textcoords="offset points",
                 va="center", color=INK, fontsize=8.5,
             )  # fmt: skip
-        _lay_out(axes, [level.name for level in shown.levels], most=max(images, default=1))
+        names = words.shortened([level.name for level in shown.levels], _LONGEST)
+        _lay_out(axes, names, most=max(images, default=1))
         axes.set_xlabel("number of images; of lesions")
         handles, labels = axes.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper right", ncols=2)

@@ -18,6 +18,7 @@ _WIDTH = 4.6
 _ROW_INCHES = 0.28
 _MARGIN_INCHES = 0.75
 _LONGEST = 26
+_END = 7  # a group's name ends with its number of lesions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,8 @@ def draw_forest(
             _draw_stretch(axes, row, stretch)
         if 0 < line_below < len(stretches):
             axes.axhline(line_below - 0.5, color=RULE, linewidth=0.8)
-        axes.set_yticks(range(len(stretches)), [_shortened(one.name) for one in stretches])
+        names = words.shortened([one.name for one in stretches], _LONGEST, end=_END)
+        axes.set_yticks(range(len(stretches)), names)
         axes.set_ylim(len(stretches) - 0.5, -0.5)
         axes.tick_params(axis="y", length=0, labelcolor=INK)
         axes.spines["left"].set_visible(False)
@@ -104,7 +106,3 @@ def _draw_stretch(axes: Axes, row: int, stretch: Stretch) -> None:
             markersize=5,
             color=INK,
         )
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"

@@ -17,6 +17,7 @@ _SIDE = 3.2
 
 def draw_roc(curves: Mapping[str, Curve], *, chosen: str, code: str, name: str) -> Markup:
     """Draw every curve; `chosen` stands out, its band holds 95 % of the draws at each rate."""
+    (short,) = words.shortened([code])
     with drawing(width=_SIDE, height=_SIDE) as (figure, axes):
         axes.plot([0, 1], [0, 1], color=RULE, linewidth=0.8)
         for other, curve in curves.items():
@@ -29,7 +30,7 @@ def draw_roc(curves: Mapping[str, Curve], *, chosen: str, code: str, name: str) 
         axes.set_ylim(0, 1.01)
         axes.set_aspect("equal")
         axes.set_xlabel("false alarms (1 − specificity)")
-        axes.set_ylabel(f"sensitivity for {code}")
+        axes.set_ylabel(f"sensitivity for {short}")
         return as_svg(
             figure,
             name=name,

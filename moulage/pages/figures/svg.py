@@ -27,6 +27,8 @@ POINTS_PER_INCH = 72
 LETTER_INCHES = 0.083
 DEEPEST = 0.62  # text in ink stays legible on the accent up to here, light and dark
 _PHONE = 380  # what a phone shows without shrinking the text too far
+_LEGIBLE = 1.25  # pixels a unit: a cell's share, the smallest text, has ten
+_COLUMN = 424  # what then fits beside another figure
 _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "moulage",
@@ -77,7 +79,7 @@ def as_svg(figure: Figure, *, name: str, title: str, description: str) -> Markup
     width, height = figure.get_size_inches() * POINTS_PER_INCH
     opening = (
         f'<svg xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 {width:g} {height:g}" '
-        f'width="{width:g}" height="{height:g}" style="{_bounds(width)}" role="img" '
+        f'width="{width:g}" height="{height:g}" {_bounds(width)} role="img" '
         f"aria-label={quoteattr(f'{title}. {description}')}><title>{escape(title)}</title>"
     )
     return Markup(opening + _themed(_named(inside, name)))
@@ -85,8 +87,9 @@ def as_svg(figure: Figure, *, name: str, title: str, description: str) -> Markup
 
 def _bounds(width: float) -> str:
     """Keep text legible: a narrow figure grows to a limit, a wide one scrolls in its frame."""
-    least = f"; min-width: {0.9 * width:.0f}px" if width > _PHONE else ""
-    return f"max-width: {1.5 * width:.0f}px{least}"
+    least = f"; min-width: {_LEGIBLE * width:.0f}px" if width > _PHONE else ""
+    wide = 'class="wide" ' if width > _COLUMN else ""
+    return f'{wide}style="max-width: {1.5 * width:.0f}px{least}"'
 
 
 def _named(svg: str, name: str) -> str:

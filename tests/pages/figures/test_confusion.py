@@ -45,6 +45,13 @@ def test_the_description_names_the_worst_confusion() -> None:
     assert describe(np.diag([2, 3]), ["a", "b"]) == "5 of 5 images are right."
 
 
+def test_long_names_are_cut_beside_cells_and_whole_in_the_description() -> None:
+    names = [f"{kind} of the skin, with a long name of its own" for kind in ("naevus", "melanoma")]
+    svg = draw_confusion(np.array([[3, 1], [0, 2]]), names, name="x", title="T")
+    assert texts(svg).count("naevus of the…") == 2
+    assert f"{names[0]} taken for {names[1]}" in svg
+
+
 def test_twenty_diagnoses_fit() -> None:
     codes = [f"diagnosis-{k}" for k in range(20)]
     svg = draw_confusion(np.eye(20, dtype=np.int64), codes, name="x", title="T")

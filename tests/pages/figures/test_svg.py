@@ -3,6 +3,7 @@
 import re
 
 import matplotlib as mpl
+import pytest
 
 from moulage.pages.figures.svg import INK, as_svg, drawing
 
@@ -40,6 +41,16 @@ def test_the_same_drawing_gives_the_same_bytes_whatever_the_users_style() -> Non
     with mpl.rc_context({"font.size": 20, "axes.facecolor": "red", "svg.fonttype": "path"}):
         assert a_drawing() == before
         assert mpl.rcParams["font.size"] == 20
+
+
+@pytest.mark.parametrize(("width", "bounds"), [(5, []), (5.6, ["min"]), (9, ["wide", "min"])])
+def test_a_wide_figure_keeps_its_text_legible(width: float, bounds: list[str]) -> None:
+    with drawing(width=width, height=2) as (figure, _):
+        opening = as_svg(figure, name="x", title="T", description="d").partition(">")[0]
+    found = [
+        word for word, mark in (("wide", 'class="wide"'), ("min", "min-width")) if mark in opening
+    ]
+    assert found == bounds
 
 
 def test_title_and_label_are_escaped() -> None:
