@@ -446,7 +446,7 @@ def extract_features(
     *,
     out: StrPath | None = None,
     weights: str | None = None,
-    size: int = 128,
+    size: int | None = None,
     at: str = "head",
     progress: Progress = _silently,
     **layout: Any,
