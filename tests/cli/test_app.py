@@ -275,7 +275,9 @@ def test_runs_lists_finished_and_unfinished_ones_as_a_table_or_json(
         assert [fact["finished"] for fact in facts] == [False, True]
         assert 0 <= facts[1]["test_accuracy_natural"] <= 1
         assert call("runs", str(finished.parent)) == 0
-        assert "unfinished" in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert "unfinished" in said
+        assert str(finished / "report.html") in said, "off a terminal no path is cut"
     finally:
         (other / "study.toml").unlink()
         other.rmdir()

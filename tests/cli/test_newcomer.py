@@ -121,6 +121,7 @@ def test_casts_draws_a_folder_and_lists_what_it_planted(
         (["cache", "prune", "--keep", "5 apples"], "`--keep` must be a number with one of"),
         (["features", "x", ".", "--out", "x.csv"], "`--out` must end in .npy or .parquet"),
         (["lr", "x", "--out", "x.pdf"], "`--out` must end in .svg or .png"),
+        (["runs", "nowhere"], "`ROOT` must be a folder; got 'nowhere'. Name one that is there."),
         (["lr", "nowhere.toml"], "A study must be a file that can be read; got nowhere.toml"),
     ],
 )
