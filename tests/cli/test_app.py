@@ -188,6 +188,8 @@ def test_a_folder_that_cannot_be_written_is_one_line(
     assert "must be writable" in line
     assert call("split", str(desk.casts), "--out", str(tmp_path / "file" / "s.csv")) == 2
     assert "must be writable" in capsys.readouterr().err
+    assert call("split", str(desk.casts), "--out", str(tmp_path)) == 2
+    assert "must be the name of a file; got a folder's. Name a file." in capsys.readouterr().err
 
 
 def test_predict_repeats_what_training_wrote(
