@@ -108,6 +108,13 @@ def test_casts_draws_a_folder_and_lists_what_it_planted(
     assert "hair" not in counts
 
 
+def test_a_single_cast_is_one_photograph_of_one_lesion(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("casts", str(tmp_path / "one"), "--n", "1", "--size", "64x48") == 0
+    assert "1 photograph of 1 lesion: " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
