@@ -51,6 +51,13 @@ class Manner:
     colour: tuple[float, ...] | None = None
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.n_segments < 2:
+            raise ConfigError(
+                f"`n_segments` must be at least 2, to be held against each other; got "
+                f"{self.n_segments}. Ask for 5 to 50."
+            )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Examination:

@@ -84,13 +84,18 @@ def test_an_even_image_has_nothing_to_explain(method: str) -> None:
     )
 
 
-@pytest.mark.parametrize("n_segments", [1, 2, 3])
+@pytest.mark.parametrize("n_segments", [2, 3])
 @pytest.mark.parametrize("method", ["designed", "exact"])
 def test_few_superpixels_are_explained_too(n_segments: int, method: str, image: np.ndarray) -> None:
     manner = replace(EXACT, method=method, n_segments=n_segments)
     found = examine(bright_corner, image, n_classes=2, manner=manner)
     assert found.explanation.weights.shape == (n_segments,)
     assert math.isnan(found.scores.over_cuts) == (n_segments < 3)
+
+
+def test_one_superpixel_alone_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"`n_segments` must be at least 2, .*; got 1"):
+        Manner(n_segments=1)
 
 
 def test_what_cannot_be_explained_is_refused_in_one_sentence(image: np.ndarray) -> None:
