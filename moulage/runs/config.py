@@ -259,9 +259,9 @@ class ExperimentConfig(_Model):
                     "before the diagnosis, and gives it away; leave it out"
                 )
             if name not in covariates.NAMES:
-                hint = nearest(name, covariates.NAMES).rstrip(".")
+                hint = nearest(name, covariates.NAMES)
                 raise ValueError(
-                    f"`covariates` must be of {', '.join(covariates.NAMES)}. {hint}".rstrip(". ")
+                    f"`covariates` must be of {', '.join(covariates.NAMES)}.{hint}".rstrip(".")
                 )
         if value and len(set(value)) < len(value):
             raise ValueError("`covariates` must differ from each other")
@@ -336,8 +336,8 @@ class StudyConfig(_Model):
         unknown = [name for name in ensemble.of if name not in names]
         if unknown:
             raise ValueError(
-                f"`ensemble.of` must name experiments; got {unknown[0]!r}. "
-                f"{nearest(unknown[0], names)}".rstrip(". ")
+                f"`ensemble.of` must name experiments; got {unknown[0]!r}."
+                f"{nearest(unknown[0], names)}".rstrip(".")
             )
         if ensemble.name in names or len({one.name for one in self.ensembles}) < len(
             self.ensembles
@@ -446,8 +446,8 @@ def _faults(error: ValidationError, content: Any) -> Iterator[str]:
         place = ".".join(_named(fault["loc"], content))
         if fault["type"] == "extra_forbidden":
             known = _keys_at(fault["loc"][:-1])
-            hint = nearest(str(fault["loc"][-1]), known) or f"Known: {', '.join(sorted(known))}"
-            yield f"`{place}` is no known key. {hint.rstrip('.')}"
+            hint = nearest(str(fault["loc"][-1]), known) or f" Known: {', '.join(sorted(known))}"
+            yield f"`{place}` is no known key.{hint}"
         elif fault["type"] == "missing":
             yield f"`{place}` must be given"
         else:
@@ -515,7 +515,7 @@ def _refuse_stranger(name: str, experiments: list[str], change: str) -> None:
     if name not in keys:
         raise ConfigError(
             f"A change must name an experiment ({', '.join(experiments)}) or a key of one; got "
-            f"{change!r}. {nearest(name, [*experiments, *keys]) or 'Correct the name.'}"
+            f"{change!r}.{nearest(name, [*experiments, *keys]) or ' Correct the name.'}"
         )
 
 
