@@ -240,11 +240,11 @@ def make_split(
     """Split a data set so that no lesion is in two parts; write it to `out`, if given.
 
     merge: a CSV of confirmed pairs that show one lesion under two ids; "auto", those known for
-    HAM10000; or "none". What is merged is logged.
+    HAM10000; or "none". What is merged is logged, and which parts lack a diagnosis.
     """
     from moulage.runs.material import open_described
     from moulage.split import write_split
-    from moulage.splits.grouped import split_by_group
+    from moulage.splits.grouped import absence_notes, split_by_group
     from moulage.splits.merging import find_merger, tie
 
     opened = open_described(Path(dataset), **layout)
@@ -258,7 +258,8 @@ def make_split(
         seed=seed,
     )
     made, n_moved = tie(dealt, merger)
-    for note in merger.notes(n_moved):
+    absences = absence_notes(made, labels=catalogue.labels, codes=catalogue.codes)
+    for note in (*merger.notes(n_moved), *absences):
         logger.info(note)
     if out is not None:
         write_split(made, Path(out))
@@ -441,7 +442,7 @@ def extract_features(
     *,
     out: StrPath | None = None,
     weights: str | None = None,
-    size: int = 128,
+    size: int | None = None,
     at: str = "head",
     progress: Progress = silently,
     **layout: Any,

@@ -57,13 +57,13 @@ class MissingWeightsError(RunError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a sentence that names the known word closest to `name`, or an empty string.
+    """Return a space and a sentence that names the known word closest to `name`, or nothing.
 
     >>> nearest("densnet201", ["densenet201", "mobilenetv2_100"])
-    "Did you mean 'densenet201'?"
+    " Did you mean 'densenet201'?"
     """
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"Did you mean {matches[0]!r}?" if matches else ""
+    return f" Did you mean {matches[0]!r}?" if matches else ""
 
 
 def examples(names: Iterable[object], most: int = 3) -> str:

@@ -313,10 +313,14 @@ def _user_folder(variable: str, linux: str, mac: str, windows: str) -> Path:
 
 
 def _refusal(path: Path, error: OSError) -> RunError:
+    if isinstance(error, IsADirectoryError):
+        return RunError(f"`{path}` must be the name of a file; got a folder's. Name a file.")
     reason = error.strerror or str(error)
+    is_record = path.is_relative_to(data_folder())
+    moved = "MOULAGE_DATA moves the records" if is_record else "MOULAGE_CACHE moves the cache"
     return RunError(
         f"`{path}` must be writable and its disk must have room; got '{reason}'. Free space or "
-        "choose another folder (MOULAGE_CACHE moves the cache), then run the same command again."
+        f"choose another folder ({moved}), then run the same command again."
     )
 
 

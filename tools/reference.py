@@ -45,8 +45,9 @@ _STUDY_HEAD = """# The study file
 One TOML file is one study: experiments × seeds × splits, a run each. `studies/` holds ready ones.
 Unknown keys are refused, and the nearest known one is named. `moulage train STUDY --set KEY=VALUE`
 changes a key for one call: `--set split.seeds=[0,1]`, `--set experiment.dropout=0.3` for every
-experiment, `--set experiment.exp1.dropout=0.3` for one. What stands in `[common]` holds for every
-experiment that does not say otherwise. `python -m tools.reference` writes this page anew.
+experiment, `--set experiment.exp1.dropout=0.3` for one. It reaches no key inside `phases`, a list
+of tables: change the file instead. What stands in `[common]` holds for every experiment that does
+not say otherwise. `python -m tools.reference` writes this page anew.
 
 The smallest one:
 

@@ -94,8 +94,8 @@ def draw_disguise(kind: Kind, *, rng: np.random.Generator) -> Disguise:
             offset=float(-offset if darkens else offset),
         )
     raise ConfigError(
-        f"`kind` must be one of {', '.join(KINDS)}; got {kind!r}. "
-        + (nearest(kind, KINDS) or "Choose one of them.")
+        f"`kind` must be one of {', '.join(KINDS)}; got {kind!r}."
+        + (nearest(kind, KINDS) or " Choose one of them.")
     )
 
 

@@ -87,8 +87,8 @@ def _check_rulers(plantings: Sequence[Planting]) -> None:
         if isinstance(planting, Ruler) and planting.diagnosis not in DIAGNOSES:
             raise ConfigError(
                 f"`diagnosis` of a ruler must be one of {', '.join(DIAGNOSES)}; got "
-                f"{planting.diagnosis!r}. "
-                + (nearest(planting.diagnosis, DIAGNOSES) or "Choose one of them.")
+                f"{planting.diagnosis!r}."
+                + (nearest(planting.diagnosis, DIAGNOSES) or " Choose one of them.")
             )
 
 

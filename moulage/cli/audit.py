@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from moulage import actions
 from moulage.cli.progress import shown_progress
+from moulage.cli.tables import print_table
 
 _MOST_SHOWN = 20
 
@@ -33,7 +33,7 @@ def audit(
         table = Table(found.names[0], found.names[1], "evidence", "certainty", box=None)
         for pair in found.pairs[:_MOST_SHOWN]:
             table.add_row(pair.image_id, pair.other_id, pair.evidence, f"{pair.certainty:.2f}")
-        Console().print(table)
+        print_table(table)
     for sentence in found.sentences():
         print(sentence)
     print(out)

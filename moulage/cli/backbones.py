@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from moulage import actions
+from moulage.cli.tables import print_table
 
 if TYPE_CHECKING:
     from moulage.networks.inventory import Stocked
@@ -26,7 +26,7 @@ def backbones(
     if as_json:
         print(json.dumps([_facts(stocked) for stocked in found], indent=2))
         return
-    Console().print(_table(found))
+    print_table(_table(found))
     for fault in dict.fromkeys(stocked.fault for stocked in found if stocked.fault):
         print(fault)
 

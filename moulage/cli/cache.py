@@ -7,11 +7,11 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from moulage import actions
 from moulage.cli.sizes import in_words, moment
+from moulage.cli.tables import print_table
 from moulage.errors import ConfigError
 from moulage.runs.holdings import Holding
 from moulage.store import Entry
@@ -34,7 +34,7 @@ def cache(context: typer.Context, as_json: AsJson = False) -> None:
         print(json.dumps({"folder": str(folder), "holdings": rows}, indent=2))
         return
     if holdings:
-        Console().print(_table(holdings))
+        print_table(_table(holdings))
     print(f"{in_words(sum(row.size_bytes for row in holdings))} in {folder}")
 
 

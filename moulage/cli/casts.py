@@ -9,6 +9,7 @@ import typer
 from moulage import actions
 from moulage.cli.progress import shown_progress
 from moulage.errors import ConfigError
+from moulage.pages.words import counted
 
 
 def casts(
@@ -44,7 +45,8 @@ def casts(
     counts = Counter(str(kind) for kind in made.plantings["kind"])
     said = ", ".join(f"{kind.replace('_', ' ')} {count:,}" for kind, count in counts.items())
     n_lesions = made.metadata["lesion_id"].nunique()
-    print(f"{len(made.metadata):,} photographs of {n_lesions:,} lesions: {folder}")
+    n_photographs = counted(len(made.metadata), "photograph")
+    print(f"{n_photographs} of {counted(n_lesions, 'lesion')}: {folder}")
     print(f"Planted, and listed in plantings.csv: {said or 'nothing'}.")
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from moulage import actions
 from moulage.cli.progress import shown_progress
 from moulage.cli.studies import Fresh
+from moulage.cli.tables import print_table
 
 if TYPE_CHECKING:
     from moulage.runs.demonstration import TestScore
@@ -31,7 +31,7 @@ def demo(
         "from several starts in two phases: the new head alone on kept activations, then every "
         f"layer. On the {shown.n_test:,} test images, which had no say in any of it:\n"
     )
-    Console().print(_table(shown.scores))
+    print_table(_table(shown.scores))
     print(f"\n{_lesson(shown.scores)}")
     print(f"\nThe page:  {shown.page}\nOne a run: {shown.page.parent}/*/report.html\n")
     print("Next, with a folder of your own (one folder a diagnosis, or HAM10000 as it comes):")

@@ -5,11 +5,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from moulage import actions
 from moulage.cli.sizes import in_words
+from moulage.cli.tables import print_table
 
 if TYPE_CHECKING:
     from moulage.runs.checkup import Checkup
@@ -28,7 +28,7 @@ def doctor(
     table.add_column(overflow="fold")
     for heading, words in _lines(found):
         table.add_row(heading, words)
-    Console().print(table)
+    print_table(table)
     print("Nothing is missing." if not found.missing else "Missing:")
     for missing in found.missing:
         print(f"- {missing.what}; for {missing.needed_for}. Cure: {missing.cure}.")

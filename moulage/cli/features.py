@@ -20,7 +20,9 @@ def features(
     weights: Annotated[
         str | None, typer.Option(help="Of a backbone: imagenet, starter, random or a file.")
     ] = None,
-    size: Annotated[int, typer.Option(help="Of a backbone: side of its inputs, in pixels.")] = 128,
+    size: Annotated[
+        int | None, typer.Option(help="Of a backbone: side of its inputs, in pixels; else 128.")
+    ] = None,
     at: Annotated[str, typer.Option(help="The boundary: head, or a stage such as blocks.4.")] = (
         "head"
     ),

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from moulage import actions
+from moulage.cli.tables import print_table
 from moulage.errors import ConfigError
 from moulage.split import PARTS, Part
 
@@ -39,7 +39,7 @@ def split(
         rows = made.rows_of(part)
         if len(rows):
             table.add_row(part, f"{len(rows):,}", f"{len(set(made.lesion_ids[rows])):,}")
-    Console().print(table)
+    print_table(table)
     print(f"{out}, digest {made.digest}")
 
 

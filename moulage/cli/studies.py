@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from moulage import actions
 from moulage.cli.progress import shown_progress
+from moulage.cli.tables import print_table
+from moulage.errors import ConfigError
 from moulage.runs.folder import REPORT, RunFolder
 
+_RUNS = Path("runs")
 Fresh = Annotated[
     bool,
     typer.Option(
@@ -28,7 +30,7 @@ Fresh = Annotated[
 def train(
     study: Annotated[Path, typer.Argument(help="A study file; `studies/` holds ready ones.")],
     data: Annotated[Path | None, typer.Option(help="The images, in place of the file's.")] = None,
-    out: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
+    out: Annotated[Path, typer.Option(help="Where runs are kept.")] = _RUNS,
     only: Annotated[list[str] | None, typer.Option(help="Run this experiment; repeatable.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Change a key, as split.seeds=[0,1].")
@@ -53,7 +55,7 @@ def train(
             jobs=jobs,
             progress=progress,
         )
-    Console().print(_table(list(outcome.finished)))
+    print_table(_table(list(outcome.finished)))
     for name, reason in outcome.not_run:
         print(f"{name} was not run: {reason}")
     for pooled in outcome.pooled:
@@ -75,10 +77,12 @@ def report(
 
 
 def runs(
-    root: Annotated[Path, typer.Argument(help="Where to look.")] = Path("runs"),
+    root: Annotated[Path, typer.Argument(help="Where to look.")] = _RUNS,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List runs, finished or not, with their test scores."""
+    if root != _RUNS and not root.is_dir():
+        raise ConfigError(f"`ROOT` must be a folder; got '{root}'. Name one that is there.")
     found = actions.list_runs(root)
     if as_json:
         print(json.dumps([_facts(run) for run in found], indent=2))
@@ -86,7 +90,7 @@ def runs(
     if not found:
         print(f"No runs below {root}. Start one with `moulage train STUDY`.")
         return
-    Console().print(_table(found))
+    print_table(_table(found))
 
 
 @contextmanager
@@ -119,7 +123,9 @@ def _facts(run: RunFolder) -> dict[str, object]:
 def _table(runs_: list[RunFolder]) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("run", "accuracy (natural)", "balanced accuracy (balanced)", "page"):
-        table.add_column(name, justify="left" if name in ("run", "page") else "right")
+        table.add_column(
+            name, justify="left" if name in ("run", "page") else "right", overflow="fold"
+        )
     for run in runs_:
         facts = _facts(run)
         scores = (

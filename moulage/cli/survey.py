@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from moulage import actions
 from moulage.cli.progress import shown_progress
+from moulage.cli.tables import print_table
 
 
 def survey(
@@ -40,7 +40,7 @@ def survey(
     table = Table(show_header=False, box=None, pad_edge=False)
     for line in verdict:
         table.add_row(line.level, line.subject, line.sentence)
-    Console().print(table)
+    print_table(table)
     print(out / actions.SURVEY_PAGE)
     if strict and any(line.level == "stop" for line in verdict):
         raise SystemExit(1)

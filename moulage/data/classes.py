@@ -153,7 +153,7 @@ def _check_named(
     for old in olds:
         if old not in records:
             raise ConfigError(
-                f"`[dataset.classes]` must name diagnoses of the data set; got {old!r}. "
+                f"`[dataset.classes]` must name diagnoses of the data set; got {old!r}."
                 f"{nearest(old, records)} It has {', '.join(records)}; write new = [old, …]."
             )
     for new, members in olds_of.items():

@@ -137,7 +137,7 @@ def _resolve_kind(
 ) -> str:
     if kind not in KINDS:
         raise ConfigError(
-            f"`kind` must be one of {', '.join(KINDS)}; got {kind!r}. {nearest(kind, KINDS)} "
+            f"`kind` must be one of {', '.join(KINDS)}; got {kind!r}.{nearest(kind, KINDS)} "
             "Correct it."
         )
     if kind != "auto":

@@ -131,7 +131,7 @@ def _chosen(columns: Mapping[str, str], header: tuple[str, ...], table: str) -> 
     for theirs in named.values():
         if theirs not in header:
             raise ConfigError(
-                f"`columns` must name columns of the table; got {theirs!r}. "
+                f"`columns` must name columns of the table; got {theirs!r}."
                 f"{nearest(theirs, header)} It has {', '.join(header)}."
             )
     alike = _by_meaning(name for name in header if ALIASES.get(name, name) in COLUMNS)
@@ -189,7 +189,7 @@ def _ours(word: str) -> str:
         known = (*COLUMNS, *ALIASES)
         raise ConfigError(
             f"`columns` must be written ours = theirs with ours one of {', '.join(known)}; got "
-            f"{word!r}. {nearest(word, known)} Correct the key."
+            f"{word!r}.{nearest(word, known)} Correct the key."
         )
     return ours
 

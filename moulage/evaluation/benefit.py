@@ -77,7 +77,7 @@ def cost_table(
                 if code not in place:
                     raise ConfigError(
                         f"`decisions.cost` must name diagnoses ({', '.join(diagnoses)}); got "
-                        f"{code!r}. {nearest(code, diagnoses)}".rstrip()
+                        f"{code!r}.{nearest(code, diagnoses)}"
                     )
             table[place[truth], place[decision]] = cost
     return table

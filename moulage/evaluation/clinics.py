@@ -32,8 +32,8 @@ def stated_prior(
     unknown = [code for code in shares if code not in diagnoses]
     if unknown:
         raise ConfigError(
-            f"A prior must name diagnoses ({', '.join(diagnoses)}); got {unknown[0]!r}. "
-            f"{nearest(unknown[0], diagnoses)}".rstrip()
+            f"A prior must name diagnoses ({', '.join(diagnoses)}); got {unknown[0]!r}."
+            f"{nearest(unknown[0], diagnoses)}"
         )
     total = sum(shares.values())
     is_stated = np.isin(diagnoses, list(shares))

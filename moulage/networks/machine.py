@@ -7,6 +7,7 @@ cache keys name that.
 
 import ctypes
 import logging
+import os
 import platform
 import sys
 from collections.abc import Iterator
@@ -60,6 +61,7 @@ def resolve_machine(*, device: str = "auto", precision: str = "auto", threads: i
     precision "auto" is bfloat16 where the processor has units for it, else float32.
     """
     found = _resolve_device(device)
+    _refuse_crowd(threads)
     n_threads = threads or torch.get_num_threads()
     torch.set_num_threads(n_threads)
     keep_freed_memory()
@@ -150,6 +152,17 @@ def _refuse_absent(device: str) -> None:
         raise ConfigError(
             f"`device` must be one of this machine's ({', '.join(present)}); got {device!r}. "
             'Choose one of those, or "auto".'
+        )
+
+
+def _refuse_crowd(threads: int) -> None:
+    """Refuse more threads than can run at once: they wait for each other, and all else for them."""
+    most = max(os.cpu_count() or 1, torch.get_num_threads())
+    if threads > most:
+        raise ConfigError(
+            f"`threads` must be 0, as many as torch finds, or at most {most} on this machine; got "
+            f"{threads}. Write fewer; a run that began with more must end where there are as many, "
+            "or begin anew in another `--out`."
         )
 
 

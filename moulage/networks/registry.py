@@ -80,7 +80,7 @@ def backbone_named(name: str) -> Backbone:
         return BACKBONES[known]
     if not timm.is_model(known):
         raise ConfigError(
-            f"`backbone` must be a known name; got {name!r}. "
+            f"`backbone` must be a known name; got {name!r}."
             f"{nearest(name, [*BACKBONES, *timm.list_models()])} "
             "`moulage backbones` lists the usual ones."
         )

@@ -78,7 +78,7 @@ def boundary_named(name: str, stages: Sequence[Stage]) -> int:
             return index
     known = ["all", *(stage.name for stage in stages), "head"]
     raise ConfigError(
-        f"`train_from` must be a boundary of this backbone; got {name!r}. "
+        f"`train_from` must be a boundary of this backbone; got {name!r}."
         f"{nearest(name, known)} It has: {', '.join(known)}."
     )
 

@@ -222,7 +222,7 @@ def _chosen(backbone: Backbone, choice: str) -> WeightsFile:
         )
     raise ConfigError(
         f"`weights` must be {', '.join(CHOICES)} or the path of a .safetensors file; got "
-        f"{choice!r}. {nearest(choice, CHOICES)} Choose one of them."
+        f"{choice!r}.{nearest(choice, CHOICES)} Choose one of them."
     )
 
 

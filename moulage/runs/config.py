@@ -5,6 +5,7 @@ Only this floor and above see configuration; below, everything takes plain argum
 """
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
@@ -258,9 +259,9 @@ class ExperimentConfig(_Model):
                     "before the diagnosis, and gives it away; leave it out"
                 )
             if name not in covariates.NAMES:
-                hint = nearest(name, covariates.NAMES).rstrip(".")
+                hint = nearest(name, covariates.NAMES)
                 raise ValueError(
-                    f"`covariates` must be of {', '.join(covariates.NAMES)}. {hint}".rstrip(". ")
+                    f"`covariates` must be of {', '.join(covariates.NAMES)}.{hint}".rstrip(".")
                 )
         if value and len(set(value)) < len(value):
             raise ValueError("`covariates` must differ from each other")
@@ -335,8 +336,8 @@ class StudyConfig(_Model):
         unknown = [name for name in ensemble.of if name not in names]
         if unknown:
             raise ValueError(
-                f"`ensemble.of` must name experiments; got {unknown[0]!r}. "
-                f"{nearest(unknown[0], names)}".rstrip(". ")
+                f"`ensemble.of` must name experiments; got {unknown[0]!r}."
+                f"{nearest(unknown[0], names)}".rstrip(".")
             )
         if ensemble.name in names or len({one.name for one in self.ensembles}) < len(
             self.ensembles
@@ -401,8 +402,9 @@ def _checked(model: type[_Read], content: dict[str, Any], *, where: str) -> _Rea
         # As JSON, so that lists may stand for tuples and texts for paths, but nothing else is bent.
         return model.model_validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
-        faults = "; ".join(_faults(error))
-        raise ConfigError(f"{where} must follow the study file's rules: {faults}.") from error
+        faults = "; ".join(_faults(error, content))
+        end = "" if faults.endswith("?") else "."
+        raise ConfigError(f"{where} must follow the study file's rules: {faults}{end}") from error
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -435,22 +437,34 @@ def _tables(content: dict[str, Any]) -> list[dict[str, Any]]:
     return found if is_list and found else []
 
 
-def _faults(error: ValidationError) -> Iterator[str]:
+def _faults(error: ValidationError, content: Any) -> Iterator[str]:
     faults = error.errors()
     wrong = {fault["loc"][:depth] for fault in faults for depth in range(len(fault["loc"]))}
     for fault in faults:
         if fault["type"] == "too_short" and fault["loc"] in wrong:
             continue  # a list counts what is right in it: the fault inside is told already
-        place = ".".join(str(part) for part in fault["loc"])
+        place = ".".join(_named(fault["loc"], content))
         if fault["type"] == "extra_forbidden":
             known = _keys_at(fault["loc"][:-1])
-            hint = nearest(str(fault["loc"][-1]), known) or f"Known: {', '.join(sorted(known))}"
-            yield f"`{place}` is no known key. {hint.rstrip('.')}"
+            hint = nearest(str(fault["loc"][-1]), known) or f" Known: {', '.join(sorted(known))}"
+            yield f"`{place}` is no known key.{hint}"
         elif fault["type"] == "missing":
             yield f"`{place}` must be given"
         else:
             message = fault["msg"].removeprefix("Value error, ")
             yield f"`{place or 'study'}`: {message}; got {_short(fault['input'])}"
+
+
+def _named(location: tuple[int | str, ...], content: Any) -> Iterator[str]:
+    """Yield the words of a key as a change writes them: tables in a list go by their names."""
+    for part in location:
+        try:
+            content = content[part]
+        except (LookupError, TypeError):
+            content = None
+        name = content.get("name") if isinstance(content, dict) else None
+        is_told = isinstance(part, int) and re.match(_NAME, str(name or ""))
+        yield str(name if is_told else part)
 
 
 def _keys_at(location: tuple[int | str, ...]) -> list[str]:
@@ -487,10 +501,22 @@ def _apply(content: dict[str, Any], change: str) -> None:
         _hand_out_common(content)  # else a table changed here would hide the common one
         experiments = _tables(content)
         named = [e for e in experiments if len(parts) > 2 and e.get("name") == parts[1]]
+        if len(parts) > 2 and experiments and not named:
+            _refuse_stranger(parts[1], [str(e.get("name")) for e in experiments], change)
         for experiment in named or experiments:
             _set(experiment, parts[2:] if named else parts[1:], value, change)
         return
     _set(content, parts, value, change)
+
+
+def _refuse_stranger(name: str, experiments: list[str], change: str) -> None:
+    """Refuse what is neither an experiment nor a key of one."""
+    keys = list(ExperimentConfig.model_fields)
+    if name not in keys:
+        raise ConfigError(
+            f"A change must name an experiment ({', '.join(experiments)}) or a key of one; got "
+            f"{change!r}.{nearest(name, [*experiments, *keys]) or ' Correct the name.'}"
+        )
 
 
 def _set(table: dict[str, Any], parts: list[str], value: Any, change: str) -> None:

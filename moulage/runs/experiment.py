@@ -27,6 +27,7 @@ from moulage.networks.registry import backbone_named
 from moulage.networks.weights import WeightsFile, find_weights, load_weights
 from moulage.predictions import read_predictions
 from moulage.runs import folder as folders
+from moulage.runs import ledger
 from moulage.runs.baselines import keep_baselines, read_baselines, read_key, write_key
 from moulage.runs.material import Material
 from moulage.runs.outcome import PhaseEnd, drop_checkpoints, keep_outcome
@@ -58,8 +59,17 @@ def run_cell(
     Another process that is at the same cell is waited for.
     """
     check_asked(asked_of(cell.study.decisions), material.catalogue.codes, prior=material.prior)
+    if not (path / folders.STUDY).is_file():
+        _refuse_here(cell)
     with alone_at(path):
         return _run_alone(cell, material, path, fresh=fresh, progress=progress)
+
+
+def _refuse_here(cell: Cell) -> None:
+    """Raise what this machine lacks for a new run, before there is a folder of it."""
+    starting_weights(cell)
+    resolve_machine(**cell.study.machine.model_dump())
+    ledger.refuse_unwritable()
 
 
 def _run_alone(

@@ -28,7 +28,7 @@ from moulage.runs.folder import CATALOGUE, SPLIT, RunFolder
 from moulage.runs.patients import Told, told_of_files, told_of_table
 from moulage.runs.progress import Progress
 from moulage.seeding import generator
-from moulage.split import Part, Split, positions, read_split
+from moulage.split import PARTS, Part, Split, positions, read_split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ def index_of(diagnosis: str, witness: Witness) -> int:
     if diagnosis in codes:
         return codes.index(diagnosis)
     raise ConfigError(
-        f"`--diagnosis` must be one of {', '.join(codes)}; got {diagnosis!r}. "
+        f"`--diagnosis` must be one of {', '.join(codes)}; got {diagnosis!r}."
         f"{nearest(diagnosis, codes)}"
     )
 
@@ -176,11 +176,14 @@ def draw_rows(run: RunFolder, catalogue: Catalogue, chosen: Chosen) -> NDArray[n
     Lesions come in random order, one of each diagnosis in turn.
     """
     split = read_split(run.path / SPLIT)
-    if not split.has(chosen.part) or chosen.sample < 1:
+    if not split.has(chosen.part):
+        parts = [part for part in PARTS if split.has(part)]
         raise ConfigError(
-            f"`--part` must be a part of the run's split and `--sample` at least 1; got "
-            f"{chosen.part!r} and {chosen.sample}. Choose others."
+            f"`--part` must be a part of the run's split ({', '.join(parts)}); got "
+            f"{chosen.part!r}. Choose one of them."
         )
+    if chosen.sample < 1:
+        raise ConfigError(f"`--sample` must be at least 1; got {chosen.sample}. Ask for 50.")
     rows = positions(split, catalogue.image_ids)[split.rows_of(chosen.part)]
     rng = generator("explained", chosen.part, chosen.seed)
     shuffled = rng.permutation(rows)

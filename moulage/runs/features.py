@@ -40,18 +40,19 @@ class Features:
 
 
 def open_source(
-    source: str, catalogue: Catalogue, *, weights: str | None, size_px: int
+    source: str, catalogue: Catalogue, *, weights: str | None, size_px: int | None
 ) -> Classifier:
     """Open a finished run's folder, "starter", or a backbone's name with its weights.
 
-    weights: of a backbone, "imagenet" where nothing is said. A run has its own weights and size.
+    weights, size_px: of a backbone, "imagenet" and 128 where nothing is said. A run has its own.
     """
     if Path(source).is_dir():
-        if weights is not None:
-            raise ConfigError(
-                f"`weights` must go with a backbone; got {weights!r} for the run {source}, which "
-                "has its own. Leave it out."
-            )
+        for name, value in (("weights", weights), ("size", size_px)):
+            if value is not None:
+                raise ConfigError(
+                    f"`{name}` must go with a backbone; got {value!r} for the run {source}, which "
+                    "has its own. Leave it out."
+                )
         return load_classifier(open_run(Path(source)).path).classifier
     name, choice = source, weights or "imagenet"
     if source == "starter":
@@ -59,7 +60,7 @@ def open_source(
     backbone = backbone_named(name)
     file = find_weights(backbone, choice)
     contract = InputContract(
-        size_px=size_px,
+        size_px=128 if size_px is None else size_px,
         resize="squash",
         scaling=file.scaling if file and file.scaling else backbone.scaling,
         diagnoses=catalogue.codes,

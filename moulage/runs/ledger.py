@@ -27,6 +27,13 @@ def look(split_digest: str, *, run: str, recipe: str) -> list[dict[str, Any]]:
     return looks
 
 
+def refuse_unwritable() -> None:
+    """Raise RunError where no look could be noted, before there is anything to look at."""
+    trial = _path("trial")
+    write_json(trial, [])
+    trial.unlink(missing_ok=True)
+
+
 def read_ledger(split_digest: str) -> list[dict[str, Any]]:
     """Return the looks at a split's test part, first to last."""
     path = _path(split_digest)

@@ -24,7 +24,7 @@ from moulage.runs.study import DISHONEST, Cell
 from moulage.split import Part, Split, positions
 from moulage.splits.folds import split_in_folds
 from moulage.splits.fromfile import split_from_file
-from moulage.splits.grouped import split_by_group
+from moulage.splits.grouped import absence_notes, split_by_group
 from moulage.splits.leakage import refuse_leak, split_by_image, train_on_test
 from moulage.splits.merging import Merger, find_merger, tie
 
@@ -107,13 +107,17 @@ def prepare(cell: Cell, images: Images) -> Material:
     if cell.split_kind not in DISHONEST:
         refuse_leak(split)
     _refuse_idle(catalogue, split)
+    rows = positions(split, catalogue.image_ids)
+    absences = absence_notes(split, labels=catalogue.labels[rows], codes=catalogue.codes)
+    for note in absences:
+        logger.info(note)
     return Material(
         catalogue=merger.renamed(catalogue),
         pixels=images.pixels,
         split=split,
-        rows=positions(split, images.catalogue.image_ids),
+        rows=rows,
         kind=images.kind,
-        notes=(*images.notes, *merger.notes(n_moved)),
+        notes=(*images.notes, *merger.notes(n_moved), *absences),
     )
 
 

@@ -89,7 +89,7 @@ def _index_of(name: str | None, phases: tuple[Phase, ...]) -> int:
         return 0
     if name not in names:
         raise ConfigError(
-            f"`--phase` must be one of {', '.join(names)}; got {name!r}. "
+            f"`--phase` must be one of {', '.join(names)}; got {name!r}."
             f"{nearest(name, names)} Choose one of them."
         )
     return names.index(name)

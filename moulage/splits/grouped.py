@@ -49,6 +49,8 @@ def split_by_group(
     and `absent_diagnoses` tells which parts go without.
     """
     check_rows(image_ids=image_ids, lesion_ids=lesion_ids, labels=labels)
+    if seed < 0:
+        raise ConfigError(f"`seed` must be at least 0; got {seed}. Choose another.")
     parts, shares = shares_of(ratios)
     groups = groups_of(lesion_ids=lesion_ids, labels=labels)
     dealt = deal(groups, shares=shares, rng=generator("split", seed))
@@ -70,6 +72,20 @@ def absent_diagnoses(
         if (parts == part).any() and len(lost):
             lacking[part] = tuple(lost.tolist())
     return lacking
+
+
+def absence_notes(
+    split: Split, *, labels: NDArray[np.int64], codes: Sequence[str]
+) -> tuple[str, ...]:
+    """Return a sentence for each diagnosis that a part lacks; labels are of the split's rows."""
+    absent = absent_diagnoses(parts=split.parts, labels=labels)
+    notes: list[str] = []
+    for label in sorted({label for lost in absent.values() for label in lost}):
+        parts = " or ".join(part for part, lost in absent.items() if label in lost)
+        n_lesions = len(np.unique(split.lesion_ids[labels == label]))
+        noun = "lesion" if n_lesions == 1 else "lesions"
+        notes.append(f"{codes[label]} stands in no {parts} part: it has {n_lesions:,} {noun}.")
+    return tuple(notes)
 
 
 def check_rows(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Kind = Literal["unreadable", "blank", "tiny", "turned", "upright", "twice"]
 KINDS: Mapping[Kind, str] = {
     "unreadable": "cannot be read",
-    "blank": "show nothing: one shade all over",
+    "blank": "show nothing, one shade all over",
     "tiny": "are smaller than 64 pixels",
     "turned": "carry a note to be turned, which not every program follows",
     "upright": "stand upright where nearly all lie on their side, or the other way round",

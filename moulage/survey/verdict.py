@@ -56,7 +56,7 @@ def _file_findings(survey: Survey) -> Iterator[Line]:
         yield Line(
             level="stop" if kind == "unreadable" else "look",
             subject="files",
-            sentence=f"{_images(count)} {KINDS[kind]}.",
+            sentence=f"Images that {KINDS[kind]}: {count:,}.",
         )
     if not counts:
         n_files = len(survey.catalogue)

@@ -188,6 +188,8 @@ def test_a_folder_that_cannot_be_written_is_one_line(
     assert "must be writable" in line
     assert call("split", str(desk.casts), "--out", str(tmp_path / "file" / "s.csv")) == 2
     assert "must be writable" in capsys.readouterr().err
+    assert call("split", str(desk.casts), "--out", str(tmp_path)) == 2
+    assert "must be the name of a file; got a folder's. Name a file." in capsys.readouterr().err
 
 
 def test_predict_repeats_what_training_wrote(
@@ -277,7 +279,9 @@ def test_runs_lists_finished_and_unfinished_ones_as_a_table_or_json(
         assert [fact["finished"] for fact in facts] == [False, True]
         assert 0 <= facts[1]["test_accuracy_natural"] <= 1
         assert call("runs", str(finished.parent)) == 0
-        assert "unfinished" in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert "unfinished" in said
+        assert str(finished / "report.html") in said, "off a terminal no path is cut"
     finally:
         (other / "study.toml").unlink()
         other.rmdir()

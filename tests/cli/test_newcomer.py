@@ -108,6 +108,13 @@ def test_casts_draws_a_folder_and_lists_what_it_planted(
     assert "hair" not in counts
 
 
+def test_a_single_cast_is_one_photograph_of_one_lesion(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("casts", str(tmp_path / "one"), "--n", "1", "--size", "64x48") == 0
+    assert "1 photograph of 1 lesion: " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -121,6 +128,7 @@ def test_casts_draws_a_folder_and_lists_what_it_planted(
         (["cache", "prune", "--keep", "5 apples"], "`--keep` must be a number with one of"),
         (["features", "x", ".", "--out", "x.csv"], "`--out` must end in .npy or .parquet"),
         (["lr", "x", "--out", "x.pdf"], "`--out` must end in .svg or .png"),
+        (["runs", "nowhere"], "`ROOT` must be a folder; got 'nowhere'. Name one that is there."),
         (["lr", "nowhere.toml"], "A study must be a file that can be read; got nowhere.toml"),
     ],
 )

@@ -466,6 +466,8 @@ def test_what_was_looked_for_is_said_where_nothing_is_found(tmp_path: Path) -> N
         read_dataset(tmp_path / "absent")
     with pytest.raises(ConfigError, match=r"got 'ham1000'. Did you mean 'ham10000'\?"):
         read_dataset(tmp_path, kind="ham1000")
+    with pytest.raises(ConfigError, match=r"got 'foo'\. Correct it\."):
+        read_dataset(tmp_path, kind="foo")
     with pytest.raises(DataError, match=r"got no HAM10000_metadata.csv in"):
         read_dataset(tmp_path, kind="ham10000")
 

@@ -1,3 +1,4 @@
+import os
 import platform
 
 import pytest
@@ -16,9 +17,18 @@ def test_everything_automatic_is_resolved() -> None:
     assert machine.threads == torch.get_num_threads() >= 1
 
 
-def test_threads_are_set() -> None:
+def test_threads_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
     assert resolve_machine(device="cpu", threads=2).threads == 2
     assert torch.get_num_threads() == 2
+
+
+def test_more_threads_than_can_run_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    torch.set_num_threads(1)
+    with pytest.raises(ConfigError, match=r"at most 2 on this machine; got 3\. Write fewer;"):
+        resolve_machine(device="cpu", threads=3)
+    assert torch.get_num_threads() == 1
 
 
 @pytest.mark.parametrize(

@@ -67,9 +67,11 @@ def test_an_unknown_key_names_the_nearest_known_one() -> None:
         ConfigError, match=r"`split\.seed` is no known key\. Did you mean 'seeds'\?"
     ):
         parse(split={"seed": [1]})
-    with pytest.raises(ConfigError, match=r"`experiment\.0\.phases\.0\.epoch` .* 'epochs'\?"):
+    with pytest.raises(
+        ConfigError, match=r"`experiment\.exp1\.phases\.frozen\.epoch` .* 'epochs'\?$"
+    ):
         parse(experiment=[{**EXPERIMENT, "phases": [{**PHASE, "epoch": 3}]}])
-    with pytest.raises(ConfigError, match=r"`experiment\.0\.augmentation\.flip` .* 'flips'\?"):
+    with pytest.raises(ConfigError, match=r"`experiment\.exp1\.augmentation\.flip` .* 'flips'\?$"):
         parse(experiment=[{**EXPERIMENT, "augmentation": {"flip": True}}])
     with pytest.raises(ConfigError, match=r"`comon` is no known key\. Did you mean 'common'\?"):
         parse(comon={})
@@ -185,7 +187,9 @@ def test_a_change_within_a_common_table_leaves_the_rest_of_it(tmp_path: Path) ->
         ("name.first=3", "where `name` is no table"),
         ("common.phases.epochs=3", "where `phases` is no table"),
         ("experiment=3", "experiment"),
-        ("experiment.dropuot=3", "Did you mean 'dropout'"),
+        ("experiment.dropuot=3", r"`experiment\.a\.dropuot` is no known key.*'dropout'\?$"),
+        ("experiment.c.dropout=0.3", r"an experiment \(a, b\) or a key of one; got 'experiment\.c"),
+        ("experiment.augmentatoin.turns=true", r"Did you mean 'augmentation'\?$"),
         ("split.=3", r"`split\.` is no known key"),
     ],
 )

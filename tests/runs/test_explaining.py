@@ -195,8 +195,10 @@ def test_a_run_in_bfloat16_answers_in_float32_where_there_are_no_units_for_it(
 def test_words_that_name_nothing_are_refused(run: RunFolder, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"`--diagnosis` must be one of .*; got 'mell'.*'mel'"):
         actions.explain(run.path, diagnosis="mell", out=tmp_path)
-    with pytest.raises(ConfigError, match=r"got 'calibration' and 50"):
+    with pytest.raises(ConfigError, match=r"\(train, validation, test\); got 'calibration'\."):
         actions.explain(run.path, part="calibration", out=tmp_path)
+    with pytest.raises(ConfigError, match="`--sample` must be at least 1; got 0"):
+        actions.explain(run.path, sample=0, out=tmp_path)
     with pytest.raises(ConfigError, match="`--covariates` must go with images that are named"):
         actions.explain(run.path, covariates=tmp_path / "no.csv", out=tmp_path)
     (tmp_path / "torn.jpg").write_bytes(b"")

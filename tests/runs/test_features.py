@@ -80,6 +80,8 @@ def test_the_starter_needs_no_other_word(casts: Path) -> None:
     assert classifier.digest() != other.digest()
     with pytest.raises(ConfigError, match="`weights` must go with a backbone; got 'random'"):
         open_source(str(casts), catalogue, weights="random", size_px=32)
+    with pytest.raises(ConfigError, match="`size` must go with a backbone; got 32"):
+        open_source(str(casts), catalogue, weights=None, size_px=32)
 
 
 def test_pixels_are_no_features(casts: Path) -> None:

@@ -121,6 +121,15 @@ def test_a_split_that_trains_on_one_image_is_refused(
         material_of(study_of(casts, split={"kind": "file", "file": str(path)}))
 
 
+def test_parts_that_lack_a_diagnosis_are_told(casts: Path, study_of: Any, tmp_path: Path) -> None:
+    plain = material_of(study_of(casts))
+    code, is_first = plain.catalogue.codes[0], plain.catalogue.labels[plain.rows] == 0
+    path = tmp_path / "split.csv"
+    write_split(replace(plain.split, parts=np.where(is_first, "train", plain.split.parts)), path)
+    told = material_of(study_of(casts, split={"kind": "file", "file": str(path)})).notes
+    assert any(note.startswith(f"{code} stands in no validation or test part") for note in told)
+
+
 def test_folds_share_out_the_rest_as_the_ratios_say(casts: Path, study_of: Any) -> None:
     ratios = {"train": 0.5, "validation": 0.2, "test": 0.1, "calibration": 0.2}
     split = material_of(study_of(casts, split={"folds": 2, "ratios": ratios})).split

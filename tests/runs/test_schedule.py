@@ -335,6 +335,29 @@ def test_experiments_without_weights_are_left_out_with_the_reason(
         run(study_of(casts, experiment=[absent]), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"machine": {"device": "cuda:99"}}, "`device` must be one of this machine's"),
+        ({"experiment": [{**TINY, "backbone": "densenet20"}]}, "Did you mean 'densenet201'"),
+        ({}, "must be writable .*MOULAGE_DATA moves the records"),
+    ],
+)
+def test_a_run_that_cannot_be_here_leaves_no_folder(
+    study_of: Any,
+    casts: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    says: str,
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MOULAGE_DATA", str(tmp_path / "file"))
+    with pytest.raises(MoulageError, match=says):
+        run(study_of(casts, **changes), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_leak_is_refused_unless_it_is_asked_for(
     study_of: Any, casts: Path, tmp_path: Path
 ) -> None:

@@ -185,6 +185,8 @@ def test_broken_blank_and_doubled_files_are_shown_and_stop(folder_of: Any) -> No
     assert names == {frozenset(("copy", "mel0")), frozenset(("foreign", "mel1"))}
     lines = lines_of(survey)
     assert "stop" in lines["files"]
+    said = {line.sentence for line in verdict_of(survey) if line.subject == "files"}
+    assert "Images that show nothing, one shade all over: 1." in said
     assert lines["duplicates"] == {"stop"}
     assert survey.seen.n_images == 13
     assert "cannot be shown" in survey_page(survey, verdict_of(survey))

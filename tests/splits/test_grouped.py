@@ -3,7 +3,7 @@ import pytest
 
 from moulage.errors import ConfigError, DataError, ShapeError
 from moulage.split import Part, Split
-from moulage.splits.grouped import absent_diagnoses, split_by_group
+from moulage.splits.grouped import absence_notes, absent_diagnoses, split_by_group
 
 PAPER: dict[Part, float] = {"train": 60, "validation": 20, "test": 20}
 FOUR: dict[Part, float] = {"train": 0.55, "validation": 0.15, "calibration": 0.1, "test": 0.2}
@@ -133,6 +133,15 @@ def test_fewer_lesions_than_parts_go_to_the_larger_parts_and_it_is_told() -> Non
     assert set(split.parts[1:3].tolist()) == {"train", "test"}
     absent = absent_diagnoses(parts=split.parts, labels=labels)
     assert absent == {"validation": (1, 2), "test": (1,)}
+    assert absence_notes(split, labels=labels, codes=("nv", "bcc", "df")) == (
+        "bcc stands in no validation or test part: it has 1 lesion.",
+        "df stands in no validation part: it has 2 lesions.",
+    )
+
+
+def test_a_seed_below_nought_is_refused() -> None:
+    with pytest.raises(ConfigError, match="`seed` must be at least 0; got -3"):
+        split_by_group(**cohort(0), ratios=PAPER, seed=-3)
 
 
 @pytest.mark.parametrize("seed", range(5))
