@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 Precision = Literal["float32", "bfloat16"]
 
+_CROWD = 8  # threads a processor; of more than that each waits for all others
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD, _M_MMAP_MAX = -3, -1, -4
 
 
@@ -156,13 +157,15 @@ def _refuse_absent(device: str) -> None:
 
 
 def _refuse_crowd(threads: int) -> None:
-    """Refuse more threads than can run at once: they wait for each other, and all else for them."""
-    most = max(os.cpu_count() or 1, torch.get_num_threads())
+    """Refuse far more threads than can run at once: they would stall the whole machine.
+
+    Some more only make it slower; a run that began elsewhere may need them to go on.
+    """
+    most = _CROWD * max(os.cpu_count() or 1, torch.get_num_threads())
     if threads > most:
         raise ConfigError(
-            f"`threads` must be 0, as many as torch finds, or at most {most} on this machine; got "
-            f"{threads}. Write fewer; a run that began with more must end where there are as many, "
-            "or begin anew in another `--out`."
+            f"`threads` must be 0, as many as torch finds, or at most {most}, {_CROWD} a processor "
+            f"of this machine; got {threads}. Write fewer."
         )
 
 

@@ -23,12 +23,14 @@ def test_threads_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.get_num_threads() == 2
 
 
-def test_more_threads_than_can_run_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_far_more_threads_than_can_run_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     torch.set_num_threads(1)
-    with pytest.raises(ConfigError, match=r"at most 2 on this machine; got 3\. Write fewer;"):
-        resolve_machine(device="cpu", threads=3)
+    with pytest.raises(ConfigError, match=r"at most 16, 8 a processor of this machine; got 17\."):
+        resolve_machine(device="cpu", threads=17)
     assert torch.get_num_threads() == 1
+    assert resolve_machine(device="cpu", threads=3).threads == 3
+    torch.set_num_threads(1)
 
 
 @pytest.mark.parametrize(
