@@ -166,7 +166,7 @@ def _is_usable(covariate: Covariate, column: "pd.Series[Any]") -> NDArray[np.boo
 def _words(column: "pd.Series[Any] | NDArray[np.str_]") -> NDArray[np.str_]:
     """Return values as trimmed small words; a missing one is empty."""
     places, values = pd.factorize(column)
-    words = [str(value).strip().lower() for value in values]
+    words = [str(value).strip().lower() for value in np.asarray(values, dtype=object)]
     return np.array([*words, ""], dtype=str)[places]  # -1, the last, is missing
 
 

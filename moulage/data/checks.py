@@ -99,7 +99,7 @@ def _id_faults(frame: pd.DataFrame) -> list[Fault]:
 def _diagnosis_faults(frame: pd.DataFrame, codes: tuple[str, ...]) -> list[Fault]:
     blank = _is_blank(frame["diagnosis"])
     strange = frame.loc[~blank & ~frame["diagnosis"].isin(codes), "diagnosis"]
-    used = set(frame.loc[~blank, "diagnosis"])
+    used = set(frame.loc[~blank, "diagnosis"].unique())
     spelt = pd.Series(sorted(used), dtype=object)
     bare = spelt.str.strip().str.lower()
     return _told(

@@ -104,7 +104,7 @@ def open_dataset(
     raw = Catalogue(
         frame=frame, diagnoses=diagnoses, root=place.root, name=name or _name(found, Path(path))
     )
-    used = set(frame["diagnosis"])
+    used = set(frame["diagnosis"].unique())
     shown = tuple(one for one in diagnoses if absent == "refuse" or one.code in used)
     checked = replace(raw, diagnoses=shown)
     lacking = _absent_notes(raw.codes, checked.codes)
@@ -212,7 +212,7 @@ def _read_isic(
 
 def _left_notes(place: Place, frame: pd.DataFrame, images: str | None, table: str) -> list[str]:
     """Return notes on images that were not chosen: doubles of some that were, and strangers."""
-    chosen = set(frame["path"])
+    chosen = set(frame["path"].unique())
     stems = {stem_of(path) for path in chosen}
     there = place.images(images)
     doubles = [name for name in there if stem_of(name) in stems and name not in chosen]
@@ -235,7 +235,7 @@ def _read_table(
 ) -> _Rows:
     found = _required(table or tables.find_table(place), "single table", place)
     frame, notes = tables.read_rows(place, found, columns=columns, images=images)
-    codes = sorted(set(frame["diagnosis"].dropna()) - {""})
+    codes = sorted(set(frame["diagnosis"].dropna().unique()) - {""})
     return _Rows(
         frame=frame,
         diagnoses=describe(codes),
@@ -277,7 +277,7 @@ def _regrouped(
     if not classes:
         strangers = tuple(one.code for one in rows.diagnoses if known_as(one.code) is None)
         return rows.frame, rows.diagnoses, {}, strangers
-    shown = set(rows.frame["diagnosis"].dropna()) - {""}
+    shown = set(rows.frame["diagnosis"].dropna().unique()) - {""}
     plan = plan_regrouping(classes, known=rows.diagnoses, shown=shown)
     frame, n_dropped = regroup(rows.frame, plan)
     return frame, plan.diagnoses, n_dropped, plan.assumed

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from moulage.catalogue import MEMBER
 
-_FROM_TOP = re.compile("/|[A-Za-z]:/")
+_FROM_TOP = re.compile(r"[/\\]|[A-Za-z]:[/\\]")
 _IN_ZIP = re.compile(rf"(?<=\.zip){re.escape(MEMBER)}", re.IGNORECASE)
 
 Verdict = Literal["found", "missing", "outside", "astray"]
@@ -58,15 +58,14 @@ def leaves_root(path: str) -> bool:
     >>> leaves_root("images/../../secret.jpg"), leaves_root("images/../a.jpg")
     (True, False)
     """
-    if is_from_top(path):
-        return True
-    slashed = path.replace("\\", "/")
-    return ".." in slashed and posixpath.normpath(slashed).split("/")[0] == ".."
+    if ".." not in path:
+        return is_from_top(path)
+    return is_from_top(path) or posixpath.normpath(path.replace("\\", "/")).split("/")[0] == ".."
 
 
 def is_from_top(path: str) -> bool:
     """Say whether a path starts at the top of a disk or a drive, and not at a folder."""
-    return _FROM_TOP.match(path.replace("\\", "/")) is not None
+    return _FROM_TOP.match(path) is not None
 
 
 def relative_to_root(paths: Iterable[str], root: Path) -> dict[str, str]:

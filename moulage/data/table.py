@@ -88,7 +88,7 @@ def read_rows(
         frame["path"] = _found(frame["image_id"], place.images(images))
     if "image_id" not in frame.columns:
         frame["image_id"] = [stem_of(path) if path else np.nan for path in frame["path"]]
-    notes = unmentioned(place.images(images), frame["path"], table)
+    notes = unmentioned(place.images(images), frame["path"].unique(), table)
     if "lesion_id" not in frame.columns:
         frame, filled = fill_groups(frame.assign(lesion_id=np.nan))
         notes += filled
