@@ -56,3 +56,11 @@ def test_the_version_of_a_release_stands_in_the_changelog() -> None:
     headings = re.findall(r"^## \[([^\]]+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert headings[0] == "Unreleased"
     assert headings[1:] == [] or headings[1] == version
+
+
+def test_the_readmes_ratios_are_those_of_the_page_of_performance() -> None:
+    said = re.findall(r"(\d+\.\d+) times", (ROOT / "README.md").read_text())
+    table = (ROOT / "docs/performance.md").read_text().partition("A's table in full:")[2]
+    medians = re.findall(r"^\|.*?\| [\d.]+× \| ([\d.]+)× \|", table, re.MULTILINE)
+    assert said
+    assert [ratio for ratio in said if ratio not in medians] == []
