@@ -37,7 +37,7 @@ from moulage.runs.trust import asked_of, keep_trust, read_trust
 from moulage.split import write_split
 from moulage.store import alone_at, digest_of, write_text
 from moulage.training.augmentation import Augmentation
-from moulage.training.batches import ActivationSource, PixelSource, Source, views_of
+from moulage.training.batches import ActivationSource, PixelSource, Place, Source, views_of
 from moulage.training.imbalance import Treatment
 from moulage.training.loop import Job, run_phases
 from moulage.training.phases import Phase
@@ -152,6 +152,14 @@ def refuse_early(cell: Cell, material: Material, path: Path) -> None:
     kept = folders.read_begun(path, _resolve(cell, material))
     if kept is not None and not folders.RunFolder(path=path).is_finished:
         folders.refuse_other_versions(path, begun=kept, present=_grounds(cell))
+
+
+def count_images(cell: Cell, material: Material) -> int:
+    """Return how many images all epochs of a run show, copies counted: about how long it takes."""
+    treatment, rows = Treatment(**cell.experiment.imbalance.plain()), material.of("train")
+    place = Place(seed=cell.seed, phase=0, epoch=0)
+    shown = treatment.epoch(rows, material.catalogue.labels[rows], place)
+    return len(shown) * sum(phase.epochs for phase in cell.experiment.phases)
 
 
 def fill_caches(cell: Cell, material: Material, *, threads: int, progress: Progress) -> None:

@@ -17,6 +17,7 @@ from moulage.networks.machine import share_of_threads, threads_restored
 from moulage.runs.config import StudyConfig
 from moulage.runs.ensemble import keep_ensembles
 from moulage.runs.experiment import (
+    count_images,
     fill_caches,
     keep_cell_baselines,
     refuse_early,
@@ -145,10 +146,10 @@ def run_cells(
 
     n_jobs: how many at once, each in a process of its own. What can be refused is refused before
     the first begins; what they read of activations is computed beforehand, with the threads of
-    all (0: all there are).
+    all (0: all there are). The longest begin first, so that none ends long after all others.
     """
     runs: dict[str, RunFolder] = {}
-    later: list[tuple[str, Callable[[], RunFolder]]] = []
+    later: list[tuple[int, str, Callable[[], RunFolder]]] = []
     filled: set[tuple[str, str, int | None]] = set()
 
     def run_now(cell: Cell) -> None:
@@ -164,7 +165,7 @@ def run_cells(
             filled.add(reads)
         pickled = pickle.dumps(cell.study)
         call = partial(_run_apart, pickled, cell, folder / cell.name, fresh=fresh)
-        later.append((cell.name, call))
+        later.append((count_images(cell, materials.of(cell)), cell.name, call))
 
     def start(cell: Cell) -> None:
         is_there = RunFolder(path=folder / cell.name).is_finished and not fresh
@@ -175,8 +176,9 @@ def run_cells(
             refuse_early(cell, materials.of(cell), folder / cell.name)
     not_run = _each(cells, start)
     if later:
+        longest_first = sorted(later, key=lambda one: one[0], reverse=True)
         ended = side_by_side(
-            later,
+            [(name, call) for _, name, call in longest_first],
             n_jobs=n_jobs,
             threads=cells[0].study.machine.threads,
             told=named("runs", progress),

@@ -93,6 +93,31 @@ def test_runs_side_by_side_are_those_of_one_thread_each(
     assert read_baselines(at_once.folder / "baselines-split0", split.digest)
 
 
+def test_the_longest_of_several_runs_at_once_begin_first(
+    study_of: Any, casts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long one that began last would end alone; of equally long ones the file's order counts."""
+    begun: list[str] = []
+
+    def side_by_side(calls: Any, **_: Any) -> list[Any]:
+        begun.extend(name for name, _ in calls)
+        return [call() for _, call in calls]
+
+    monkeypatch.setattr(schedule, "side_by_side", side_by_side)
+    recipes = [{**TINY, "name": "plain", "seeds": [0, 1]}, {**TINY, "name": "filled"}]
+    recipes[1] |= {"imbalance": "augment"}
+    outcome = run_study(
+        study_of(casts, experiment=recipes),
+        out=tmp_path,
+        only=(),
+        fresh=False,
+        progress=lambda *step: None,
+        n_jobs=2,
+    )
+    assert begun == ["filled-seed0", "plain-seed0", "plain-seed1"]
+    assert [run.path.name for run in outcome.finished] == [*begun[1:], begun[0]]
+
+
 def test_experiments_without_weights_are_left_out_side_by_side_too(
     study_of: Any, casts: Path, tmp_path: Path
 ) -> None:
