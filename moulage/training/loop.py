@@ -99,14 +99,13 @@ class Step:
     """What one phase's steps share.
 
     live: the tensors above the boundary, as the modules hold them; start: what they were when
-    the phase began. targets (N, K) float32: what each image's probabilities should be.
+    the phase began.
     """
 
     job: Job
     phase: Phase
     boundary: int
     source: Source
-    targets: Tensor
     optimizer: torch.optim.Optimizer
     live: Tensors
     start: Tensors
@@ -172,7 +171,7 @@ def train_step(step: Step, state: State, sample: Sample, place: Place) -> None:
     rate = _set_rate(step, state)
     job.machine.seed(seed_of("dropout", place.seed, place.phase, place.epoch, state.step))
     maps = step.source.drawn(sample, place)
-    targets = step.targets[torch.from_numpy(sample.rows)].to(maps.device)
+    targets = _targets(job, phase, sample.rows).to(maps.device)
     covariates = step.source.beside(sample.rows)
     if step.boundary == 0:
         rng = place.generator("mix", state.step)
@@ -297,7 +296,6 @@ def prepare(job: Job, phase: Phase, state: State) -> Step:
         phase=phase,
         boundary=boundary,
         source=source,
-        targets=_targets(job, phase),
         optimizer=optimizer,
         live=live,
         start=start,
@@ -377,9 +375,9 @@ def _log_loss(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
     return float(torch.nn.functional.cross_entropy(scores, torch.from_numpy(labels)))
 
 
-def _targets(job: Job, phase: Phase) -> Tensor:
+def _targets(job: Job, phase: Phase, rows: NDArray[np.int64]) -> Tensor:
     n_classes = len(job.counts)
-    hard = torch.from_numpy(np.eye(n_classes, dtype=np.float32)[job.labels])
+    hard = torch.eye(n_classes)[torch.from_numpy(job.labels[rows])]
     return hard * (1 - phase.label_smoothing) + phase.label_smoothing / n_classes
 
 
