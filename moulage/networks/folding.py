@@ -8,6 +8,7 @@ machine's precision are not rounded at each batch (docs/decisions/engines.md).
 """
 
 import copy
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
@@ -21,6 +22,9 @@ from moulage.networks.stages import stages_of
 from moulage.networks.thrift import CEILING, ClippedReLU, convs_and_norms
 
 _ROUNDED = (nn.Conv2d, nn.Linear)
+# First stages that stay in float32, by class of network: rounding wide, smooth maps loses what
+# the next kernels look for, edges (docs/decisions/precision.md).
+_EXACT = {"MobileNetV3": 3}
 # What oneDNN computes on the way out of a convolution: its name and its numbers.
 _ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float]]] = {
     nn.Identity: ("none", []),
@@ -60,6 +64,19 @@ class DirectConv(nn.Module):
         return activated
 
 
+class Exact(nn.Module):
+    """Modules that compute in float32 where all around them is mixed."""
+
+    def __init__(self, *parts: nn.Module) -> None:
+        super().__init__()
+        self.parts = nn.Sequential(*parts)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return float32 maps."""
+        with torch.autocast(maps.device.type, enabled=False):
+            return torch.as_tensor(self.parts(maps.float()))
+
+
 def fold(classifier: Classifier, machine: Machine) -> Classifier:
     """Return a folded copy, in evaluation mode; a folded classifier is returned as it is.
 
@@ -69,13 +86,38 @@ def fold(classifier: Classifier, machine: Machine) -> Classifier:
     if classifier.is_folded:
         return classifier
     copied = copy.deepcopy(classifier).eval().requires_grad_(False)
+    exact: set[nn.Module] = set()
     for part in list(copied.modules()):
         if isinstance(part, Classifier):
-            _fold_stages(part, machine)
+            exact.update(_fold_stages(part, machine))
     for part in copied.modules():
-        if isinstance(part, _ROUNDED):
-            part.to(_dtype(machine))
+        if isinstance(part, _ROUNDED) and part not in exact:
+            _round(part, _dtype(machine))
     return copied
+
+
+def _round(layer: nn.Conv2d | nn.Linear, dtype: torch.dtype) -> None:
+    if isinstance(layer, nn.Conv2d) and dtype != layer.weight.dtype:
+        layer.weight.data = round_kernels(layer.weight.data, dtype)
+    layer.to(dtype)
+
+
+def round_kernels(weights: Tensor, dtype: torch.dtype) -> Tensor:
+    """Round weights (O, I, h, w) so that each kernel h × w keeps its sum.
+
+    Skin is smooth: a kernel's sum is its answer to nearly all of an image, and small against its
+    weights where it looks for edges. Each weight, the largest first, takes on what rounding the
+    ones before has lost.
+    """
+    kernels = weights.flatten(2).double()
+    order = kernels.abs().argsort(dim=2, descending=True)
+    rounded, lost = torch.empty_like(kernels), torch.zeros_like(kernels[..., :1])
+    for place in order.split(1, dim=2):
+        wanted = kernels.gather(2, place) + lost
+        nearest = wanted.to(dtype).double()
+        rounded.scatter_(2, place, nearest)
+        lost = wanted - nearest
+    return rounded.view_as(weights).to(dtype)
 
 
 def asks_onednn(machine: Machine) -> bool:
@@ -92,19 +134,26 @@ def _dtype(machine: Machine) -> torch.dtype:
     return torch.bfloat16 if machine.precision == "bfloat16" else torch.float32
 
 
-def _fold_stages(classifier: Classifier, machine: Machine) -> None:
+def _fold_stages(classifier: Classifier, machine: Machine) -> list[nn.Module]:
+    """Fold a network in its place; return the modules whose weights stay in float32."""
     classifier.is_folded = True
     if len(classifier.stages) == 1:
-        return
+        return []
     network = classifier.network
+    family = type(network).__name__
     for parent in list(network.modules()):
         fold_norms(parent)
-    if type(network).__name__ == "DenseNet":
+    if family == "DenseNet":
         _fold_dense_parts(network.get_submodule("features"), _dtype(machine))
     if asks_onednn(machine):
         for parent in list(network.modules()):
             _fold_activations(parent)
-    classifier.stages = stages_of(network)
+    stages = stages_of(network)
+    n_exact = 0 if machine.precision == "float32" else _EXACT.get(family, 0)
+    exact = [Exact(*stage.modules) for stage in stages[:n_exact]]
+    first = [replace(stage, modules=(part,)) for stage, part in zip(stages, exact, strict=False)]
+    classifier.stages = (*first, *stages[n_exact:])
+    return [inner for part in exact for inner in part.modules()]
 
 
 def _fold_dense_parts(features: nn.Module, dtype: torch.dtype) -> None:

@@ -150,3 +150,34 @@ def test_the_members_of_a_committee_are_folded_each(
     assert n_norms(folded) == 0
     with torch.inference_mode():
         assert distance(folded.answer(images), committee.answer(images)) < 1e-4
+
+
+def test_rounded_kernels_keep_their_sums() -> None:
+    weights = torch.randn(64, 3, 3, 3, generator=torch.Generator().manual_seed(0))
+    weights -= weights.mean(dim=(2, 3), keepdim=True) * 0.99  # edges: large weights, small sums
+    rounded = folding.round_kernels(weights, torch.bfloat16)
+    assert rounded.dtype == torch.bfloat16
+    assert distance(rounded, weights) < 2**-8
+
+    def lost(kept: torch.Tensor) -> float:
+        return distance(kept.double().sum(dim=(2, 3)), weights.double().sum(dim=(2, 3)))
+
+    assert lost(rounded) < lost(weights.bfloat16()) / 5
+
+
+def test_single_weights_are_rounded_to_the_nearest() -> None:
+    weights = torch.randn(16, 8, 1, 1, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(folding.round_kernels(weights, torch.bfloat16), weights.bfloat16())
+
+
+def test_the_first_stages_of_mobilenet_v3_stay_in_float32(
+    recipe_of: Callable[..., Recipe], pixels: Pixels
+) -> None:
+    classifier = used("tf_mobilenetv3_small_100", recipe_of)
+    folded, exact = fold(classifier, HALF), fold(classifier, FLOAT)
+    images = pixels_to_bytes(pixels, "cpu")
+    with torch.inference_mode(), HALF.computing():
+        ours = [folded.below(images, boundary) for boundary in (3, 4)]
+        theirs = exact.below(images, 3)
+    assert [maps.dtype for maps in ours] == [torch.float32, torch.bfloat16]
+    assert distance(ours[0], theirs) < 1e-6

@@ -27,6 +27,35 @@ name = "fig3"
 name = "second"
 dropout = 0.3
 """
+ANSWERED = """
+import sys
+from pathlib import Path
+
+import moulage
+from moulage.networks.folding import fold
+from moulage.networks.machine import resolve_machine
+from moulage.networks.saved import load_classifier
+from moulage.runs.config import read_study
+from moulage.runs.material import prepare, read_images
+from moulage.runs.progress import silently
+from moulage.runs.study import cells_of
+from moulage.training.loop import answers_of
+
+data, backbone = sys.argv[1:]
+given = dict(data=Path(data), changes=[f"common.backbone={backbone}", f"name={backbone}"])
+(run,) = moulage.train("study.toml", only=["fig3"], **given).finished
+study = read_study(Path("study.toml"), **given)
+material = prepare(cells_of(study)[0], read_images(study, silently))
+rows = material.of("test")
+labels = material.catalogue.labels[rows]
+decisions = []
+for precision in ("float32", "bfloat16"):
+    machine = resolve_machine(precision=precision)
+    engine = fold(load_classifier(run.path).classifier, machine)
+    decisions.append(answers_of(engine, material.pixels.array[rows], machine=machine).argmax(1))
+exact, rounded = decisions
+print((exact == rounded).mean(), (rounded == labels).mean() - (exact == labels).mean())
+"""
 # Imports first: what is timed is the way from the command to the first step.
 TIMED = """
 import sys, time
@@ -100,3 +129,14 @@ def test_a_second_experiment_takes_its_first_step_within_three_seconds(
     seconds = float(_python(TIMED, str(shared / "ham10000"), home=home, shared=shared))
     print(f"first step after {seconds:.2f} s")
     assert seconds < 3
+
+
+@pytest.mark.parametrize("backbone", ["MobileNetV2", "MobileNetV3Small"])
+def test_bfloat16_changes_two_decisions_of_a_hundred_at_most(
+    backbone: str, home: Path, shared: Path
+) -> None:
+    told = _python(ANSWERED, str(shared / "ham10000"), backbone, home=home, shared=shared)
+    equal, gained = map(float, told.split()[-2:])
+    print(f"{backbone}: {equal:.3f} of decisions equal, accuracy {100 * gained:+.2f} points")
+    assert equal >= 0.98
+    assert abs(gained) <= 0.005
