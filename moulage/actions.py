@@ -7,6 +7,7 @@ runs stays quick.
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,11 +109,13 @@ def trust(run: StrPath) -> Path:
     """Write `trust.html` and `trust-test.json` of a finished run, and return the page's place."""
     from moulage.dossier import trust_record
     from moulage.evaluation.examination import as_json
+    from moulage.evaluation.lesions import counted_as
     from moulage.pages.trust import trust_page
 
     folder = open_run(Path(run))
     record = trust_record(folder)
-    store.write_json(folder.path / TRUST_TEST, as_json(record.found))
+    found = counted_as(as_json(record.found), record.leak.groups)
+    store.write_json(folder.path / TRUST_TEST, found)
     store.write_text(folder.path / TRUST_PAGE, trust_page(record))
     _link(folder)
     return folder.path / TRUST_PAGE
@@ -257,7 +260,7 @@ def make_split(
         ratios=ratios or {"train": 0.6, "validation": 0.2, "test": 0.2},
         seed=seed,
     )
-    made, n_moved = tie(dealt, merger)
+    made, n_moved = tie(replace(dealt, unit=catalogue.unit), merger)
     absences = absence_notes(made, labels=catalogue.labels, codes=catalogue.codes)
     for note in (*merger.notes(n_moved), *absences):
         logger.info(note)

@@ -7,7 +7,7 @@ Knows nothing of folders' layouts (`data/` reads those), splits or networks.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from moulage.errors import DataError, examples
+from moulage.split import Unit
 from moulage.store import digest_of, write_bytes
 
 COLUMNS = (
@@ -51,13 +52,15 @@ class Catalogue:
         forward slashes; a file inside a zip reads `part_1.zip!/ISIC_0024306.jpg`. Further
         columns of a table stay for surveys to look at; neither digest nor file holds them.
     diagnoses: K of them; `labels` index into them.
-    name: what the data set is called in pages.
+    name: what the data set is called in pages. unit: what lesion_id names; files of before
+        these were told apart say lesions.
     """
 
     frame: pd.DataFrame
     diagnoses: tuple[Diagnosis, ...]
     root: Path
     name: str = "images"
+    unit: Unit = "lesion"
 
     def __post_init__(self) -> None:
         missing = [column for column in COLUMNS if column not in self.frame.columns]
@@ -99,9 +102,10 @@ class Catalogue:
 
     @property
     def digest(self) -> str:
-        """A function of the table and the diagnoses, not of where the images lie."""
+        """A function of the table, the diagnoses and what ids name, not of where images lie."""
         rows = self.frame[list(COLUMNS)].astype(str).to_numpy().tolist()
-        return digest_of([rows, [_as_dict(diagnosis) for diagnosis in self.diagnoses]])
+        named = [self.unit] if self.unit != "lesion" else []  # a table of lesions keeps its digest
+        return digest_of([rows, [_as_dict(diagnosis) for diagnosis in self.diagnoses], *named])
 
     def table(self) -> pd.DataFrame:
         """Return the frame with the paper's engineered columns: cell_type (words), label."""
@@ -110,12 +114,7 @@ class Catalogue:
 
     def take(self, rows: Sequence[int] | NDArray[np.int64]) -> "Catalogue":
         """Return the catalogue of some rows, in their order; the diagnoses stay."""
-        return Catalogue(
-            frame=self.frame.iloc[np.asarray(rows, dtype=np.int64)],
-            diagnoses=self.diagnoses,
-            root=self.root,
-            name=self.name,
-        )
+        return replace(self, frame=self.frame.iloc[np.asarray(rows, dtype=np.int64)])
 
 
 def write_catalogue(catalogue: Catalogue, path: Path) -> None:
@@ -124,6 +123,7 @@ def write_catalogue(catalogue: Catalogue, path: Path) -> None:
     meta = {
         "root": str(catalogue.root),
         "name": catalogue.name,
+        "unit": catalogue.unit,
         "diagnoses": [_as_dict(diagnosis) for diagnosis in catalogue.diagnoses],
     }
     table = table.replace_schema_metadata({"moulage": json.dumps(meta)})
@@ -146,6 +146,7 @@ def read_catalogue(path: Path) -> Catalogue:
         diagnoses=tuple(Diagnosis(**fields) for fields in meta["diagnoses"]),
         root=Path(meta["root"]),
         name=meta["name"],
+        unit=meta.get("unit", "lesion"),
     )
 
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from moulage.errors import DataError, ShapeError
-from moulage.split import Part
+from moulage.split import Part, Unit, unit_of
 from moulage.store import write_bytes
 
 
@@ -26,7 +26,7 @@ class Predictions:
 
     image_ids, lesion_ids, parts (N,) str; labels (N,) int64 in [0, K); logits (N, K) float32.
     diagnoses: K codes, the columns' order. prior: (K,) float64, the natural prior of the
-    training part. temperature: > 0; `probabilities` applies it.
+    training part. temperature: > 0; `probabilities` applies it. unit: what lesion_ids name.
     """
 
     image_ids: NDArray[np.str_]
@@ -39,6 +39,7 @@ class Predictions:
     temperature: float = 1.0
     split_digest: str = ""
     classifier_digest: str = ""
+    unit: Unit = "lesion"
 
     def __post_init__(self) -> None:
         expected = (len(self.image_ids), len(self.diagnoses))
@@ -73,6 +74,7 @@ class Predictions:
             temperature=self.temperature,
             split_digest=self.split_digest,
             classifier_digest=self.classifier_digest,
+            unit=self.unit,
         )
 
     def probabilities(self) -> NDArray[np.float64]:
@@ -85,10 +87,13 @@ class Predictions:
 
 
 def write_predictions(predictions: Predictions, path: Path) -> None:
-    """Write a Parquet file: image_id, lesion_id, part, label, a `logit_<dx>` a diagnosis."""
+    """Write a Parquet file: image_id, lesion_id, part, label, a `logit_<dx>` a diagnosis.
+
+    Where ids are groups', their column is called group_id.
+    """
     columns: dict[str, pa.Array] = {
         "image_id": pa.array(predictions.image_ids.tolist(), pa.string()),
-        "lesion_id": pa.array(predictions.lesion_ids.tolist(), pa.string()),
+        f"{predictions.unit}_id": pa.array(predictions.lesion_ids.tolist(), pa.string()),
         "part": pa.array(predictions.parts.tolist(), pa.string()),
         "label": pa.array(predictions.labels, pa.int64()),
     }
@@ -130,11 +135,11 @@ def _fields_of(table: pa.Table) -> dict[str, Any]:
     meta = json.loads((table.schema.metadata or {}).get(b"moulage", b"{}"))
     if "prior" not in meta:
         return {}
-    codes = tuple(meta["diagnoses"])
+    codes, unit = tuple(meta["diagnoses"]), unit_of(table.column_names)
     logits = np.stack([table[f"logit_{code}"].to_numpy() for code in codes], axis=1)
     return {
         "image_ids": np.array(table["image_id"].to_pylist(), dtype=str),
-        "lesion_ids": np.array(table["lesion_id"].to_pylist(), dtype=str),
+        "lesion_ids": np.array(table[f"{unit}_id"].to_pylist(), dtype=str),
         "parts": np.array(table["part"].to_pylist(), dtype=str),
         "labels": table["label"].to_numpy().astype(np.int64),
         "logits": logits.astype(np.float32),
@@ -143,4 +148,5 @@ def _fields_of(table: pa.Table) -> dict[str, Any]:
         "temperature": float(meta["temperature"]),
         "split_digest": meta["split_digest"],
         "classifier_digest": meta["classifier_digest"],
+        "unit": unit,
     }

@@ -6,7 +6,7 @@ study files name parts, and a command that reads one must not wait for pandas.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -22,19 +22,25 @@ if TYPE_CHECKING:
 
 Part = Literal["train", "validation", "calibration", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "calibration", "test")
+Unit = Literal["lesion", "group"]
+"""What ids keep together, and what everything calls it: a lesion; or, where a data set says so, a
+group, such as a patient, which may hold several lesions. Files name their column after it."""
+UNITS: tuple[Unit, ...] = ("lesion", "group")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Split:
     """The part of each image, in the catalogue's order.
 
-    image_ids (N,) str; lesion_ids (N,) str; parts (N,) str, each one of `PARTS`.
+    image_ids (N,) str; lesion_ids (N,) str; parts (N,) str, each one of `PARTS`. unit: what
+    lesion_ids name.
     In a `leaky` split an image trains and is tested: it stands in two rows.
     """
 
     image_ids: NDArray[np.str_]
     lesion_ids: NDArray[np.str_]
     parts: NDArray[np.str_]
+    unit: Unit = "lesion"
     _digest: str = field(init=False, default="", repr=False)
 
     def __post_init__(self) -> None:
@@ -72,6 +78,7 @@ class Split:
             image_ids=self.image_ids[rows],
             lesion_ids=self.lesion_ids[rows],
             parts=self.parts[rows],
+            unit=self.unit,
         )
 
     def has(self, part: Part) -> bool:
@@ -97,12 +104,15 @@ def positions(split: Split, image_ids: Sequence[str] | NDArray[np.str_]) -> NDAr
 
 
 def write_split(split: Split, path: Path) -> None:
-    """Write `image_id,lesion_id,part`, a row an image."""
+    """Write `image_id,lesion_id,part`, or `image_id,group_id,part`, a row an image."""
     write_text(path, _frame(split).to_csv(index=False, lineterminator="\n"))
 
 
 def read_split(path: Path) -> Split:
-    """Read `image_id,lesion_id,part`; raises DataError where a column is missing."""
+    """Read what `write_split` writes; raises DataError where a column is missing.
+
+    Of lesion_id and group_id the first counts.
+    """
     import pandas as pd
 
     try:
@@ -117,7 +127,9 @@ def read_split(path: Path) -> Split:
             f"A split file must be a table in UTF-8; got another in {path} ({error}). Export it "
             "again, as CSV."
         ) from error
-    missing = [name for name in ("image_id", "lesion_id", "part") if name not in frame.columns]
+    unit = unit_of(frame.columns)
+    ids = f"{unit}_id"
+    missing = [name for name in ("image_id", ids, "part") if name not in frame.columns]
     if missing:
         raise DataError(
             f"A split file must have the columns image_id, lesion_id and part; got no "
@@ -126,16 +138,31 @@ def read_split(path: Path) -> Split:
     try:
         return Split(
             image_ids=frame["image_id"].to_numpy(dtype=str),
-            lesion_ids=frame["lesion_id"].to_numpy(dtype=str),
+            lesion_ids=frame[ids].to_numpy(dtype=str),
             parts=frame["part"].to_numpy(dtype=str),
+            unit=unit,
         )
     except DataError as error:
         raise DataError(f"{error} [{path}]") from error
+
+
+def unit_of(columns: Iterable[str]) -> Unit:
+    """Return what a file's column of ids names; lesions where it has none.
+
+    >>> unit_of(["image_id", "group_id"]), unit_of(["image_id"])
+    ('group', 'lesion')
+    """
+    named = set(columns)
+    return next((unit for unit in UNITS if f"{unit}_id" in named), "lesion")
 
 
 def _frame(split: Split) -> "pd.DataFrame":
     import pandas as pd
 
     return pd.DataFrame(
-        {"image_id": split.image_ids, "lesion_id": split.lesion_ids, "part": split.parts}
+        {
+            "image_id": split.image_ids,
+            f"{split.unit}_id": split.lesion_ids,
+            "part": split.parts,
+        }
     )

@@ -1,5 +1,6 @@
 """Predictions are read back as they were written, and nothing else is taken for them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,3 +62,14 @@ def test_anothers_parquet_file_is_told(tmp_path: Path) -> None:
     pq.write_table(pa.table({"image_id": ["a"]}), tmp_path / "other.parquet")
     with pytest.raises(DataError, match="got a Parquet file without their prior"):
         read_predictions(tmp_path / "other.parquet")
+
+
+def test_ids_of_groups_are_called_so_in_the_file_and_known_when_it_is_read(written: Path) -> None:
+    lesions = read_predictions(written)
+    assert lesions.unit == "lesion"
+    path = written.with_name("of-groups.parquet")
+    write_predictions(replace(lesions, unit="group"), path)
+    assert pq.read_table(path).column_names[:2] == ["image_id", "group_id"]
+    groups = read_predictions(path)
+    assert groups.unit == groups.of("test").unit == "group"
+    assert groups.lesion_ids.tolist() == lesions.lesion_ids.tolist()

@@ -34,7 +34,7 @@ def split(
     made = actions.make_split(
         dataset, ratios=_ratios(ratios), seed=seed, merge=merge, out=out, kind=kind
     )
-    table = Table("part", "images", "lesions", box=None, pad_edge=False)
+    table = Table("part", "images", f"{made.unit}s", box=None, pad_edge=False)
     for part in PARTS:
         rows = made.rows_of(part)
         if len(rows):

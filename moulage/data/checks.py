@@ -34,13 +34,9 @@ class Fault:
         )
 
 
-def check_catalogue(catalogue: Catalogue, *, one_diagnosis_a_group: bool = True) -> None:
-    """Raise one DataError that counts every fault, names its first three and says the cure.
-
-    Where groups are patients rather than lesions, they may show several diagnoses:
-    pass `one_diagnosis_a_group=False`.
-    """
-    faults = find_faults(catalogue, one_diagnosis_a_group=one_diagnosis_a_group)
+def check_catalogue(catalogue: Catalogue) -> None:
+    """Raise one DataError that counts every fault, names its first three and says the cure."""
+    faults = find_faults(catalogue)
     if len(faults) == 1:
         raise DataError(f"{faults[0]} [{catalogue.root}]")
     if faults:
@@ -51,8 +47,11 @@ def check_catalogue(catalogue: Catalogue, *, one_diagnosis_a_group: bool = True)
         )
 
 
-def find_faults(catalogue: Catalogue, *, one_diagnosis_a_group: bool = True) -> list[Fault]:
-    """Return every kind of fault once, with all its names."""
+def find_faults(catalogue: Catalogue) -> list[Fault]:
+    """Return every kind of fault once, with all its names.
+
+    Groups that may hold several lesions, as patients do, may show several diagnoses.
+    """
     frame = catalogue.frame
     faults = [
         *_id_faults(frame),
@@ -60,7 +59,7 @@ def find_faults(catalogue: Catalogue, *, one_diagnosis_a_group: bool = True) -> 
         *_age_faults(frame),
         *_path_faults(frame, catalogue.root),
     ]
-    return faults + (_group_faults(frame) if one_diagnosis_a_group else [])
+    return faults + (_group_faults(frame) if catalogue.unit == "lesion" else [])
 
 
 def _id_faults(frame: pd.DataFrame) -> list[Fault]:

@@ -22,6 +22,7 @@ from moulage.data.diagnoses import HAM10000, describe, known_as
 from moulage.data.outputs import without_outputs
 from moulage.data.sources import Place, open_place, stem_of
 from moulage.errors import ConfigError, DataError, examples, nearest
+from moulage.split import Unit
 
 KINDS = ("auto", "ham10000", "isic", "casts", "table", "folders")
 _CASTS_SIGN = "plantings.csv"
@@ -51,7 +52,7 @@ class _Rows:
     frame: pd.DataFrame
     diagnoses: tuple[Diagnosis, ...]
     notes: list[str] = field(default_factory=list)
-    groups_are_lesions: bool = True
+    unit: Unit = "lesion"
 
 
 def read_dataset(
@@ -102,7 +103,11 @@ def open_dataset(
         )
     frame, diagnoses, n_dropped, assumed = _regrouped(rows, classes)
     raw = Catalogue(
-        frame=frame, diagnoses=diagnoses, root=place.root, name=name or _name(found, Path(path))
+        frame=frame,
+        diagnoses=diagnoses,
+        root=place.root,
+        name=name or _name(found, Path(path)),
+        unit=rows.unit,
     )
     used = set(frame["diagnosis"].unique())
     shown = tuple(one for one in diagnoses if absent == "refuse" or one.code in used)
@@ -111,7 +116,7 @@ def open_dataset(
     notes = (*rows.notes, *_drop_notes(n_dropped), *_benign_notes(assumed), *lacking)
     for note in notes:  # before the faults, of which one may say the cause
         _log.warning(note)
-    check_catalogue(checked, one_diagnosis_a_group=rows.groups_are_lesions)
+    check_catalogue(checked)
     return Dataset(catalogue=_typed(raw), kind=found, notes=notes, n_dropped=n_dropped)
 
 
@@ -236,20 +241,20 @@ def _read_table(
     found = _required(table or tables.find_table(place), "single table", place)
     frame, notes = tables.read_rows(place, found, columns=columns, images=images)
     codes = sorted(set(frame["diagnosis"].dropna().unique()) - {""})
-    return _Rows(
-        frame=frame,
-        diagnoses=describe(codes),
-        notes=notes,
-        groups_are_lesions=not tables.names_group(place, found, columns),
-    )
+    unit = _unit(tables.names_group(place, found, columns))
+    return _Rows(frame=frame, diagnoses=describe(codes), notes=notes, unit=unit)
 
 
 def _read_folders(
     place: Place, table: str | None, columns: Mapping[str, str], images: str | None
 ) -> _Rows:
     frame, codes, notes = folders.read_rows(place, table=table, images=images)
-    groups = table is not None and tables.names_group(place, table, {})
-    return _Rows(frame=frame, diagnoses=describe(codes), notes=notes, groups_are_lesions=not groups)
+    unit = _unit(table is not None and tables.names_group(place, table, {}))
+    return _Rows(frame=frame, diagnoses=describe(codes), notes=notes, unit=unit)
+
+
+def _unit(names_group: bool) -> Unit:
+    return "group" if names_group else "lesion"
 
 
 _READERS = {
@@ -313,6 +318,4 @@ def _benign_notes(assumed: tuple[str, ...]) -> list[str]:
 def _typed(raw: Catalogue) -> Catalogue:
     """Ages become numbers, which the checks have allowed."""
     ages = pd.to_numeric(raw.frame["age"], errors="coerce").astype(float)
-    return Catalogue(
-        frame=raw.frame.assign(age=ages), diagnoses=raw.diagnoses, root=raw.root, name=raw.name
-    )
+    return replace(raw, frame=raw.frame.assign(age=ages))

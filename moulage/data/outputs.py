@@ -16,11 +16,12 @@ import pyarrow.parquet as pq
 
 from moulage.catalogue import MEMBER
 from moulage.data.sources import Place, header_of
+from moulage.split import UNITS
 
 # Keys of the files in a study's folder and in a run's.
 _STUDY, _RUN = frozenset(("experiments", "not_run")), frozenset(("resolved",))
 # What `moulage split` and `lr` write; the first columns of what `survey` and `audit` do.
-_SPLIT = ("image_id", "lesion_id", "part")
+_SPLITS = tuple(("image_id", f"{unit}_id", "part") for unit in UNITS)
 _RATES = ("learning_rate", "loss", "smoothed_loss")
 _PAIRS = ("image_id", "other_id", "lesion_id", "other_lesion_id", "evidence", "certainty")
 
@@ -67,7 +68,7 @@ def _is_output(root: Path, name: str) -> bool:
     try:
         if name.endswith(".csv"):
             header = header_of(root, name)
-            return header in (_SPLIT, _RATES) or header[: len(_PAIRS)] == _PAIRS
+            return header in (*_SPLITS, _RATES) or header[: len(_PAIRS)] == _PAIRS
         if name.endswith(".parquet"):
             meta = (pq.read_schema(root / name).metadata or {}).get(b"moulage", b"{}")
             return "prior" in json.loads(meta)

@@ -25,6 +25,7 @@ from moulage.evaluation.permutation import least_p_value, permutation_p_values
 from moulage.evaluation.resampling import Drawn, Lesions, draw_lesions, resample
 from moulage.evaluation.thresholds import is_any_of, score_of
 from moulage.predictions import Predictions
+from moulage.split import Unit
 
 LOWER_IS_BETTER = frozenset({"log_loss", "brier"})
 SIGNIFICANT = 0.05
@@ -51,7 +52,7 @@ class Difference:
     """First minus second in one metric, the mean over runs.
 
     p_value: by permutation of lesions. p_family: the same after Holm's correction. least_p: the
-    least p value that so many permutations can show.
+    least p value that so many permutations can show. unit: what n_lesions counts.
     """
 
     metric: str
@@ -62,6 +63,7 @@ class Difference:
     p_family: float
     n_lesions: int
     least_p: float = 0.0
+    unit: Unit = "lesion"
 
     @property
     def is_least(self) -> bool:
@@ -74,7 +76,7 @@ class Difference:
         if math.isnan(self.p_family):
             return "not defined"
         if self.p_family >= SIGNIFICANT:
-            return f"no difference shown on {self.n_lesions:,} lesions"
+            return f"no difference shown on {self.n_lesions:,} {self.unit}s"
         is_higher = self.interval.value > 0
         return "better" if is_higher != (self.metric in LOWER_IS_BETTER) else "worse"
 
@@ -121,6 +123,7 @@ def compare(
         n_lesions=lesions.n_lesions,
         least_p=least_p_value(n_permutations),
         level=level,
+        unit=first.runs[0].unit,
     )
 
 
@@ -132,6 +135,7 @@ def differences(
     n_lesions: int,
     least_p: float = 0.0,
     level: float = LEVEL,
+    unit: Unit = "lesion",
 ) -> tuple[Difference, ...]:
     """Return a Difference for each metric of `p_values`; drawn: first minus second."""
     intervals = difference_intervals(drawn, level=level)
@@ -145,6 +149,7 @@ def differences(
             p_family=p_value,
             n_lesions=n_lesions,
             least_p=least_p,
+            unit=unit,
         )
         for metric, p_value in p_values.items()
     )
@@ -164,7 +169,7 @@ def correct_family(differences: Iterable[Difference]) -> tuple[Difference, ...]:
 
 
 def mcnemar_on_lesions(first: Contender, second: Contender) -> tuple[McNemar, ...]:
-    """Return the exact test on lesions (mean logit), one a run."""
+    """Return the exact test on lesions (mean logit), one a run; DataError where ids are groups'."""
     second = _align(second, onto=first)
     return tuple(
         mcnemar(

@@ -2,23 +2,38 @@
 
 In:  Predictions, a row an image.   Out: Predictions, a row a lesion and part.
 Knows nothing of metrics; whatever measures images measures lesions by the same words.
+Why not of groups: the mean over a patient's several lesions is the score of nothing.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from moulage.errors import DataError, examples
 from moulage.predictions import Predictions
+from moulage.split import UNITS, Unit
+
+WHY_NONE = (
+    "Images are kept together by what the data set calls a group, such as a patient, which may "
+    "hold several lesions: nothing is said of single lesions."
+)
+_COUNTS = {f"{head}_{unit}s": head for head in ("n", "over") for unit in UNITS}
 
 
 def by_lesion(predictions: Predictions) -> Predictions:
     """Average logits over the photographs of each lesion; its `image_id` is its lesion's.
 
     Rows stand in order of first appearance. In a leaky split a lesion has a row a part. Raises
-    DataError where photographs of one lesion have different labels.
+    DataError where photographs of one lesion have different labels, or ids are groups'.
     """
+    if predictions.unit != "lesion":
+        raise DataError(
+            f"Ids must be lesions' to measure by lesion; got those of {predictions.unit}s, which "
+            "may hold several. Measure by image instead."
+        )
     first, group = _lesions(predictions)
     differs = predictions.labels != predictions.labels[first][group]
     if differs.any():
@@ -35,6 +50,20 @@ def by_lesion(predictions: Predictions) -> Predictions:
         image_ids=predictions.lesion_ids[first],
         logits=(sums / n_photographs[:, None]).astype(np.float32),
     )
+
+
+def counted_as(content: Any, unit: Unit) -> Any:
+    """Call counts in plain values after what they count; as lesions, they are as before.
+
+    >>> counted_as({"n_images": 3, "n_lesions": 2}, "group")
+    {'n_images': 3, 'n_groups': 2}
+    """
+    if isinstance(content, Mapping):
+        called = {name: f"{head}_{unit}s" for name, head in _COUNTS.items()}
+        return {called.get(key, key): counted_as(value, unit) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [counted_as(value, unit) for value in content]
+    return content
 
 
 def _lesions(predictions: Predictions) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -125,6 +125,7 @@ class Tournament:
             names=(first[0], second[0]),
             n_lesions=draws.lesions.n_lesions,
             least_p=least_p_value(self._n_permutations),
+            unit=self._entries[first[0]][places[0]].unit,
         )
         return found
 

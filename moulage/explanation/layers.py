@@ -17,6 +17,7 @@ from moulage.explanation.maps import Layout, layout
 from moulage.explanation.neighbours import Neighbours, nearest_lesions
 from moulage.explanation.units import Units, characterise
 from moulage.seeding import generator
+from moulage.split import Unit
 
 LAYOUTS: tuple[Layout, ...] = ("pca", "tsne")
 
@@ -46,7 +47,7 @@ class HiddenLayer:
 
     origin: what the units are, in words. decided (N,): what the classifier says of the test
     images, natural rule. places: of the test images, (N, 2) a layout. asked: some test images;
-    alike: the rows of train nearest to them.
+    alike: the rows of train nearest to them. groups: what ids name.
     """
 
     run: str
@@ -61,6 +62,7 @@ class HiddenLayer:
     places: Mapping[Layout, NDArray[np.float64]]
     asked: NDArray[np.int64]
     alike: Neighbours
+    groups: Unit = "lesion"
 
     def best(self, diagnosis: int, most: int) -> NDArray[np.int64]:
         """Return the units that tell a diagnosis best, by activity or by silence; best first."""

@@ -12,6 +12,7 @@ import pandas as pd
 
 from moulage.evaluation.comparison import Difference
 from moulage.evaluation.intervals import Interval
+from moulage.evaluation.lesions import counted_as
 from moulage.evaluation.spread import Spread
 from moulage.evaluation.undefined import or_null
 from moulage.pages.advice import advice_of
@@ -22,6 +23,10 @@ from moulage.pages.standing import Standing
 
 def account_of(study: StudyRecord, standing: Standing, frame: pd.DataFrame) -> dict[str, Any]:
     """Return rows, intervals, pairs, treatments, leaks, fine-tuning, looks and the advice."""
+    return dict(counted_as(_account(study, standing, frame), standing.unit))
+
+
+def _account(study: StudyRecord, standing: Standing, frame: pd.DataFrame) -> dict[str, Any]:
     advice = advice_of(study, standing, frame)
     names = dict.fromkeys(name for name, _ in standing.spreads)
     return {

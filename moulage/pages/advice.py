@@ -24,6 +24,7 @@ from moulage.pages.recipes import are_alike, costs_of
 from moulage.pages.records import RunRecord, StudyRecord
 from moulage.pages.results import BALANCED
 from moulage.pages.standing import Leak, Standing, is_honest
+from moulage.split import Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ def advice_of(study: StudyRecord, standing: Standing, frame: pd.DataFrame) -> Ad
         if standing.has(name) and is_honest(runs)
     }
     costs = {cost.name: cost for cost in costs_of(frame, standing) if cost.name in honest}
-    leaks = " ".join(_leaks(standing.leaks))
+    leaks = " ".join(_leaks(standing.leaks, standing.unit))
     paragraphs = [("What a leak buys", leaks)] if leaks else []
     if not costs:
         return Advice(chosen=None, paragraphs=tuple(paragraphs))
@@ -214,7 +215,7 @@ def _treatments(standing: Standing) -> str:
     )
 
 
-def _leaks(leaks: Sequence[Leak]) -> list[str]:
+def _leaks(leaks: Sequence[Leak], unit: Unit) -> list[str]:
     """Return a sentence for each leak: points of accuracy and of balanced accuracy."""
     by_name: dict[str, list[Leak]] = {}
     for leak in leaks:
@@ -226,17 +227,17 @@ def _leaks(leaks: Sequence[Leak]) -> list[str]:
             f"({words.points_between(leak.interval.low, leak.interval.high)})"
             for leak in each
         )
-        + f". {_worth(each)}"
+        + f". {_worth(each, unit)}"
         for name, each in by_name.items()
     ]
 
 
-def _worth(leaks: Sequence[Leak]) -> str:
+def _worth(leaks: Sequence[Leak], unit: Unit) -> str:
     if any(leak.interval.low > 0 for leak in leaks):
         return "What is beyond chance of it is no skill: it is gone on the next patient."
     if all(math.isnan(leak.interval.low) for leak in leaks):
         return "Without intervals nobody can say what of it is beyond chance."
-    return "None of it is beyond chance on these lesions."
+    return f"None of it is beyond chance on these {unit}s."
 
 
 def _unknown(honest: Mapping[str, Sequence[RunRecord]], standing: Standing) -> str:
@@ -252,13 +253,14 @@ def _unknown(honest: Mapping[str, Sequence[RunRecord]], standing: Standing) -> s
     said = []
     if widths:
         said.append(
-            f"on {words.counted(n_lesions, 'lesion')} a difference in balanced accuracy below "
+            f"on {words.counted(n_lesions, standing.unit)} a difference in balanced accuracy below "
             f"about {100 * statistics.median(widths):.1f} points stays unseen"
         )
     few = [f"{code} ({len(n)})" for code, n in by_diagnosis.items() if 0 < len(n) < FEW]
     if few:
         said.append(
-            f"so few test lesions carry {words.listed(few)} that their own numbers are loose"
+            f"so few test {standing.unit}s carry {words.listed(few)} that their own numbers are "
+            "loose"
         )
     if len({run.split.digest for run in runs}) == 1:
         said.append("one split was used, so what another would give is not known")

@@ -226,7 +226,7 @@ def _subgroups(record: CardRecord) -> Section:
         f"{title}. {sentence}"
         for name, title in (("age", "By age"), ("sex", "By sex"), ("localization", "By site"),
                             ("dx_type", "By confirmation"))
-        for sentence in gap_sentences(found, name)
+        for sentence in gap_sentences(found, name, unit)
     ]  # fmt: skip
     small = sorted(
         {group.name for groups in found.subgroups.values() for group in groups if group.is_small}
@@ -245,12 +245,12 @@ def _subgroups(record: CardRecord) -> Section:
 
 
 def _limits(record: CardRecord) -> Section:
-    run = record.run
+    run, unit = record.run, record.run.split.unit
     points = [
         "Skin tone is not recorded in the catalogue, so nothing is known of how it fares on "
         "other skin than that of the patients photographed.",
-        "One split and one seed: another draw of lesions gives other numbers; the intervals hold "
-        "for lesions of the same source, not for another clinic.",
+        f"One split and one seed: another draw of {unit}s gives other numbers; the intervals hold "
+        f"for {unit}s of the same source, not for another clinic.",
         "What was fitted after training was fitted on few images; see the note above on whose.",
         *run.notes,
     ]

@@ -6,6 +6,7 @@ Knows nothing of HTML; every number was measured when the run ended.
 
 import math
 
+from moulage.evaluation.lesions import WHY_NONE
 from moulage.pages import tables, words
 from moulage.pages.records import Answered, Certainty, RunRecord
 from moulage.pages.results import Measure, Results
@@ -27,20 +28,28 @@ _SCORES = (
 
 
 def certainty_table(run: RunRecord, test: Results) -> Table | None:
-    """Return every score of the test part an image, with its interval, and a lesion."""
-    found = run.certainty
+    """Return every score of the test part an image, with its interval, and a lesion.
+
+    Where ids are groups', nothing stands beside them.
+    """
+    found, unit = run.certainty, run.predictions.unit
     if found is None:
         return None
+    is_by_lesion = unit == "lesion"
+    beside = (
+        "; beside them the same scores of lesions, by the mean logit of a lesion’s photographs."
+        if is_by_lesion
+        else f". {WHY_NONE}"
+    )
     return Table(
         caption="Scores of the kept weights on the test part, with 95 % intervals from drawing "
-        "lesions again; beside them the same scores of lesions, by the mean logit of a lesion’s "
-        "photographs.",
+        f"{unit}s again{beside}",
         columns=(
             Column(name="score", is_number=False),
             Column(name="decision rule", is_number=False),
             Column(name="by image"),
             Column(name="interval"),
-            Column(name="by lesion"),
+            *([Column(name="by lesion")] if is_by_lesion else []),
         ),
         rows=tuple(
             (
@@ -48,7 +57,7 @@ def certainty_table(run: RunRecord, test: Results) -> Table | None:
                 tables.text(rule or words.NO_RULE),
                 tables.score(_value(test, rule, name)),
                 _ends(*found.intervals[rule or "natural"][name]),
-                _by_lesion(found, rule or "natural", name),
+                *([_by_lesion(found, rule or "natural", name)] if is_by_lesion else []),
             )
             for said, name, rule in _SCORES
         ),
@@ -57,13 +66,13 @@ def certainty_table(run: RunRecord, test: Results) -> Table | None:
             tables.text(""),
             tables.count(test.n_images),
             tables.text(""),
-            tables.count(test.n_lesions),
+            *([tables.count(test.n_lesions)] if is_by_lesion else []),
         ),
     )
 
 
 def asked_table(run: RunRecord) -> Table | None:
-    """Return sensitivity at a kept specificity and the reverse, by image and by lesion."""
+    """Return sensitivity at a kept specificity and the reverse, by image and, if any, lesion."""
     found = run.certainty
     if found is None or not found.asked:
         return None

@@ -12,7 +12,7 @@ import pandas as pd
 from moulage.catalogue import Catalogue
 from moulage.pages import tables, words
 from moulage.pages.tables import Cell, Column, Table
-from moulage.split import PARTS, Part, Split, positions
+from moulage.split import PARTS, Part, Split, Unit, positions
 from moulage.splits.leakage import has_sibling_in_training, shared_groups
 
 
@@ -20,7 +20,8 @@ from moulage.splits.leakage import has_sibling_in_training, shared_groups
 class Leak:
     """What parts share: lesions in two parts, test images with a sibling (or self) in train.
 
-    is_blind: no two images bear one lesion id, so that nobody can say.
+    is_blind: no two images bear one id, so that nobody can say. groups: what ids name, lesions
+    or groups, such as patients.
     """
 
     n_lesions: int
@@ -28,6 +29,7 @@ class Leak:
     n_siblings: int
     n_selves: int
     is_blind: bool
+    groups: Unit = "lesion"
 
     @property
     def sibling_share(self) -> float:
@@ -36,12 +38,12 @@ class Leak:
 
     @property
     def unit(self) -> str:
-        """What counts once and is drawn again: a lesion, or an image where none is known."""
-        return "image" if self.is_blind else "lesion"
+        """What counts once and is drawn again: what ids name, or an image where none is known."""
+        return "image" if self.is_blind else self.groups
 
     def lesions(self, number: int) -> str:
-        """Write a number of lesions, or that none is known."""
-        return "unknown lesions" if self.is_blind else words.counted(number, "lesion")
+        """Write a number of lesions or groups, or that none is known."""
+        return f"unknown {self.groups}s" if self.is_blind else words.counted(number, self.groups)
 
 
 def parts_of(split: Split) -> tuple[Part, ...]:
@@ -73,6 +75,7 @@ def leak_of(split: Split) -> Leak:
         n_siblings=int(has_sibling_in_training(split).sum()),
         n_selves=int(np.isin(split.image_ids[test], split.image_ids[train]).sum()),
         is_blind=split.is_blind,
+        groups=split.unit,
     )
 
 
@@ -88,8 +91,8 @@ def composition_table(catalogue: Catalogue, split: Split) -> Table:
         for diagnosis in catalogue.diagnoses
     ]
     return Table(
-        caption="Images and lesions in each part, by diagnosis.",
-        columns=(Column(name="diagnosis", is_number=False), *_columns(parts)),
+        caption=f"Images and {split.unit}s in each part, by diagnosis.",
+        columns=(Column(name="diagnosis", is_number=False), *_columns(parts, split.unit)),
         rows=tuple(rows),
         sums=(tables.text("all"), *_counts(frame, parts)),
     )
@@ -98,14 +101,17 @@ def composition_table(catalogue: Catalogue, split: Split) -> Table:
 def leak_sentence(leak: Leak) -> str:
     """Say whether parts share lesions, and what that does to the scores."""
     if not leak.n_lesions and leak.is_blind:
-        return "Every image stands for a lesion of its own: whether parts share one nobody can say."
+        return (
+            f"Every image stands for a {leak.groups} of its own: whether parts share one nobody "
+            "can say."
+        )
     if not leak.n_lesions:
-        return "No lesion has photographs in two parts."
+        return f"No {leak.groups} has photographs in two parts."
     said = (
-        f"{words.counted(leak.n_lesions, 'lesion')} "
+        f"{words.counted(leak.n_lesions, leak.groups)} "
         f"{'has' if leak.n_lesions == 1 else 'have'} photographs in more than one part, and "
         f"{words.count(leak.n_siblings)} of {words.counted(leak.n_test, 'test image')} "
-        f"({words.score(leak.sibling_share)}) show a lesion that was trained on"
+        f"({words.score(leak.sibling_share)}) show a {leak.groups} that was trained on"
     )
     if leak.n_selves:
         said += f"; {words.count(leak.n_selves)} of them are themselves training images"
@@ -117,11 +123,11 @@ def leak_notes(leak: Leak) -> tuple[str, ...]:
     return (leak_sentence(leak),) if leak.n_lesions else ()
 
 
-def _columns(parts: tuple[Part, ...]) -> list[Column]:
+def _columns(parts: tuple[Part, ...], unit: Unit) -> list[Column]:
     return [
         Column(name=noun, group=group)
         for group in (*parts, "together")
-        for noun in ("images", "lesions")
+        for noun in ("images", f"{unit}s")
     ]
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from moulage.pages import tables, words
 from moulage.pages.mistakes import data_uri
 from moulage.pages.tables import Cell, Column, Table
+from moulage.split import Unit
 from moulage.survey.faults import KINDS, Fault, count_faults
 from moulage.survey.record import MOST_FAULTS, MOST_PAIRS, MOST_SUSPECTS, Survey
 from moulage.survey.telltales import Telltale
@@ -98,7 +99,7 @@ def _lesion(survey: Survey, row: int) -> str:
 
 
 def suspects_of(survey: Survey) -> tuple[Picture, ...]:
-    """Return the lesions whose label looks wrong, the most suspicious first."""
+    """Return the lesions, or images, whose label looks wrong, the most suspicious first."""
     if survey.review is None:
         return ()
     return tuple(
@@ -124,13 +125,13 @@ def faults_of(survey: Survey) -> tuple[Picture, ...]:
     )
 
 
-def telltale_table(shown: Sequence[Telltale]) -> Table | None:
+def telltale_table(shown: Sequence[Telltale], unit: Unit = "lesion") -> Table | None:
     """Return every column, the strongest first."""
     if not shown:
         return None
     return Table(
-        caption="How well each column alone predicts the diagnosis of lesions that were not "
-        "counted: macro AUROC over five folds of whole lesions; chance is the mean ± deviation "
+        caption=f"How well each column alone predicts the diagnosis of {unit}s that were not "
+        f"counted: macro AUROC over five folds of whole {unit}s; chance is the mean ± deviation "
         "of 99 shuffles; p is one-sided, after Holm’s correction.",
         columns=(
             Column(name="column", is_number=False),

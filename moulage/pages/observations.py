@@ -11,7 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from moulage.covariates import is_known
+from moulage.evaluation.lesions import WHY_NONE
 from moulage.pages import words
+from moulage.split import Unit
 from moulage.survey.appearance import EXTREME, Outlier
 from moulage.survey.associations import Box, Crosstab, Inference, Spread
 from moulage.survey.duplicates import Pair
@@ -24,7 +26,7 @@ NOUNS = {"localization": "site", "sex": "sex", "diagnosis": "diagnosis", "dx_typ
 _MOST_NAMED = 4
 
 
-def balance(shown: Balance) -> str:
+def balance(shown: Balance, unit: Unit = "lesion") -> str:
     """Say which diagnosis is the most and the least common, and how unequal they are."""
     levels = sorted(shown.diagnoses.levels, key=lambda level: -level.n_images)
     most, least = levels[0], levels[-1]
@@ -37,15 +39,15 @@ def balance(shown: Balance) -> str:
     return (
         f"The most common diagnosis is {_with_share(most, shown.diagnoses)}, the least common "
         f"{_with_share(least, shown.diagnoses)}: {shown.ratio:.1f} images of the one for each of "
-        f"the other, and {most.n_lesions / max(1, least.n_lesions):.1f} lesions."
+        f"the other, and {most.n_lesions / max(1, least.n_lesions):.1f} {unit}s."
     )
 
 
-def photographs(shown: Balance) -> str:
-    """Say how many lesions have several photographs."""
-    n_lesions = words.counted(shown.n_lesions, "lesion")
+def photographs(shown: Balance, unit: Unit = "lesion") -> str:
+    """Say how many lesions or groups have several photographs."""
+    n_lesions = words.counted(shown.n_lesions, unit)
     if shown.n_lesions == 1:
-        return f"The only lesion has {words.counted(max(shown.photographs), 'photograph')}."
+        return f"The only {unit} has {words.counted(max(shown.photographs), 'photograph')}."
     if not shown.n_with_several:
         return f"Each of {n_lesions} has one photograph."
     return (
@@ -55,13 +57,13 @@ def photographs(shown: Balance) -> str:
     )
 
 
-def leakage(shown: Leakage | None) -> str:
+def leakage(shown: Leakage | None, unit: Unit = "lesion") -> str:
     """Say what a split of single images would leak."""
     if shown is None:
         return "There are too few images to split."
     said = (
-        "Split 60:20:20 by image instead of by lesion, "
-        f"{words.percent(shown.share)} of the test images would show a lesion that was trained "
+        f"Split 60:20:20 by image instead of by {unit}, "
+        f"{words.percent(shown.share)} of the test images would show a {unit} that was trained "
         "on (mean of five seeds)"
     )
     worst = max(shown.by_diagnosis, key=lambda code: _or_zero(shown.by_diagnosis[code]))
@@ -119,7 +121,7 @@ def confirmation(shown: Distribution) -> str:
     return f"{said}; with {_with_share(others[0], shown)} it makes up {words.percent(both)}."
 
 
-def crosstab(shown: Crosstab) -> str:
+def crosstab(shown: Crosstab, unit: Unit = "lesion") -> str:
     """Say which column word leads overall, in which rows another leads, and how sure that is."""
     row_noun, column_noun = (NOUNS.get(n, n) for n in (shown.row_name, shown.column_name))
     rows = np.flatnonzero(is_known(np.array(shown.rows))).tolist()
@@ -148,25 +150,25 @@ def crosstab(shown: Crosstab) -> str:
         for row, leader in others.items()
     ]
     if not exceptions:
-        return f"{said}; it is so for every {row_noun}. {inference(shown.test)}"
+        return f"{said}; it is so for every {row_noun}. {inference(shown.test, unit)}"
     more = len(exceptions) - _MOST_NAMED
     named = words.listed([*exceptions[:_MOST_NAMED], *([f"{more} more"] if more > 0 else [])])
-    return f"{said}; but it is {named}. {inference(shown.test)}"
+    return f"{said}; but it is {named}. {inference(shown.test, unit)}"
 
 
-def inference(shown: Inference) -> str:
-    """Say an effect, its test and on how many lesions it was made."""
+def inference(shown: Inference, unit: Unit = "lesion") -> str:
+    """Say an effect, its test and on how many lesions or groups it was made."""
     if math.isnan(shown.p_value):
-        return "There is nothing to test: too few lesions or words are known."
+        return f"There is nothing to test: too few {unit}s or words are known."
     p = words.p_value(shown.p_family)
     p = p if p.startswith("<") else f"= {p}"
     return (
-        f"On {words.counted(shown.n_lesions, 'lesion')}, {shown.effect_name} = "
+        f"On {words.counted(shown.n_lesions, unit)}, {shown.effect_name} = "
         f"{words.score(shown.effect)} ({shown.name}, p {p} after Holm’s correction)."
     )
 
 
-def spread(shown: Spread, unit: str = "") -> str:
+def spread(shown: Spread, unit: str = "", groups: Unit = "lesion") -> str:
     """Say which diagnosis has the highest and which the lowest median."""
     boxes = [box for box in shown.boxes if box.n]
     if not boxes:
@@ -184,7 +186,7 @@ def spread(shown: Spread, unit: str = "") -> str:
             f"The median is highest for {highest.name} ({_number(highest.median)}{unit}) and "
             f"lowest for {_lowest(boxes, lowest)} ({_number(lowest.median)}{unit})."
         )
-    return said if shown.test is None else f"{said} {inference(shown.test)}"
+    return said if shown.test is None else f"{said} {inference(shown.test, groups)}"
 
 
 def outliers(shown: Sequence[Outlier], n_images: int) -> str:
@@ -202,10 +204,10 @@ def outliers(shown: Sequence[Outlier], n_images: int) -> str:
     )
 
 
-def telltales(shown: Sequence[Telltale]) -> str:
+def telltales(shown: Sequence[Telltale], unit: Unit = "lesion") -> str:
     """Say which column of the metadata, and which mark of a file, tells the most."""
     if not shown:
-        return "Nothing can be told apart: there is one diagnosis, or one lesion."
+        return f"Nothing can be told apart: there is one diagnosis, or one {unit}."
     said = [
         f"of {what}, {best.name} tells the most (macro AUROC {words.score(best.auroc)})"
         for what, kinds in (
@@ -220,40 +222,45 @@ def telltales(shown: Sequence[Telltale]) -> str:
     return f"{listed[0].upper()}{listed[1:]}. Chance is 0.5."
 
 
-def pairs(shown: Sequence[Pair]) -> str:
-    """Say how many pairs of lesion ids seem to show one lesion."""
+def pairs(shown: Sequence[Pair], unit: Unit = "lesion") -> str:
+    """Say how many pairs of ids seem to show one lesion."""
     if not shown:
-        return "No two lesion ids were found to show one lesion."
+        return f"No two {unit} ids were found to show one lesion."
     tied = [pair for pair in shown if pair.tied_by]
     known = (
-        f" {words.counted(len(tied), 'pair')} of lesion ids that splits keep together already, by "
+        f" {words.counted(len(tied), 'pair')} of {unit} ids that splits keep together already, by "
         f"{tied[0].tied_by}, {'stands' if len(tied) == 1 else 'stand'} last."
         if tied
         else ""
     )
     new = [pair for pair in shown if not pair.tied_by]
     if not new:
-        return f"No two other lesion ids were found to show one lesion.{known}"
+        return f"No two other {unit} ids were found to show one lesion.{known}"
     n_images = len({name for pair in new for name in (pair.image_id, pair.other_id)})
     return (
         f"{words.counted(len(new), 'pair')} of images, {words.count(n_images)} images in all, "
-        "carry different lesion ids and may show one lesion, the most certain first; "
+        f"carry different {unit} ids and may show one lesion, the most certain first; "
         "near_duplicates.csv has them all. Confirm by eye: `moulage split --merge` then keeps "
         f"them together.{known}"
     )
 
 
 def review(shown: Review | None, why_not: str) -> str:
-    """Say how many lesions look like another diagnosis, and what says so."""
+    """Say how many lesions or images look like another diagnosis, and what says so."""
     if shown is None:
         return f"Labels were not reviewed: {why_not}."
     return (
-        f"{words.count(len(shown.suspects))} of {words.counted(shown.n_lesions, 'lesion')} "
+        f"{words.count(len(shown.suspects))} of {words.counted(shown.n_lesions, shown.unit)} "
         f"({words.percent(len(shown.suspects) / shown.n_lesions)}) look like another diagnosis, "
         f"at least {ODDS:.0f} times as much as like their own, to a regression on activations of "
-        f"{shown.judge}, trained on other lesions; it decides {words.percent(shown.accuracy)} of "
-        "lesions as labelled. A list to look at, not a list of errors."
+        f"{shown.judge}, trained on {_others(shown)}; it decides {words.percent(shown.accuracy)} "
+        f"of {shown.unit}s as labelled. A list to look at, not a list of errors."
+        f"{'' if shown.unit == 'lesion' else f' {WHY_NONE}'}"
     )
+
+
+def _others(shown: Review) -> str:
+    return "other lesions" if shown.unit == "lesion" else "images of other groups"
 
 
 def _strongest(shown: Sequence[Telltale], kinds: set[str]) -> Telltale | None:

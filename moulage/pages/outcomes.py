@@ -25,6 +25,7 @@ from moulage.pages.results import (
 )
 from moulage.pages.standing import Standing
 from moulage.pages.tables import Cell, Column, Table
+from moulage.split import Unit
 
 Row = dict[str, Any]
 
@@ -34,7 +35,7 @@ def outcome_table(rows: Sequence[Row], standing: Standing) -> Table:
     shown = [row for row in rows if row["phase"] in (KEPT, BASELINE)]
     return Table(
         caption="The kept weights and the baselines on the test part: means over the runs, below "
-        "them the 95 % interval over lesions.",
+        f"them the 95 % interval over {standing.unit}s.",
         columns=(
             Column(name="classifier", is_number=False),
             Column(name="runs"),
@@ -70,14 +71,15 @@ def luck_table(names: Sequence[str], standing: Standing) -> Table:
     """Return what seeds make of each measure, apart from what lesions make of it."""
     return Table(
         caption="Two kinds of luck, as standard deviations: of a run among the runs of its "
-        "experiment (seeds, splits), and of the experiment’s mean if other lesions were tested.",
+        "experiment (seeds, splits), and of the experiment’s mean if other "
+        f"{standing.unit}s were tested.",
         columns=(
             Column(name="experiment", is_number=False),
             Column(name="runs"),
             *(
                 Column(name=name, group=measure.named)
                 for measure in (ACCURACY, BALANCED, AUROC)
-                for name in ("between runs", "over lesions")
+                for name in ("between runs", f"over {standing.unit}s")
             ),
         ),
         rows=tuple(
@@ -121,8 +123,8 @@ def forests(names: Iterable[str], baselines: Iterable[str], standing: Standing) 
                 label=measure.named,
                 line_below=len(tested),
             ),
-            caption=f"Mean {measure.named}, 95 % interval over lesions; a small tick a run."
-            f"{' Hollow: baselines.' if simple else ''}",
+            caption=f"Mean {measure.named}, 95 % interval over {standing.unit}s; a small tick a "
+            f"run.{' Hollow: baselines.' if simple else ''}",
         )
         for measure in MEASURES
         if tested
@@ -148,7 +150,7 @@ def _stretches(
     return ranked(found, is_lower_better=measure is LOG_LOSS)
 
 
-def run_table(runs: Sequence[RunRecord]) -> Table:
+def run_table(runs: Sequence[RunRecord], unit: Unit = "lesion") -> Table:
     """Return every run on its own test part."""
     return Table(
         caption="Every run on its own test part.",
@@ -156,7 +158,7 @@ def run_table(runs: Sequence[RunRecord]) -> Table:
             Column(name="run", is_number=False),
             Column(name="split", is_number=False),
             Column(name="images"),
-            Column(name="lesions"),
+            Column(name=f"{unit}s"),
             Column(name="accuracy", group="natural rule"),
             Column(name="balanced accuracy", group="balanced rule"),
             Column(name="macro AUROC"),

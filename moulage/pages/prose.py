@@ -39,10 +39,10 @@ _MONITORED = {
     "calibrated_loss": "validation loss (at each epoch’s best temperature)",
 }
 _SPLITS = {
-    "grouped": "by lesion and stratified by diagnosis, so that all photographs of one lesion lie "
+    "grouped": "by {unit} and stratified by diagnosis, so that all photographs of one {unit} lie "
     "in one part",
-    "blind": "photograph by photograph, since no two have one lesion id, stratified by diagnosis",
-    "image": "photograph by photograph, on purpose, as if no two showed the same lesion",
+    "blind": "photograph by photograph, since no two have one {unit} id, stratified by diagnosis",
+    "image": "photograph by photograph, on purpose, as if no two showed the same {unit}",
     "leaky": "with the test images inside the training part, on purpose, to show what a leak is "
     "worth",
     "file": "as a given file says",
@@ -208,7 +208,7 @@ def _data(run: RunRecord) -> str:
         f"{words.counted(len(run.catalogue.diagnoses), 'diagnosis', 'diagnoses')}, from "
         f"{words.count(int(sizes.iloc[-1]))} of {sizes.index[-1]} to "
         f"{words.count(int(sizes.iloc[0]))} of {sizes.index[0]}. They were split "
-        f"{_SPLITS.get(kind, kind)}{_seed(run)}: "
+        f"{_SPLITS.get(kind, kind).format(unit=run.split.unit)}{_seed(run)}: "
         f"{words.listed(_part_sizes(run))}."
     )
 

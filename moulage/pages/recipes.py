@@ -149,7 +149,7 @@ def cost_drawings(frame: pd.DataFrame, standing: Standing) -> list[Drawing]:
         Drawing(
             svg=draw_costs(costs, prices, name=f"cost-{number}", unit=unit, measure=BALANCED.named),
             caption=f"Balanced accuracy (balanced rule) against {unit}, 95 % intervals over "
-            "lesions.",
+            f"{standing.unit}s.",
         )
         for number, (unit, prices) in enumerate(scales.items())
     ]

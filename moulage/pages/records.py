@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from moulage.catalogue import Catalogue
 from moulage.errors import DataError, ShapeError, examples
 from moulage.predictions import Predictions
-from moulage.split import Part, Split
+from moulage.split import Part, Split, Unit
 
 HISTORY_COLUMNS = (
     "phase",
@@ -131,7 +131,8 @@ class Certainty:
     """How sure the test scores are.
 
     intervals: rule -> metric -> (low, high). by_lesion: rule -> metric -> value, over the mean
-    logit of each lesion's photographs. thresholds_from: the part that chose the thresholds.
+    logit of each lesion's photographs; nothing where ids are groups'. thresholds_from: the part
+    that chose the thresholds.
     """
 
     intervals: Mapping[str, Mapping[str, tuple[float, float]]]
@@ -204,6 +205,12 @@ class StudyRecord:
     runs: tuple[RunRecord, ...]
     not_run: tuple[NotRun, ...] = ()
     baselines: Mapping[str, tuple[Predictions, ...]] = field(default_factory=dict)
+
+    @property
+    def unit(self) -> Unit:
+        """What ids name: lesions, unless a run's are groups'."""
+        units = {run.predictions.unit for run in self.runs}
+        return "group" if "group" in units else "lesion"
 
 
 def _refuse_missing_columns(history: pd.DataFrame) -> None:

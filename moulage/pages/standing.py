@@ -29,6 +29,7 @@ from moulage.pages.records import RunRecord, StudyRecord
 from moulage.pages.results import ACCURACY, AUROC, BALANCED, Measure
 from moulage.predictions import Predictions
 from moulage.seeding import generator
+from moulage.split import Unit
 from moulage.store import digest_of
 
 HONEST = ("grouped", "file")
@@ -86,7 +87,7 @@ class Standing:
 
     spreads: (classifier, rule) -> metric -> Spread, baselines too. beside: honest experiments
     minus the best baseline in balanced accuracy. curves: diagnosis -> experiment -> ROC curve, of
-    honest experiments only.
+    honest experiments only. unit: what is drawn again, lesions or groups.
     """
 
     spreads: Mapping[tuple[str, PlainRule], Mapping[str, Spread]]
@@ -96,6 +97,7 @@ class Standing:
     tuned: tuple[Tuned, ...] = ()
     beside: tuple[Difference, ...] = ()
     curves: Mapping[str, Mapping[str, Curve]] = field(default_factory=dict)
+    unit: Unit = "lesion"
 
     def spread(self, name: str, measure: Measure) -> Spread:
         """Return one classifier's spread in one measure."""
@@ -136,6 +138,7 @@ def standing_of(
         tuned=_tuned(field_, experiments),
         beside=_beside(field_, experiments, tuple(_tested_baselines(study))),
         curves=_curves(field_, experiments),
+        unit=study.unit,
     )
 
 
@@ -223,7 +226,7 @@ def _exact(tournament: Tournament, difference: Difference, measure: Measure) -> 
     names = (difference.first, difference.second)
     places = tournament.shared(*names)
     pair = [tournament.contender(name, measure.rule, places) for name in names]
-    if not _has_one_diagnosis_a_lesion(pair[0]):
+    if not all(map(_are_of_lesions, pair)):
         return ()
     if measure is ACCURACY:
         return tuple(test.p_value for test in mcnemar_on_lesions(*pair))
@@ -233,9 +236,11 @@ def _exact(tournament: Tournament, difference: Difference, measure: Measure) -> 
     return tuple(test.p_value for test in delong_on_lesions(*pair, codes=(melanoma,)))
 
 
-def _has_one_diagnosis_a_lesion(contender: Contender) -> bool:
+def _are_of_lesions(contender: Contender) -> bool:
+    """Say whether ids name lesions, and each of these has one diagnosis."""
     return all(
-        len(set(zip(run.lesion_ids.tolist(), run.labels.tolist(), strict=True)))
+        run.unit == "lesion"
+        and len(set(zip(run.lesion_ids.tolist(), run.labels.tolist(), strict=True)))
         == len(set(run.lesion_ids.tolist()))
         for run in contender.runs
     )

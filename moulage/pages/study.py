@@ -57,7 +57,7 @@ def study_page(study: StudyRecord, standing: Standing, frame: pd.DataFrame) -> s
         phase_table=recipes.phase_table(rows),
         curves=_curves(experiments),
         confusions=[(rule, _confusions(experiments, rule)) for rule in PLAIN_RULES],
-        run_table=outcomes.run_table(study.runs),
+        run_table=outcomes.run_table(study.runs, study.unit),
         definitions=prose.DEFINITIONS,
         facts=prose.study_facts(study),
     )

@@ -26,6 +26,7 @@ from moulage.pages.figures.distributions import (
 )
 from moulage.pages.figures.spreads import draw_colours, draw_spread
 from moulage.pages.tables import Cell, Column, Table
+from moulage.split import Unit
 from moulage.survey.associations import Spread
 from moulage.survey.exploration import Summary
 from moulage.survey.record import Survey
@@ -45,27 +46,29 @@ _CROSSTAB_TITLES = {
 
 def survey_page(survey: Survey, verdict: Sequence[Line]) -> str:
     """Return `survey.html`: one file that needs no network."""
+    unit = survey.catalogue.unit
     return render(
         "survey.html",
         survey=survey,
+        unit=unit,
         lead=_lead(survey),
         verdict=verdict,
         samples=samples_of(survey),
         balance=_balance(survey),
-        leakage=observations.leakage(survey.leakage),
+        leakage=observations.leakage(survey.leakage, unit),
         leakage_table=_leakage_table(survey),
         metadata=_metadata(survey),
-        summary_table=_summary_table(survey.described.summaries),
+        summary_table=_summary_table(survey.described.summaries, unit),
         crosstabs=_crosstabs(survey),
         age_spread=_age_spread(survey),
         looks=_looks(survey),
         constants=_constants(survey),
         outliers=outliers_of(survey),
         outlier_sentence=observations.outliers(survey.seen.outliers, survey.seen.n_images),
-        pair_sentence=observations.pairs(survey.pairs),
+        pair_sentence=observations.pairs(survey.pairs, unit),
         pairs=pairs_of(survey),
-        telltale_sentence=observations.telltales(survey.telltales),
-        telltale_table=telltale_table(survey.telltales),
+        telltale_sentence=observations.telltales(survey.telltales, unit),
+        telltale_table=telltale_table(survey.telltales, unit),
         review_sentence=observations.review(survey.review, survey.not_reviewed),
         suspects=suspects_of(survey),
         fault_table=fault_table(survey.faults),
@@ -77,31 +80,26 @@ def _lead(survey: Survey) -> str:
     catalogue = survey.catalogue
     return (
         f"{words.counted(len(catalogue), 'image')} of "
-        f"{words.counted(survey.described.balance.n_lesions, 'lesion')}, "
+        f"{words.counted(survey.described.balance.n_lesions, catalogue.unit)}, "
         f"{words.counted(len(catalogue.codes), 'diagnosis', 'diagnoses')}."
     )
 
 
 def _balance(survey: Survey) -> tuple[Drawing, ...]:
-    said, often = (
-        observations.balance(survey.described.balance),
-        observations.photographs(survey.described.balance),
-    )
+    shown, unit = survey.described.balance, survey.catalogue.unit
+    said, often = observations.balance(shown, unit), observations.photographs(shown, unit)
     return (
         Drawing(
             svg=draw_distribution(
-                survey.described.balance.diagnoses,
-                name="diagnoses",
-                title="Diagnoses",
-                description=said,
+                shown.diagnoses, name="diagnoses", title="Diagnoses", description=said, unit=unit
             ),
             caption=f"{said} {_n(survey)}",
         ),
         Drawing(
             svg=draw_photographs(
-                survey.described.balance.photographs, name="photographs", description=often
+                shown.photographs, name="photographs", description=often, unit=unit
             ),
-            caption=f"{often} n = {words.counted(survey.described.balance.n_lesions, 'lesion')}.",
+            caption=f"{often} n = {words.counted(shown.n_lesions, unit)}.",
         ),
     )
 
@@ -122,7 +120,11 @@ def _metadata(survey: Survey) -> tuple[Drawing, ...]:
         drawings.append(
             Drawing(
                 svg=draw_distribution(
-                    shown, name=column, title=_COLUMN_TITLES[column], description=say(shown)
+                    shown,
+                    name=column,
+                    title=_COLUMN_TITLES[column],
+                    description=say(shown),
+                    unit=survey.catalogue.unit,
                 ),
                 caption=f"{_COLUMN_TITLES[column]}. {say(shown)} {_n(survey)}",
             )
@@ -134,7 +136,7 @@ def _crosstabs(survey: Survey) -> tuple[Drawing, ...]:
     drawings = []
     for place, shown in enumerate(survey.described.crosstabs):
         title = _CROSSTAB_TITLES[shown.row_name, shown.column_name]
-        said = observations.crosstab(shown)
+        said = observations.crosstab(shown, survey.catalogue.unit)
         drawings.append(
             Drawing(
                 svg=draw_crosstab(shown, name=f"crosstab{place}", title=title, description=said),
@@ -148,7 +150,7 @@ def _age_spread(survey: Survey) -> Drawing | None:
     shown = survey.described.age_spread
     if shown is None:
         return None
-    said = observations.spread(shown, " years")
+    said = observations.spread(shown, " years", survey.catalogue.unit)
     svg = draw_spread(
         shown, name="age-spread", title="Age by diagnosis", unit="age (years)", description=said
     )
@@ -205,7 +207,7 @@ def _redness(colour: tuple[float, float, float]) -> float:
 def _leakage_table(survey: Survey) -> Table | None:
     if survey.leakage is None:
         return None
-    shares = survey.leakage.by_diagnosis
+    shares, unit = survey.leakage.by_diagnosis, survey.catalogue.unit
     levels = survey.described.balance.diagnoses.levels
     rows = [
         (
@@ -218,12 +220,12 @@ def _leakage_table(survey: Survey) -> Table | None:
         for diagnosis, level in zip(survey.catalogue.diagnoses, levels, strict=True)
     ]
     return Table(
-        caption="Images and lesions, and what a 60:20:20 split of single images would leak: the "
-        "share of test images with a photograph of their lesion in training, mean of five seeds.",
+        caption=f"Images and {unit}s, and what a 60:20:20 split of single images would leak: the "
+        f"share of test images with a photograph of their {unit} in training, mean of five seeds.",
         columns=(
             Column(name="diagnosis", is_number=False),
             Column(name="images"),
-            Column(name="lesions"),
+            Column(name=f"{unit}s"),
             Column(name="share of images"),
             Column(name="would leak"),
         ),
@@ -238,7 +240,7 @@ def _leakage_table(survey: Survey) -> Table | None:
     )
 
 
-def _summary_table(summaries: Sequence[Summary]) -> Table:
+def _summary_table(summaries: Sequence[Summary], unit: Unit) -> Table:
     names = ("mean", "deviation", "least", "first quartile", "median", "third quartile", "most")
     rows = [
         (
@@ -254,7 +256,7 @@ def _summary_table(summaries: Sequence[Summary]) -> Table:
         if one.n_known
     ]
     return Table(
-        caption="Numerical summary: a row a quantity, over images or, for photographs, lesions.",
+        caption=f"Numerical summary: a row a quantity, over images or, for photographs, {unit}s.",
         columns=(
             Column(name="quantity", is_number=False),
             Column(name="known"),

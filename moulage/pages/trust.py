@@ -249,7 +249,7 @@ def set_table(record: TrustRecord) -> Table:
         for sets in record.found.sets
     ]
     level, unit = 1 - record.trust.asked.alpha, record.leak.unit
-    drawn = "" if record.leak.is_blind else " one photograph a lesion,"
+    drawn = "" if record.leak.is_blind else f" one photograph a {unit},"
     return Table(
         caption=f"Sets that aim to hold the truth for {words.percent(level)} of {unit}s;{drawn} "
         "binomial 95 % intervals.",
@@ -413,7 +413,7 @@ def _column(record: TrustRecord, name: str) -> Panel:
             f"intervals over {unit}s. Hollow: fewer than {FEW} {unit}s.",
         ),
         table=_group_table(record, groups, title),
-        gaps=gap_sentences(record.found, name),
+        gaps=gap_sentences(record.found, name, unit),
     )
 
 
@@ -452,23 +452,26 @@ def _group_table(record: TrustRecord, groups: Sequence[Subgroup], title: str) ->
         columns=(
             Column(name=title.split()[0].lower(), is_number=False),
             Column(name="images"),
-            *(() if is_blind else (Column(name="lesions"),)),
+            *(() if is_blind else (Column(name=f"{unit}s"),)),
             *(Column(name=_METRICS[name]) for name in metrics),
         ),
         rows=tuple(rows),
     )
 
 
-def gap_sentences(found: Examination, column: str) -> tuple[str, ...]:
-    """Say of each metric how far best and worst of a column's groups lie apart."""
-    return tuple(_gap_sentence(one) for one in found.gaps.get(column, ()))
+def gap_sentences(found: Examination, column: str, unit: str = "lesion") -> tuple[str, ...]:
+    """Say of each metric how far best and worst of a column's groups lie apart.
+
+    unit: what is drawn again.
+    """
+    return tuple(_gap_sentence(one, unit) for one in found.gaps.get(column, ()))
 
 
-def _gap_sentence(found: Gap) -> str:
+def _gap_sentence(found: Gap, unit: str) -> str:
     interval = found.interval
     verdict = "which chance could explain" if not interval.low > 0 else "more than chance explains"
     if math.isnan(interval.low):
-        verdict = "without an interval, since one of the two is perfect or stands on one lesion"
+        verdict = f"without an interval, since one of the two is perfect or stands on one {unit}"
     return (
         f"{_METRICS[found.metric][0].upper()}{_METRICS[found.metric][1:]}: best {found.best}, "
         f"worst {found.worst}, {words.signed(interval.value)} "

@@ -145,8 +145,8 @@ def _best_table(layer: HiddenLayer) -> Table:
             )
     return Table(
         caption="The units that tell each diagnosis best: AUROC of the activation with its 95 % "
-        f"interval over lesions. Each is the best of {words.count(len(layer.units.areas))} on "
-        "these same images, so it is a little too good.",
+        f"interval over {layer.groups}s. Each is the best of "
+        f"{words.count(len(layer.units.areas))} on these same images, so it is a little too good.",
         columns=(
             Column(name="diagnosis", is_number=False),
             Column(name="n images"),

@@ -5,14 +5,16 @@ Knows nothing of HTML and of how anything was tested.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from moulage.evaluation.comparison import Difference
 from moulage.evaluation.intervals import Interval
+from moulage.evaluation.lesions import WHY_NONE
 from moulage.pages import tables, words
 from moulage.pages.results import ACCURACY, BALANCED, Measure
 from moulage.pages.standing import TESTED, Leak, Pair, Standing, Treated, Tuned
 from moulage.pages.tables import Cell, Column, Table
+from moulage.split import Unit
 
 _KINDS = {
     "image": "split by photograph",
@@ -77,13 +79,19 @@ def _short(difference: Difference, sign: int) -> str:
 
 
 def pair_table(pairs: Sequence[Pair]) -> Table:
-    """Return every pair with interval, tests and verdict."""
+    """Return every pair with interval, tests and verdict; no exact test where ids are groups'."""
+    unit = _unit(pair.difference for pair in pairs)
+    is_by_lesion = unit == "lesion"
+    exact = (
+        "Exact test, a run: McNemar beside accuracy, DeLong’s test of melanoma’s AUROC beside "
+        "balanced accuracy, both on lesions, uncorrected."
+        if is_by_lesion
+        else f"No exact test: {WHY_NONE[0].lower()}{WHY_NONE[1:]}"
+    )
     return Table(
-        caption="Experiments held against each other on the same test lesions, over the seeds that "
-        "both have: first minus second. p: by permutation of lesions, after Holm’s correction; ≤ "
-        "where no permutation differed as much. Exact test, a run: McNemar beside accuracy, "
-        "DeLong’s test of melanoma’s AUROC beside balanced accuracy, both on lesions, "
-        "uncorrected.",
+        caption=f"Experiments held against each other on the same test {unit}s, over the seeds "
+        f"that both have: first minus second. p: by permutation of {unit}s, after Holm’s "
+        f"correction; ≤ where no permutation differed as much. {exact}",
         columns=(
             Column(name="first", is_number=False),
             Column(name="second", is_number=False),
@@ -91,7 +99,7 @@ def pair_table(pairs: Sequence[Pair]) -> Table:
             Column(name="difference"),
             Column(name="interval"),
             Column(name="p"),
-            Column(name="exact test p"),
+            *([Column(name="exact test p")] if is_by_lesion else []),
             Column(name="verdict", is_number=False),
         ),
         rows=tuple(
@@ -100,12 +108,16 @@ def pair_table(pairs: Sequence[Pair]) -> Table:
                 tables.text(pair.difference.second),
                 tables.text(pair.measure.named),
                 *_difference_cells(pair.difference),
-                _exact_cell(pair.exact),
+                *([_exact_cell(pair.exact)] if is_by_lesion else []),
                 tables.text(pair.difference.verdict),
             )
             for pair in pairs
         ),
     )
+
+
+def _unit(found: Iterable[Difference]) -> Unit:
+    return next((difference.unit for difference in found), "lesion")
 
 
 def _difference_cells(difference: Difference) -> tuple[Cell, Cell, Cell]:
@@ -129,7 +141,7 @@ def treatment_table(standing: Standing) -> Table:
     """Return treatments under both rules, each against none under the balanced rule."""
     return Table(
         caption="Each treatment of imbalance under each rule. The difference is in balanced "
-        f"accuracy{_on(standing.treated)}, against no treatment at all under the balanced rule, "
+        f"accuracy{_on(standing)}, against no treatment at all under the balanced rule, "
         "over the seeds that both have; p after Holm’s correction over the rows.",
         columns=(
             Column(name="treatment", is_number=False),
@@ -144,10 +156,10 @@ def treatment_table(standing: Standing) -> Table:
     )
 
 
-def _on(treated: Sequence[Treated]) -> str:
-    """Say on how many lesions, where all rows stand on as many."""
-    counts = {one.difference.n_lesions for one in treated if one.difference}
-    return f" on {words.counted(counts.pop(), 'lesion')}" if len(counts) == 1 else ""
+def _on(standing: Standing) -> str:
+    """Say on how many lesions or groups, where all rows stand on as many."""
+    counts = {one.difference.n_lesions for one in standing.treated if one.difference}
+    return f" on {words.counted(counts.pop(), standing.unit)}" if len(counts) == 1 else ""
 
 
 def _treatment_row(one: Treated, standing: Standing) -> tuple[Cell, ...]:
@@ -175,7 +187,8 @@ def tuned_table(tuned: Sequence[Tuned]) -> Table:
     """Return what the phases after the first bought."""
     return Table(
         caption="What the phases after the first bought: kept weights minus the end of the first "
-        "phase, on the same test lesions; p after Holm’s correction over the experiments.",
+        f"phase, on the same test {_unit(one.difference for one in tuned)}s; p after Holm’s "
+        "correction over the experiments.",
         columns=(
             Column(name="experiment", is_number=False),
             Column(name="score", is_number=False),

@@ -4,7 +4,7 @@ In:  a run folder.   Out: a HiddenLayer, and the pixels of any image by its id.
 Nothing is cached: reading the layer costs one pass over the images.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +72,7 @@ def dissect(run: RunFolder, *, progress: Progress) -> Anatomy:
         decided=_decided(run, parts["test"].image_ids),
         asked=np.flatnonzero(np.isin(rows["test"], chosen)),
     )
-    return Anatomy(layer=layer, catalogue=catalogue, pixels=pixels)
+    return Anatomy(layer=replace(layer, groups=split.unit), catalogue=catalogue, pixels=pixels)
 
 
 def _origin(recipe: Recipe) -> str:

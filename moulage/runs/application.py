@@ -7,7 +7,7 @@ Every input goes through the classifier's contract: its size, its resize rule, i
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +173,7 @@ def classify_catalogue(
         prior=saved.prior,
         temperature=saved.temperature,
         classifier_digest=saved.classifier.digest(),
+        unit=mapped.unit,
     )
     notes = (*_known(mapped, ours), *told.notes)
     return Foreign(predictions=predictions, n_unmapped=n_unmapped, notes=notes)
@@ -282,9 +283,7 @@ def _mapped(
             f"got {', '.join(catalogue.codes)}. Map them with `--map theirs=ours`."
         )
     frame = catalogue.frame.assign(diagnosis=codes)[codes.notna()]
-    mapped = Catalogue(
-        frame=frame, diagnoses=ours.diagnoses, root=catalogue.root, name=catalogue.name
-    )
+    mapped = replace(catalogue, frame=frame, diagnoses=ours.diagnoses)
     return mapped, {str(code): int(count) for code, count in n_unmapped.items()}
 
 

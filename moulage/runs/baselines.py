@@ -98,4 +98,5 @@ def _predictions(
         diagnoses=material.catalogue.codes,
         prior=material.prior,
         split_digest=material.split.digest,
+        unit=material.split.unit,
     )

@@ -11,7 +11,7 @@ from moulage.catalogue import Diagnosis
 from moulage.errors import DataError
 from moulage.evaluation.decisions import PLAIN_RULES
 from moulage.evaluation.intervals import LEVEL, N_REPLICATES, as_json, intervals_of
-from moulage.evaluation.lesions import by_lesion
+from moulage.evaluation.lesions import WHY_NONE, by_lesion
 from moulage.evaluation.metrics import as_json as scores_as_json
 from moulage.evaluation.metrics import is_ranked, score, summary
 from moulage.evaluation.questions import ask, melanoma_in
@@ -27,8 +27,8 @@ def certainty_of(
 ) -> dict[str, Any]:
     """Return intervals, scores of lesions, and questions with thresholds of another part.
 
-    Nothing without test images. Where a group has several diagnoses, as patients have, there
-    are no scores of lesions: null.
+    Nothing without test images. Where ids are groups', as patients', which may hold several
+    lesions, there are no scores of lesions: null, and a sentence that says why.
     """
     test, other = predictions.of("test"), predictions.of(chosen_on)
     if not len(test):
@@ -41,6 +41,7 @@ def certainty_of(
         "n_replicates": N_REPLICATES,
         "intervals": _intervals(test, weights),
         "by_lesion": _scores(lesions[0]),
+        **({} if test.unit == "lesion" else {"why_not_by_lesion": WHY_NONE}),
         "thresholds_from": chosen_on,
         "questions": {
             name: {
@@ -76,7 +77,7 @@ def _intervals(test: Predictions, weights: Weights) -> dict[str, Any]:
 def _by_lesion(predictions: Predictions) -> Predictions | None:
     try:
         return by_lesion(predictions)
-    except DataError:
+    except DataError:  # groups; or lesions that a list of pairs ties, under two diagnoses
         return None
 
 

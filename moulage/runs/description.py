@@ -175,7 +175,7 @@ def _associations(catalogue: Catalogue) -> tuple[tuple[Crosstab, ...], Spread | 
         order=catalogue.codes,
         lesion_ids=catalogue.lesion_ids,
     )
-    assert spread.test is not None, "lesion ids were given"
+    assert spread.test is not None, "ids were given"
     *tests, of_ages = associations.corrected([*(tab.test for tab in tabs), spread.test])
     judged = tuple(replace(tab, test=test) for tab, test in zip(tabs, tests, strict=True))
     return judged, None if np.isnan(ages).all() else replace(spread, test=of_ages)
@@ -210,7 +210,7 @@ def _numbers(
     sizes = catalogue.frame.groupby("lesion_id").size().to_numpy(dtype=np.float64)
     return {
         "age (years)": catalogue.frame["age"].to_numpy(dtype=np.float64, na_value=np.nan),
-        "photographs per lesion": sizes,
+        f"photographs per {catalogue.unit}": sizes,
         "width (pixels)": files["width"].to_numpy(dtype=np.float64),
         "height (pixels)": files["height"].to_numpy(dtype=np.float64),
         "file size (KiB)": files["n_bytes"].to_numpy(dtype=np.float64) / 1024,

@@ -148,7 +148,9 @@ def explain_part(
 
 
 def _source(split: Split, chosen: Chosen) -> str:
-    what = "images of unknown lesions" if split.is_blind else "one photograph a lesion"
+    what = (
+        f"images of unknown {split.unit}s" if split.is_blind else f"one photograph a {split.unit}"
+    )
     return (
         f"drawn from the {chosen.part} part: {what}, as evenly over true diagnoses as the part "
         "allows"

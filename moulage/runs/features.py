@@ -28,12 +28,11 @@ from moulage.runs.folder import open_run
 from moulage.runs.progress import Progress, named
 
 FORMATS = (".npy", ".parquet")
-_IDS = ("image_id", "lesion_id", "diagnosis")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Features:
-    """ids: image_id, lesion_id, diagnosis, a row an image; values (N, D) float32."""
+    """ids: image_id, lesion_id or group_id, diagnosis, a row an image; values (N, D) float32."""
 
     ids: pd.DataFrame
     values: NDArray[np.float32]
@@ -96,7 +95,10 @@ def compute_features(
         machine=machine,
         progress=named("activations", progress),
     )
-    return Features(ids=catalogue.frame[list(_IDS)], values=activations.pooled())
+    ids = catalogue.frame[["image_id", "lesion_id", "diagnosis"]]
+    return Features(
+        ids=ids.rename(columns={"lesion_id": f"{catalogue.unit}_id"}), values=activations.pooled()
+    )
 
 
 def write_features(features: Features, path: Path) -> None:
@@ -113,7 +115,7 @@ def write_features(features: Features, path: Path) -> None:
 
 
 def _write_table(features: Features, path: Path) -> None:
-    columns = {name: pa.array(features.ids[name].tolist(), pa.string()) for name in _IDS}
+    columns = {str(n): pa.array(each.tolist(), pa.string()) for n, each in features.ids.items()}
     for place, column in enumerate(features.values.T):
         columns[f"feature_{place}"] = pa.array(column)
     sink = pa.BufferOutputStream()

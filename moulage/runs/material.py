@@ -5,7 +5,7 @@ Knows nothing of networks.
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -187,12 +187,13 @@ def _dealt(cell: Cell, catalogue: Catalogue, kind: str) -> Split:
             seed=cell.split_seed,
             rest={part: share for part, share in config.ratios.items() if part != "test"},
         )
-        return folds[cell.fold]
+        return replace(folds[cell.fold], unit=catalogue.unit)
     makers = {"grouped": split_by_group, "image": split_by_image}
-    return makers[kind](
+    dealt = makers[kind](
         image_ids=image_ids,
         lesion_ids=lesion_ids,
         labels=labels,
         ratios=config.ratios,
         seed=cell.split_seed,
     )
+    return replace(dealt, unit=catalogue.unit)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from moulage.catalogue import Catalogue
 from moulage.evaluation.calibration import fit_temperature
 from moulage.evaluation.decisions import PLAIN_RULES
+from moulage.evaluation.lesions import counted_as
 from moulage.evaluation.metrics import as_json, summary
 from moulage.networks.classifier import Classifier
 from moulage.networks.machine import Machine, return_freed_memory
@@ -61,6 +62,7 @@ class PhaseEnd:
             prior=material.prior,
             split_digest=material.split.digest,
             classifier_digest=self.classifier.digest(),
+            unit=material.split.unit,
         )
         run = folders.RunFolder(path=self.path)
         write_predictions(predictions, run.predictions_of(phase.name))
@@ -209,7 +211,8 @@ def scores_by_part(predictions: Predictions) -> dict[str, Any]:
 
 def scores_of(predictions: Predictions) -> dict[str, Any]:
     """Return every metric of one part under each rule, as plain values."""
-    return {rule: as_json(summary(predictions, rule=rule)) for rule in PLAIN_RULES}
+    found = {rule: as_json(summary(predictions, rule=rule)) for rule in PLAIN_RULES}
+    return dict(counted_as(found, predictions.unit))
 
 
 def _parts(predictions: Predictions) -> list[Part]:

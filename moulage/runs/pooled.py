@@ -66,6 +66,7 @@ def pool(folds: Sequence[Predictions]) -> Predictions:
         ),
         split_digest=digest_of(sorted(fold.split_digest for fold in folds)),
         classifier_digest=digest_of(sorted(fold.classifier_digest for fold in folds)),
+        unit=first.unit,
     )
     return pooled.take(np.argsort([place[name] for name in image_ids.tolist()], kind="stable"))
 

@@ -33,7 +33,7 @@ def review_catalogue(
     """
     sizes = np.bincount(read.labels[first_of_each(read.lesion_ids)], minlength=len(read.codes))
     if (sizes >= FEWEST).sum() < 2:
-        return None, f"fewer than two diagnoses have {FEWEST} lesions"
+        return None, f"fewer than two diagnoses have {FEWEST} {read.unit}s"
     has_imagenet = local_weights(backbone_named(BACKBONE)) is not None
     judge = judge or (BACKBONE if has_imagenet else "starter")
     classifier = open_source(judge, read, weights=None, size_px=pixels.array.shape[1])
@@ -59,5 +59,6 @@ def review_catalogue(
         lesion_ids=read.lesion_ids,
         diagnoses=read.codes,
         judge=_IN_WORDS.get(judge, judge),
+        image_ids=None if read.unit == "lesion" else read.image_ids,
     )
     return review, ""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from moulage.catalogue import Catalogue
 from moulage.errors import RunError
+from moulage.evaluation.lesions import counted_as
 from moulage.evaluation.trust import Asked, Trust, fit_trust
 from moulage.predictions import Predictions
 from moulage.runs.config import DecisionsConfig
@@ -44,7 +45,7 @@ def keep_trust(
         note=f"Sets and thresholds were fitted {whose}.",
         rng=generator("trust"),
     )
-    write_json(path / TRUST, {"format": _FORMAT, **trust.as_json()})
+    write_json(path / TRUST, {"format": _FORMAT, **counted_as(trust.as_json(), predictions.unit)})
     return trust
 
 
@@ -54,7 +55,7 @@ def read_trust(path: Path) -> Trust | None:
     if not file.is_file():
         return None
     try:
-        return Trust.from_json(json.loads(file.read_text()))
+        return Trust.from_json(counted_as(json.loads(file.read_text()), "lesion"))
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"`{file}` must be what moulage wrote; got: {error!r}. Delete it, and write it anew "

@@ -34,7 +34,7 @@ def split_from_file(
     _refuse_other_lesions(split, places=places, catalogue=catalogue, path=path)
     rank = np.array([PARTS.index(part) for part in split.parts])
     order = np.lexsort((rank, places))
-    return split.take(order)
+    return replace(split.take(order), unit=catalogue.unit)
 
 
 def _renamed(split: Split, names: Mapping[str, str]) -> Split:
@@ -67,8 +67,8 @@ def _refuse_other_lesions(
     differs = split.lesion_ids != catalogue.lesion_ids[places]
     if differs.any():
         raise DataError(
-            f"A split file must give each image the lesion of the catalogue; got "
+            f"A split file must give each image the {catalogue.unit} of the catalogue; got "
             f"{int(differs.sum())} others ({examples(split.image_ids[differs])}) in {path}. "
-            "Copy `lesion_id` from the catalogue; or, where lesions were tied by a list of pairs, "
-            "name that list (`--merge`, `split.merge`)."
+            f"Copy `{catalogue.unit}_id` from the catalogue; or, where {catalogue.unit}s were tied "
+            "by a list of pairs, name that list (`--merge`, `split.merge`)."
         )

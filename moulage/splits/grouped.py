@@ -82,9 +82,9 @@ def absence_notes(
     notes: list[str] = []
     for label in sorted({label for lost in absent.values() for label in lost}):
         parts = " or ".join(part for part, lost in absent.items() if label in lost)
-        n_lesions = len(np.unique(split.lesion_ids[labels == label]))
-        noun = "lesion" if n_lesions == 1 else "lesions"
-        notes.append(f"{codes[label]} stands in no {parts} part: it has {n_lesions:,} {noun}.")
+        n_groups = len(np.unique(split.lesion_ids[labels == label]))
+        noun = split.unit if n_groups == 1 else f"{split.unit}s"
+        notes.append(f"{codes[label]} stands in no {parts} part: it has {n_groups:,} {noun}.")
     return tuple(notes)
 
 

@@ -33,10 +33,10 @@ def refuse_leak(split: Split) -> None:
     if not shared:
         return
     (one, other), names = max(shared.items(), key=lambda item: len(item[1]))
-    noun = "lesion" if len(names) == 1 else "lesions"
+    noun = split.unit if len(names) == 1 else f"{split.unit}s"
     raise LeakageError(
-        f"A lesion must lie in one part only; got {len(names)} {noun} in both {one} and {other} "
-        f"(first: {names[0]}). Make it with `moulage split`, or ask for "
+        f"A {split.unit} must lie in one part only; got {len(names)} {noun} in both {one} and "
+        f"{other} (first: {names[0]}). Make it with `moulage split`, or ask for "
         'the leak by name: `kind = "image"` or `kind = "leaky"`.'
     )
 
@@ -67,11 +67,7 @@ def train_on_test(honest: Split) -> Split:
     tested = honest.rows_of("test")
     rows = np.concatenate([np.arange(len(honest)), tested])
     added = np.full(len(tested), "train")
-    return Split(
-        image_ids=honest.image_ids[rows],
-        lesion_ids=honest.lesion_ids[rows],
-        parts=np.concatenate([honest.parts, added]),
-    )
+    return replace(honest.take(rows), parts=np.concatenate([honest.parts, added]))
 
 
 def has_sibling_in_training(split: Split) -> NDArray[np.bool_]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from moulage.catalogue import Catalogue
 from moulage.errors import ConfigError, DataError, examples
-from moulage.split import Split
+from moulage.split import Split, Unit
 from moulage.store import separator_of
 
 AUTO, NONE = "auto", "none"
@@ -40,6 +40,7 @@ class Merger:
     names: Mapping[str, str]
     contradicting: tuple[str, ...] = ()
     source: str = ""
+    unit: Unit = "lesion"
 
     def ties(self, one: str, other: str) -> bool:
         """Say whether two lesion ids are known to show one lesion."""
@@ -59,10 +60,10 @@ class Merger:
         if not self.tied:
             return ()
         n_ids, n_lesions = len(self.tied), len(set(self.tied.values()))
-        noun = "lesion" if n_lesions == 1 else "lesions"
+        noun = self.unit if n_lesions == 1 else f"{self.unit}s"
         moved = f"; {n_moved} images changed their part for it" if n_moved else ""
         notes = [
-            f"{n_ids} lesion ids show {n_lesions} {noun}, by the pairs in {self.source}: each "
+            f"{n_ids} {self.unit} ids show {n_lesions} {noun}, by the pairs in {self.source}: each "
             f"lies in one part{moved}."
         ]
         if self.contradicting:
@@ -126,8 +127,9 @@ def merge_lesions(
         if lesion in tied:
             shown.setdefault(tied[lesion], set()).add(label)
     torn = tuple(sorted(first for first, found in shown.items() if len(found) > 1))
+    torn = torn if catalogue.unit == "lesion" else ()  # groups may have several diagnoses
     names = {lesion: first for lesion, first in tied.items() if first not in torn}
-    return Merger(tied=tied, names=names, contradicting=torn, source=source)
+    return Merger(tied=tied, names=names, contradicting=torn, source=source, unit=catalogue.unit)
 
 
 def tie(split: Split, merger: Merger, *, move: bool = True) -> tuple[Split, int]:

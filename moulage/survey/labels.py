@@ -10,6 +10,7 @@ half: a rare diagnosis is believed less [northcutt2021, sec. 3.1].
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ _LEAST = 1e-12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspect:
-    """A lesion that looks like another diagnosis; rows are its images."""
+    """A lesion, or an image, that looks like another diagnosis; rows are its images."""
 
     lesion_id: str
     rows: tuple[int, ...]
@@ -51,13 +52,15 @@ class Suspect:
 class Review:
     """The suspects among n_lesions, what judged them, and how good that was.
 
-    accuracy: of the out-of-fold decisions on lesions, natural rule.
+    accuracy: of the out-of-fold decisions on lesions, natural rule. unit: what was judged, if not
+    lesions; n_lesions counts it.
     """
 
     suspects: tuple[Suspect, ...]
     n_lesions: int
     accuracy: float
     judge: str
+    unit: Literal["lesion", "image"] = "lesion"
 
 
 def out_of_fold(
@@ -91,14 +94,17 @@ def review_labels(
     lesion_ids: NDArray[np.str_],
     diagnoses: tuple[str, ...],
     judge: str,
+    image_ids: NDArray[np.str_] | None = None,
 ) -> Review:
     """Find lesions counted under another diagnosis, at least ten times as believed as their own.
 
-    Photographs of one lesion are averaged first; where an id is a patient's, those of one
-    diagnosis. A lesion counts under the likeliest of the
-    diagnoses whose probability reaches that diagnosis' own mean [northcutt2021, eq. 1], or 0.9.
+    Photographs of one lesion are averaged first, those of one diagnosis where a lesion has
+    several. A lesion counts under the likeliest of the diagnoses whose probability reaches that
+    diagnosis' own mean [northcutt2021, eq. 1], or 0.9. image_ids: given where ids may be those of
+    several lesions each, as a patient's: then each image is judged by itself.
     """
-    ids, id_of = np.unique(lesion_ids, return_inverse=True)
+    judged = lesion_ids if image_ids is None else image_ids
+    ids, id_of = np.unique(judged, return_inverse=True)
     lesions, lesion_of = np.unique(id_of * len(diagnoses) + labels, return_inverse=True)
     given = lesions % len(diagnoses)
     believed = _by_lesion(probabilities, lesion_of, len(lesions))
@@ -122,6 +128,7 @@ def review_labels(
         n_lesions=len(lesions),
         accuracy=float((believed.argmax(axis=1) == given).mean()),
         judge=judge,
+        unit="lesion" if image_ids is None else "image",
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from moulage.errors import examples
+from moulage.split import Unit
 from moulage.survey.faults import KINDS, count_faults
 from moulage.survey.record import Survey
 from moulage.survey.telltales import AFTER_DIAGNOSIS, SIGNIFICANT, Telltale
@@ -93,47 +94,49 @@ def _diagnosis_findings(survey: Survey) -> Iterator[Line]:
 
 
 def _group_findings(survey: Survey) -> Iterator[Line]:
+    unit = survey.catalogue.unit
     if survey.split is not None:
         lesions = survey.split.lesions
         if lesions:
             yield Line(
                 level="stop",
                 subject="split",
-                sentence=f"{_counted(len(lesions), 'lesion')} in more than one part; "
-                f"{survey.split.n_leaked:,} of {survey.split.n_test:,} test images show a lesion "
+                sentence=f"{_counted(len(lesions), unit)} in more than one part; "
+                f"{survey.split.n_leaked:,} of {survey.split.n_test:,} test images show a {unit} "
                 f"that was trained on (first: {lesions[0]}).",
             )
         else:
-            yield _ok("split", "No lesion of the given split stands in two parts.")
+            yield _ok("split", f"No {unit} of the given split stands in two parts.")
     if not survey.described.balance.n_with_several:
         yield Line(
             level="look",
             subject="groups",
-            sentence="Every image is a lesion of its own: either that is so, or ids are missing "
-            "and no split can keep the photographs of a lesion together.",
+            sentence=f"Every image is a {unit} of its own: either that is so, or ids are missing "
+            f"and no split can keep the photographs of a {unit} together.",
         )
     elif survey.leakage is not None:
         yield Line(
             level="look",
             subject="groups",
-            sentence=f"{_counted(survey.described.balance.n_with_several, 'lesion')} with several "
+            sentence=f"{_counted(survey.described.balance.n_with_several, unit)} with several "
             "photographs: a split of single images would leak "
-            f"{100 * survey.leakage.share:.0f} % of its test images. Split by lesion.",
+            f"{100 * survey.leakage.share:.0f} % of its test images. Split by {unit}.",
         )
 
 
 def _duplicate_findings(survey: Survey) -> Iterator[Line]:
+    unit = survey.catalogue.unit
     new = [pair for pair in survey.pairs if not pair.tied_by]
     tied = [pair for pair in survey.pairs if pair.tied_by]
     if tied:
         yield _ok(
             "duplicates",
-            f"{_counted(len(tied), 'pair')} of images under different lesion ids, kept together "
+            f"{_counted(len(tied), 'pair')} of images under different {unit} ids, kept together "
             f"in splits by {tied[0].tied_by}.",
         )
     if not new:
         others = " other" if tied else ""
-        yield _ok("duplicates", f"No two{others} lesion ids were found to show one lesion.")
+        yield _ok("duplicates", f"No two{others} {unit} ids were found to show one lesion.")
         return
     counts = Counter(pair.evidence for pair in new)
     is_exact = bool(counts["same bytes"] + counts["same pixels"])
@@ -141,7 +144,7 @@ def _duplicate_findings(survey: Survey) -> Iterator[Line]:
     yield Line(
         level="stop" if is_exact else "look",
         subject="duplicates",
-        sentence=f"{_counted(len(new), 'pair')} of images under different lesion ids "
+        sentence=f"{_counted(len(new), 'pair')} of images under different {unit} ids "
         f"may show one lesion ({said}): look at them, then `moulage split --merge`.",
     )
 
@@ -178,8 +181,8 @@ def _column_findings(survey: Survey) -> Iterator[Line]:
         yield Line(
             level="look",
             subject="columns",
-            sentence=f"{one.name} {_predicts(one)}: learn from it only if it is known before the "
-            "diagnosis.",
+            sentence=f"{one.name} {_predicts(one, survey.catalogue.unit)}: learn from it only if "
+            "it is known before the diagnosis.",
         )
     if not after and not survey.pure_levels and not strong:
         yield _ok("columns", "No column is known to be filled in after the diagnosis.")
@@ -194,7 +197,7 @@ def _mark_findings(survey: Survey) -> Iterator[Line]:
         yield Line(
             level="stop" if is_grave else "look",
             subject="marks",
-            sentence=f"{one.name.capitalize()} {_predicts(one)}.",
+            sentence=f"{one.name.capitalize()} {_predicts(one, survey.catalogue.unit)}.",
         )
     if marks and all(one.n_levels == 1 for one in marks):
         yield _ok("marks", "No fact about files or borders varies, rare values apart.")
@@ -202,7 +205,8 @@ def _mark_findings(survey: Survey) -> Iterator[Line]:
         yield Line(
             level="look",
             subject="marks",
-            sentence="Too few lesions to test whether files or borders give the diagnosis away.",
+            sentence=f"Too few {survey.catalogue.unit}s to test whether files or borders give "
+            "the diagnosis away.",
         )
     elif marks and not strong:
         yield _ok(
@@ -218,14 +222,15 @@ def _label_findings(survey: Survey) -> Iterator[Line]:
             sentence=f"Labels were not reviewed: {survey.not_reviewed}.",
         )
         return
-    n_suspects, n_lesions = len(survey.review.suspects), survey.review.n_lesions
+    n_suspects, n_judged = len(survey.review.suspects), survey.review.n_lesions
+    unit = survey.review.unit
     if not n_suspects:
-        yield _ok("labels", f"None of {n_lesions:,} lesions looks confidently like another.")
+        yield _ok("labels", f"None of {n_judged:,} {unit}s looks confidently like another.")
         return
     yield Line(
         level="look",
         subject="labels",
-        sentence=f"{n_suspects:,} of {n_lesions:,} lesions look more like another diagnosis than "
+        sentence=f"{n_suspects:,} of {n_judged:,} {unit}s look more like another diagnosis than "
         "like their own; a person must say which labels are wrong.",
     )
 
@@ -244,9 +249,9 @@ def _tells_one(one: Telltale) -> bool:
     return one.best_auroc >= GIVES_AWAY and one.best_p_family < SIGNIFICANT
 
 
-def _predicts(one: Telltale) -> str:
+def _predicts(one: Telltale, unit: Unit) -> str:
     return (
-        f"alone predicts the diagnosis with a macro AUROC of {one.auroc:.2f} on unseen lesions "
+        f"alone predicts the diagnosis with a macro AUROC of {one.auroc:.2f} on unseen {unit}s "
         f"({one.best}: {one.best_auroc:.2f})"
     )
 

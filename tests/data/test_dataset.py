@@ -1,16 +1,19 @@
 """Each kind of data set, in each layout, becomes the same catalogue."""
 
+import json
 import logging
 import shutil
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from moulage.casts.generator import make_casts
-from moulage.catalogue import COLUMNS, Catalogue
+from moulage.catalogue import COLUMNS, Catalogue, read_catalogue, write_catalogue
 from moulage.data.dataset import open_dataset, read_dataset
 from moulage.errors import ConfigError, DataError
 
@@ -301,6 +304,35 @@ def test_a_column_called_group_may_name_patients(tmp_path: Path, write_image: Wr
     (tmp_path / "groups.csv").write_text(f"image_id,diagnosis,group\n{rows}\n")
     by_table = read_dataset(tmp_path, kind="table")
     assert by_table.frame["lesion_id"].tolist() == ["P0", "P0", "P1", "P1"]
+    assert by_folder.unit == by_table.unit == "group"
+
+
+def test_what_ids_name_is_kept_with_the_catalogue(tmp_path: Path, write_image: Write) -> None:
+    root = table_of(tmp_path / "mine", write_image)
+    given = {"table": "labels.csv", "images": "files"}
+    groups = read_dataset(root, **given, columns=NAMED)
+    write_catalogue(groups, tmp_path / "groups.parquet")
+    kept = read_catalogue(tmp_path / "groups.parquet")
+    assert groups.unit == groups.take([0]).unit == kept.unit == "group"
+    assert kept.digest == groups.digest
+    alone = {ours: theirs for ours, theirs in NAMED.items() if ours != "group"}
+    lesions = read_dataset(root, **given, columns=alone)
+    assert lesions.unit == "lesion", "ids that nobody named are the images'"
+    assert replace(groups, unit="lesion").digest != groups.digest
+
+
+def test_a_catalogue_older_than_groups_is_one_of_lesions(
+    tmp_path: Path, write_image: Write
+) -> None:
+    root = table_of(tmp_path / "mine", write_image)
+    groups = read_dataset(root, table="labels.csv", images="files", columns=NAMED)
+    write_catalogue(groups, tmp_path / "old.parquet")
+    table = pq.read_table(tmp_path / "old.parquet")
+    meta = json.loads(table.schema.metadata[b"moulage"])
+    del meta["unit"]
+    older = table.replace_schema_metadata({"moulage": json.dumps(meta)})
+    pq.write_table(older, tmp_path / "old.parquet")
+    assert read_catalogue(tmp_path / "old.parquet").unit == "lesion"
 
 
 def test_folders_that_are_parts_of_a_split_are_refused(tmp_path: Path, write_image: Write) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ def write_outputs(place: Path, write_image: Write) -> None:
     ids = np.array(["a", "b", "c"])
     split = Split(image_ids=ids, lesion_ids=ids, parts=np.array(["train", "test", "test"]))
     write_split(split, place / "split.csv")
+    write_split(replace(split, unit="group"), place / "of-groups.csv")
     write_text(place / "learning-rate.csv", "learning_rate,loss,smoothed_loss\n0.1,1,1\n")
     keep_layout(Layout(experiments=("first",)), place / "runs/study")
     write_image(place / "runs/study/first/explanations/a.png")

@@ -1,6 +1,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -186,6 +187,19 @@ def test_exact_tests_see_one_row_a_lesion(make_predictions: Maker) -> None:
     areas = delong_on_lesions(one, other, codes=("a",))
     assert areas[0].first == pytest.approx(summary(pair[0]).values["auroc.a"])
     assert areas[0].p_value < 0.05
+
+
+def test_groups_have_no_exact_tests_and_verdicts_count_them(make_predictions: Maker) -> None:
+    lesions = [contender(make_predictions, name, signal=1.0) for name in ("one", "other")]
+    one, other = (
+        replace(each, runs=tuple(replace(run, unit="group") for run in each.runs))
+        for each in lesions
+    )
+    for test in (mcnemar_on_lesions, partial(delong_on_lesions, codes=("a",))):
+        with pytest.raises(DataError, match="got those of groups"):
+            test(one, other)
+    found = compare(one, other, rng=np.random.default_rng(0), n_replicates=20, n_permutations=99)
+    assert found[0].verdict == "no difference shown on 160 groups"
 
 
 def test_different_images_or_numbers_of_runs_are_refused(make_predictions: Maker) -> None:

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from moulage.errors import DataError
-from moulage.evaluation.lesions import by_lesion
+from moulage.evaluation.lesions import by_lesion, counted_as
 from moulage.predictions import Predictions
+from moulage.split import Unit
 
 Maker = Callable[..., Predictions]
 
@@ -50,3 +51,19 @@ def test_a_lesion_of_two_diagnoses_is_refused(make_predictions: Maker) -> None:
     predictions = make_predictions(labels=[0, 1], logits=np.zeros((2, 2)), lesion_ids=["x", "x"])
     with pytest.raises(DataError, match=r"got 1 with more \(x\)"):
         by_lesion(predictions)
+
+
+def test_groups_are_refused_though_none_has_two_diagnoses(make_predictions: Maker) -> None:
+    """A patient's two nevi are no one lesion, however lucky the labels of the part."""
+    predictions = make_predictions(labels=[0, 0], logits=np.zeros((2, 2)), lesion_ids=["P", "P"])
+    groups = replace(predictions, unit="group")
+    with pytest.raises(DataError, match=r"Ids must be lesions' .*; got those of groups"):
+        by_lesion(groups)
+
+
+@pytest.mark.parametrize("unit", ["lesion", "group"])
+def test_counts_are_called_after_what_they_count_and_read_back(unit: Unit) -> None:
+    content = {"sets": [{"n_lesions": {"mel": 3}, "over_lesions": None}], "n_images": 5}
+    called = counted_as(content, unit)
+    assert called["sets"] == [{f"n_{unit}s": {"mel": 3}, f"over_{unit}s": None}]
+    assert counted_as(called, "lesion") == content

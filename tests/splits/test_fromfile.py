@@ -106,3 +106,17 @@ def test_a_file_without_a_word_is_refused(tmp_path: Path, catalogue: Catalogue) 
     (tmp_path / "blank.csv").write_text("")
     with pytest.raises(DataError, match="must have the columns image_id, lesion_id and part"):
         split_from_file(tmp_path / "blank.csv", catalogue=catalogue)
+
+
+def test_a_split_of_groups_names_its_column_after_them(
+    tmp_path: Path, catalogue: Catalogue
+) -> None:
+    groups, path = replace(catalogue, unit="group"), tmp_path / "split.csv"
+    older = written(tmp_path, "a,x,train", "b,x,train", "c,y,test")
+    split = split_from_file(older, catalogue=groups)
+    assert split.unit == split.take(split.rows_of("test")).unit == "group"
+    write_split(split, path)
+    assert path.read_text().startswith("image_id,group_id,part\na,x,train\n")
+    again = split_from_file(path, catalogue=groups)
+    assert (again.unit, again.digest) == ("group", split.digest)
+    assert read_split(path).unit == "group"

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,16 @@ def test_lesions_of_several_diagnoses_are_tied_but_keep_their_names() -> None:
         tied, _ = tie(dealt, merger)
         assert len(set(tied.parts[:4])) == 1
     assert merger.notes()[1].startswith("Merged lesions with several diagnoses: 1 (first: L00)")
+
+
+def test_groups_of_several_diagnoses_become_one() -> None:
+    """Two ids of one patient, whose lesions differ: no label is wrong for it."""
+    catalogue = replace(catalogue_of(), unit="group")
+    merger = merge_lesions([("I000", "I002")], catalogue=catalogue)
+    assert not merger.contradicting
+    assert merger.rename(catalogue.lesion_ids)[2] == "L00"
+    (note,) = merger.notes()
+    assert note.startswith("2 group ids show 1 group, by the pairs in a list")
 
 
 def test_a_dishonest_split_keeps_its_parts_and_shows_the_leak() -> None:

@@ -96,3 +96,17 @@ def test_a_patients_diagnoses_are_judged_one_by_one() -> None:
     assert found == [("patient", "bcc", "nv", (70,))]
     assert review.n_lesions == 63
     assert review.accuracy == pytest.approx(62 / 63)
+
+
+def test_images_of_groups_are_judged_each_by_itself() -> None:
+    """A patient's nevus called bcc stands out, though four true bcc of the patient hide it."""
+    labels = np.concatenate([np.repeat(np.arange(3), 20), [0] * 5])
+    truth = np.concatenate([np.repeat(np.arange(3), 20), [0] * 4, [2]])
+    ids = np.array([f"l{i}" for i in range(60)] + ["patient"] * 5)
+    images = np.array([f"I{i}" for i in range(65)])
+    believed = np.where(np.eye(3)[truth] > 0, 0.98, 0.01)
+    given = {"labels": labels, "lesion_ids": ids, "diagnoses": CODES, "judge": "a test"}
+    assert not review_labels(believed, **given).suspects
+    review = review_labels(believed, **given, image_ids=images)
+    assert [(one.lesion_id, one.rows) for one in review.suspects] == [("I64", (64,))]
+    assert (review.unit, review.n_lesions) == ("image", 65)

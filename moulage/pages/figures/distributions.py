@@ -13,6 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from moulage.pages import words
 from moulage.pages.figures.svg import ACCENT, INK, MUTED, as_svg, drawing
+from moulage.split import Unit
 from moulage.survey.exploration import BIN_YEARS, Ages, Distribution
 
 _WIDTH = 4.8
@@ -20,7 +21,9 @@ _ROW_INCHES = 0.3
 _LONGEST = 24  # letters of a word beside its bar
 
 
-def draw_distribution(shown: Distribution, *, name: str, title: str, description: str) -> Markup:
+def draw_distribution(
+    shown: Distribution, *, name: str, title: str, description: str, unit: Unit = "lesion"
+) -> Markup:
     """Draw a bar a word, images filled and lesions as a stroke across it, with share and count."""
     height = 0.75 + _ROW_INCHES * len(shown.levels)
     with drawing(width=_WIDTH, height=height) as (figure, axes):
@@ -28,7 +31,7 @@ def draw_distribution(shown: Distribution, *, name: str, title: str, description
         images = [level.n_images for level in shown.levels]
         axes.barh(places, images, height=0.66, color=ACCENT, alpha=0.55, label="images")
         for place, level in zip(places, shown.levels, strict=True):
-            label = "lesions" if not place else None
+            label = f"{unit}s" if not place else None
             axes.plot(
                 [level.n_lesions] * 2, [place - 0.33, place + 0.33], color=INK, linewidth=2,
                 label=label,
@@ -40,7 +43,7 @@ def draw_distribution(shown: Distribution, *, name: str, title: str, description
             )  # fmt: skip
         names = words.shortened([level.name for level in shown.levels], _LONGEST)
         _lay_out(axes, names, most=max(images, default=1))
-        axes.set_xlabel("number of images; of lesions")
+        axes.set_xlabel(f"number of images; of {unit}s")
         handles, labels = axes.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper right", ncols=2)
         return as_svg(figure, name=name, title=title, description=description)
@@ -64,7 +67,9 @@ def draw_ages(ages: Ages, *, name: str, description: str) -> Markup:
         return as_svg(figure, name=name, title="Age", description=description)
 
 
-def draw_photographs(photographs: Mapping[int, int], *, name: str, description: str) -> Markup:
+def draw_photographs(
+    photographs: Mapping[int, int], *, name: str, description: str, unit: Unit = "lesion"
+) -> Markup:
     """Draw lesions by their number of photographs, on a logarithmic axis."""
     with drawing(width=_WIDTH, height=2.9) as (figure, axes):
         places = np.arange(len(photographs))
@@ -80,9 +85,9 @@ def draw_photographs(photographs: Mapping[int, int], *, name: str, description: 
                 words.count(count), (float(place), count), xytext=(0, 3),
                 textcoords="offset points", ha="center", color=INK, fontsize=8.5,
             )  # fmt: skip
-        axes.set_xlabel("photographs of a lesion")
-        axes.set_ylabel("number of lesions (log scale)")
-        return as_svg(figure, name=name, title="Photographs per lesion", description=description)
+        axes.set_xlabel(f"photographs of a {unit}")
+        axes.set_ylabel(f"number of {unit}s (log scale)")
+        return as_svg(figure, name=name, title=f"Photographs per {unit}", description=description)
 
 
 def _lay_out(axes: Axes, names: list[str], *, most: int) -> None:
