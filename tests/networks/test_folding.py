@@ -150,3 +150,15 @@ def test_the_members_of_a_committee_are_folded_each(
     assert n_norms(folded) == 0
     with torch.inference_mode():
         assert distance(folded.answer(images), committee.answer(images)) < 1e-4
+
+
+@pytest.mark.parametrize("machine", [FLOAT, HALF], ids=["float32", "bfloat16"])
+def test_a_folded_committee_answers_as_its_folded_members_to_the_bit(
+    machine: Machine, recipe_of: Callable[..., Recipe], pixels: Pixels
+) -> None:
+    members = [used(name, recipe_of) for name in ("mobilenetv2_100", "tf_mobilenetv3_small_100")]
+    folded, given = fold(committee_of(members, [1.0, 2.0]), machine), pixels_to_bytes(pixels, "cpu")
+    with torch.inference_mode(), machine.computing():
+        first, second = (fold(member, machine).answer(given) for member in members)
+        logs = [torch.log_softmax(logits, dim=1) for logits in (first, second / 2.0)]
+        assert torch.equal(folded.answer(given), torch.stack(logs).mean(dim=0))
