@@ -174,12 +174,14 @@ def _strangeness(run: RunFolder) -> dict[str, float]:
 
 
 def answers_record(run: RunFolder, answers: "Answers") -> AnswersRecord:
-    """Put answers for loose images together with the names of their diagnoses."""
+    """Put answers for loose images together with the names of their diagnoses, and their sets'."""
     return AnswersRecord(
         name=run.path.name,
         diagnoses=read_catalogue(run.path / folders.CATALOGUE).diagnoses,
         table=answers.table,
         pictures=answers.pictures,
+        trust=read_trust(run.path),
+        unit=leak_of(read_split(run.path / folders.SPLIT)).unit,
         unreadable=tuple((str(fault.path), fault.cause) for fault in answers.unreadable),
         notes=(*first_notes(run), *answers.missing),
     )

@@ -84,6 +84,15 @@ def conformal_quantile(scores: NDArray[np.float64], *, alpha: float) -> float:
     return float(np.sort(scores)[rank - 1]) if rank <= len(scores) else math.inf
 
 
+def least_lesions(alpha: float) -> int:
+    """Return how many lesions a diagnosis needs for a finite quantile.
+
+    >>> least_lesions(0.1), least_lesions(0.05)
+    (9, 19)
+    """
+    return math.ceil((1 - alpha) / alpha - _TIE)
+
+
 def sets_of(
     fitted: Conformal, probabilities: NDArray[np.float64], *, is_by_diagnosis: bool
 ) -> NDArray[np.bool_]:

@@ -153,7 +153,12 @@ class Classifier(nn.Module):
         return scores.float()
 
     def _scaled(self, images: Tensor) -> Tensor:
-        """Scale images as the backbone's weights expect; a folded classifier takes bytes, too."""
+        """Scale images as the backbone's weights expect; a folded classifier takes bytes, too.
+
+        Members of a committee scale by themselves: bytes scaled twice round to other numbers.
+        """
+        if self.recipe.members:
+            return images
         if self.is_folded:
             return scaled_by_lines(images, mean=self.mean.flatten(), std=self.std.flatten())
         return (images - self.mean) / self.std

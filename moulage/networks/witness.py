@@ -2,6 +2,8 @@
 
 In:  pixels (n, H, W, 3) uint8, at the size of the classifier's contract.   Out: numpy arrays.
 Knows nothing of files or of explanations, which ask it thousands of times.
+Why the folded classifier: in bfloat16 it rounds elsewhere than the one that was trained, and what
+is explained must be what `predict` answers. Only gradients go through the head as it was trained.
 Why heads with random weights beside the learned one: an explanation that looks the same under
 them shows the image, not what was learned [adebayo2018]. The backbone below is computed once.
 A committee has no such heads, and shows the hidden layer and contributions of its first member.
@@ -21,9 +23,10 @@ from moulage.covariates import width_of
 from moulage.errors import ShapeError
 from moulage.networks.classifier import Classifier, as_numpy, shape_at_head
 from moulage.networks.committee import first_of
+from moulage.networks.folding import fold
 from moulage.networks.gradcam import contribution_maps
 from moulage.networks.heads import build_head
-from moulage.networks.inputs import pixels_to_images
+from moulage.networks.inputs import pixels_to_bytes
 from moulage.networks.machine import Machine
 from moulage.networks.saved import Saved
 from moulage.seeding import seed_of
@@ -37,11 +40,12 @@ _BATCH = 64
 class Witness:
     """A classifier on a machine, in evaluation mode; random_heads are as large as its own.
 
-    covariates: for a classifier that reads some, (n, C) float32 for n images, or (1, C) where all
-    pixels are copies of one image.
+    engine: its folded copy, which answers. covariates: for a classifier that reads some, (n, C)
+    float32 for n images, or (1, C) where all pixels are copies of one image.
     """
 
     saved: Saved
+    engine: Classifier
     machine: Machine
     random_heads: tuple[nn.Module, ...] = ()
     covariates: NDArray[np.float32] | None = None
@@ -65,7 +69,7 @@ class Witness:
 
     def hidden(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return the head's last hidden layer (n, D) after its ReLU; pooled maps if it has none."""
-        member = first_of(self.saved.classifier)
+        member = first_of(self.engine)
         return self._read(member, pixels, partial(_hidden, member))
 
     def contributions(
@@ -75,7 +79,7 @@ class Witness:
         member = first_of(self.saved.classifier)
         blocks = [
             contribution_maps(member, maps, diagnoses=diagnoses[rows], covariates=covariates)
-            for rows, maps, covariates in self._maps(member, pixels)
+            for rows, maps, covariates in self._maps(first_of(self.engine), pixels)
         ]
         return np.concatenate(blocks)
 
@@ -83,15 +87,15 @@ class Witness:
         self, pixels: NDArray[np.uint8], heads: tuple[nn.Module, ...]
     ) -> NDArray[np.float64]:
         """Average logits over the recipe's views, and turn each head's into probabilities."""
-        classifier = self.saved.classifier
+        engine = self.engine
 
         def read(maps: Tensor, covariates: Tensor | None) -> Tensor:
-            learned = classifier.logits(maps, len(classifier.stages), covariates)
+            learned = engine.logits(maps, len(engine.stages), covariates)
             random = [head(maps, covariates).float() for head in heads]
             return torch.cat([learned, *random], dim=1)
 
-        views = classifier.recipe.views
-        logits = sum(self._read(classifier, apply_view(pixels, view), read) for view in views)
+        views = engine.recipe.views
+        logits = sum(self._read(engine, apply_view(pixels, view), read) for view in views)
         learned, *random = np.split(logits / len(views), 1 + len(heads), axis=1)
         scaled = [learned / self.saved.temperature, *random]
         return np.concatenate([softmax(block, axis=1) for block in scaled], axis=1)
@@ -116,7 +120,7 @@ class Witness:
         for start in range(0, len(pixels), _BATCH):
             rows = slice(start, start + _BATCH)
             with torch.inference_mode(), self.machine.computing():
-                images = pixels_to_images(pixels[rows], self.machine.device)
+                images = pixels_to_bytes(pixels[rows], self.machine.device)
                 covariates = self._covariates(rows, len(images))
                 maps = classifier.below(images, len(classifier.stages), covariates)
             yield rows, maps, covariates
@@ -146,6 +150,7 @@ def call_witness(
     heads = tuple(_random_head(classifier, number) for number in numbers)
     return Witness(
         saved=saved,
+        engine=fold(classifier, machine),
         machine=machine,
         random_heads=tuple(head.to(machine.device).eval() for head in heads),
     )

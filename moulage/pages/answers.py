@@ -2,6 +2,8 @@
 
 In:  a table of answers, a row an image, small pictures of them.   Out: one HTML file as text.
 Knows nothing of run folders and networks.
+Why the head counts malignant diagnoses in sets beside what the rule abstains on: "none to be shown
+to a dermatologist" reads as a clearance, which no answer is.
 """
 
 import shlex
@@ -14,6 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from moulage.catalogue import Diagnosis
+from moulage.evaluation.conformal import least_lesions
+from moulage.evaluation.trust import Trust
 from moulage.pages import words
 from moulage.pages.document import render
 from moulage.pages.mistakes import data_uri
@@ -26,13 +30,17 @@ _PROBABILITY = "probability_"
 class AnswersRecord:
     """What the page says. table: as `predict` writes it. pictures: path → (h, w, 3) uint8, RGB.
 
-    unreadable: (path, cause). notes: sentences, such as what an older run cannot say.
+    trust: what sets and abstention were fitted by; None in runs older than these. unit: what was
+    counted there, "lesion" or "image". unreadable: (path, cause). notes: sentences, such as what
+    an older run cannot say.
     """
 
     name: str
     diagnoses: tuple[Diagnosis, ...]
     table: pd.DataFrame
     pictures: Mapping[str, NDArray[np.uint8]]
+    trust: Trust | None = None
+    unit: str = "lesion"
     unreadable: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -50,7 +58,10 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One image. verdict: what to do, in words; is_sure: whether that is to take the answer."""
+    """One image. verdict: what to do, in words.
+
+    is_sure: that is to take the answer, and no diagnosis in the set is malignant.
+    """
 
     path: str
     file: str
@@ -70,27 +81,86 @@ def answers_page(record: AnswersRecord) -> str:
     return render(
         "answers.html",
         record=record,
-        lead=_lead(record.table),
-        notes=[*record.notes, *(left if n_shown < n_images else [])],
+        lead=_lead(record),
+        sets=_sets(record.trust) if record.trust else "",
+        notes=[*record.notes, *_always_notes(record), *(left if n_shown < n_images else [])],
         answers=[_answer(record, row) for row in shown],
     )
 
 
-def _lead(table: pd.DataFrame) -> str:
-    said = [words.counted(len(table), "image")]
+def _lead(record: AnswersRecord) -> str:
+    """Count what calls for a look, and say that what is not counted is not cleared."""
+    table, n_images = record.table, words.counted(len(record.table), "image")
+    said = []
     if "answer" in table:
         n_asked = int((~table["answer"].astype(bool)).sum())
-        said.append(f"{words.count(n_asked)} to be shown to a dermatologist")
+        said.append(f"{words.count(n_asked)} on which the classifier abstains")
+    knows_malignant = any(one.is_malignant for one in record.diagnoses)
+    if knows_malignant:
+        said.append(_malignant_counted(record))
     if "is_unfamiliar" in table:
         n_strange = int(table["is_unfamiliar"].astype(bool).sum())
         said.append(f"{words.count(n_strange)} unlike what the classifier knows")
-    return f"{', '.join(said)}."
+    counts = f"{n_images}: {words.listed(said)}" if said else n_images
+    blind = "" if knows_malignant else " None of its diagnoses is known to be malignant."
+    return f"{counts}.{blind} None of this clears a lesion{_missed(record.trust)}."
+
+
+def _malignant_counted(record: AnswersRecord) -> str:
+    """Count sets with a malignant diagnosis; where one is in all, those with another too."""
+    found = [_malignant(record, row) for row in record.table.to_dict("records")]
+    where = "in the set" if "set" in record.table else "as the likeliest"
+    said = f"{words.count(sum(map(bool, found)))} with a malignant diagnosis {where}"
+    always = _always(record)
+    if not any(one.is_malignant for one in record.diagnoses if one.code in always):
+        return said
+    n_others = sum(bool(set(codes) - set(always)) for codes in found)
+    return f"{said} ({words.count(n_others)} with one that is not in every set)"
+
+
+def _missed(trust: Trust | None) -> str:
+    if trust is None:
+        return ""
+    share = words.percent(trust.asked.alpha)
+    return (
+        f": up to {share} of the lesions of a diagnosis do not have it in their set, and more "
+        "where lesions or cameras are others"
+    )
+
+
+def _sets(trust: Trust) -> str:
+    """Say what a set is, at which level, and on whose images that was fitted."""
+    level = words.percent(1 - trust.asked.alpha)
+    return (
+        f"Filled bars belong to the set: every diagnosis that cannot be ruled out at the {level} "
+        f"level. Of the lesions of each diagnosis at least {level} have it in their set, as long "
+        f"as they are like those that this was fitted on. Pale bars lie outside. {trust.note}"
+    )
+
+
+def _always(record: AnswersRecord) -> tuple[str, ...]:
+    return record.trust.fitted().always if record.trust else ()
+
+
+def _always_notes(record: AnswersRecord) -> list[str]:
+    """Name the diagnoses that too few lesions were there for, and how many it takes."""
+    always = _always(record)
+    if record.trust is None or not always:
+        return []
+    counts, alpha, names = record.trust.fitted().n_lesions, record.trust.asked.alpha, _names(record)
+    said = words.listed(
+        f"{names[code]} ({words.counted(counts[code], record.unit)})" for code in always
+    )
+    needed = words.counted(least_lesions(alpha), record.unit)
+    return [
+        f"In every set, whatever an image shows: {said}. That is too few to rule a diagnosis out, "
+        f"for which it takes {needed} of each at the {words.percent(1 - alpha)} level."
+    ]
 
 
 def _answer(record: AnswersRecord, row: Mapping[Hashable, object]) -> Answer:
-    path, inside = str(row["path"]), shlex.split(str(row.get("set", "")))
+    path, inside, remarked = str(row["path"]), _inside(row), _remarked(record)
     verdict, is_sure = _verdict(record, row)
-    names = {diagnosis.code: diagnosis.name for diagnosis in record.diagnoses}
     pixels = record.pictures.get(path)
     strange = row.get("unfamiliarity")
     return Answer(
@@ -99,7 +169,7 @@ def _answer(record: AnswersRecord, row: Mapping[Hashable, object]) -> Answer:
         source="" if pixels is None else data_uri(pixels),
         verdict=verdict,
         is_sure=is_sure,
-        members=words.listed(_said(code, names[code]) for code in inside) if inside else "",
+        members=words.listed(remarked[code] for code in inside) if inside else "",
         unfamiliarity=(
             f"stranger than {100 * float(str(strange)):.1f} % of known images"
             if strange is not None
@@ -109,20 +179,53 @@ def _answer(record: AnswersRecord, row: Mapping[Hashable, object]) -> Answer:
     )
 
 
-def _said(code: str, name: str) -> str:
-    """Return the name, or the code as the bars have it where both are the same word."""
-    return code if code.lower() == name.lower() else name
+def _inside(row: Mapping[Hashable, object]) -> list[str]:
+    return shlex.split(str(row.get("set", "")))
+
+
+def _malignant(record: AnswersRecord, row: Mapping[Hashable, object]) -> list[str]:
+    """Return the malignant codes in the set, the likeliest first; without a set the likeliest."""
+    found = _inside(row) if "set" in row else [str(row["diagnosis"])]
+    known = {one.code for one in record.diagnoses if one.is_malignant}
+    return [code for code in found if code in known]
+
+
+def _remarked(record: AnswersRecord) -> dict[str, str]:
+    """Return code → name, and in brackets what must not be overlooked of it."""
+    remarked, always = _names(record), _always(record)
+    for one in record.diagnoses:
+        is_told = "malignant" in one.name.lower()
+        remarks = ["malignant"] if one.is_malignant and not is_told else []
+        remarks += ["in every set"] if one.code in always else []
+        if remarks:
+            remarked[one.code] += f" ({'; '.join(remarks)})"
+    return remarked
+
+
+def _names(record: AnswersRecord) -> dict[str, str]:
+    """Return code → name, or the code as the bars have it where both are the same word."""
+    return {
+        one.code: one.code if one.code.lower() == one.name.lower() else one.name
+        for one in record.diagnoses
+    }
 
 
 def _verdict(record: AnswersRecord, row: Mapping[Hashable, object]) -> tuple[str, bool]:
     """Say what to do: a stranger is not to be believed, whatever its probabilities."""
     names = {diagnosis.code: diagnosis.name for diagnosis in record.diagnoses}
-    likeliest = names[str(row["diagnosis"])]
+    likeliest, remarked = str(row["diagnosis"]), _remarked(record)
+    name = names[likeliest]
     if row.get("is_unfamiliar"):
-        return f"Unlike what the classifier knows: do not use its answer ({likeliest})", False
+        return f"Unlike what the classifier knows: do not use its answer ({name})", False
     if "answer" in row and not row["answer"]:
-        return f"Not sure enough: ask a dermatologist (likeliest: {likeliest})", False
-    return likeliest, True
+        return f"Not sure enough: ask a dermatologist (likeliest: {name})", False
+    malignant = _malignant(record, row)
+    if not malignant:
+        return name, True
+    if likeliest in malignant:
+        return remarked[likeliest], False
+    others = words.listed(remarked[code] for code in malignant)
+    return f"{name}, but not ruled out: {others}", False
 
 
 def _bars(

@@ -8,6 +8,7 @@ from moulage.evaluation.conformal import (
     METHODS,
     conformal_quantile,
     fit_conformal,
+    least_lesions,
     one_photograph_each,
     scores_of,
     sets_of,
@@ -82,3 +83,10 @@ def test_siblings_and_odd_levels_are_refused(make_predictions) -> None:
         fit_conformal(twice)
     with pytest.raises(ConfigError, match="`alpha` must lie in"):
         fit_conformal(twice, alpha=1.0)
+
+
+@pytest.mark.parametrize("alpha", [0.01, 0.05, 0.1, 0.15, 0.2, 1 / 3, 0.5, 0.9])
+def test_the_fewest_lesions_are_those_with_a_finite_quantile(alpha: float) -> None:
+    least = least_lesions(alpha)
+    assert math.isfinite(conformal_quantile(np.zeros(least), alpha=alpha))
+    assert math.isinf(conformal_quantile(np.zeros(least - 1), alpha=alpha))

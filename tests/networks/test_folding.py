@@ -181,3 +181,15 @@ def test_the_first_stages_of_mobilenet_v3_stay_in_float32(
         theirs = exact.below(images, 3)
     assert [maps.dtype for maps in ours] == [torch.float32, torch.bfloat16]
     assert distance(ours[0], theirs) < 1e-6
+
+
+@pytest.mark.parametrize("machine", [FLOAT, HALF], ids=["float32", "bfloat16"])
+def test_a_folded_committee_answers_as_its_folded_members_to_the_bit(
+    machine: Machine, recipe_of: Callable[..., Recipe], pixels: Pixels
+) -> None:
+    members = [used(name, recipe_of) for name in ("mobilenetv2_100", "tf_mobilenetv3_small_100")]
+    folded, given = fold(committee_of(members, [1.0, 2.0]), machine), pixels_to_bytes(pixels, "cpu")
+    with torch.inference_mode(), machine.computing():
+        first, second = (fold(member, machine).answer(given) for member in members)
+        logs = [torch.log_softmax(logits, dim=1) for logits in (first, second / 2.0)]
+        assert torch.equal(folded.answer(given), torch.stack(logs).mean(dim=0))

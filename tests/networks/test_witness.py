@@ -5,21 +5,27 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from moulage.errors import ShapeError
 from moulage.networks.classifier import Classifier
 from moulage.networks.committee import committee_of
-from moulage.networks.inputs import pixels_to_images
+from moulage.networks.gradcam import contribution_maps
+from moulage.networks.inputs import pixels_to_bytes, pixels_to_images
 from moulage.networks.machine import Machine
 from moulage.networks.saved import Saved
 from moulage.networks.witness import Witness, call_witness
+from moulage.training.loop import answers_of
 
 MACHINE = Machine(device="cpu", precision="float32", threads=1)
+HALF = replace(MACHINE, precision="bfloat16")
 
 
-def witness_of(classifier: Classifier, temperature: float = 1.0) -> Witness:
+def witness_of(
+    classifier: Classifier, temperature: float = 1.0, machine: Machine = MACHINE
+) -> Witness:
     saved = Saved(classifier=classifier, prior=np.full(3, 1 / 3), temperature=temperature)
-    return call_witness(saved, MACHINE, n_random_heads=2)
+    return call_witness(saved, machine, n_random_heads=2)
 
 
 def test_probabilities_are_those_of_the_logits_after_temperature(
@@ -92,3 +98,29 @@ def test_answers_average_the_views_of_the_recipe(
         logits = classifier.answer(pixels_to_images(pixels, "cpu")).double()
     found = witness_of(classifier).classify(pixels)
     np.testing.assert_allclose(found, torch.softmax(logits, dim=1).numpy(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("machine", [MACHINE, HALF], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("views", [(0,), tuple(range(8))])
+def test_answers_are_those_of_the_folded_classifier_whatever_the_batch(
+    classifier: Classifier, pixels: NDArray[np.uint8], machine: Machine, views: tuple[int, ...]
+) -> None:
+    classifier.recipe = replace(classifier.recipe, views=views)
+    answered = answers_of(classifier, pixels, machine=machine).astype(np.float64)
+    witness = witness_of(classifier, machine=machine)
+    together = witness.classify_with_random_heads(pixels)[:, :3]
+    np.testing.assert_allclose(together, softmax(answered, axis=1), rtol=0, atol=1e-6)
+    alone = np.concatenate([witness.classify(one[None]) for one in pixels])
+    # Sums in another order: the last of bfloat16's 8 bits may differ at a place of the maps.
+    tolerance = 1e-5 if machine is MACHINE else 1e-4
+    np.testing.assert_allclose(alone, together, rtol=0, atol=tolerance)
+
+
+def test_contributions_are_to_the_maps_that_answer(
+    classifier: Classifier, pixels: NDArray[np.uint8]
+) -> None:
+    witness, which = witness_of(classifier, machine=HALF), np.array([0, 1, 2, 0, 1])
+    with torch.inference_mode(), HALF.computing():
+        maps = witness.engine.below(pixels_to_bytes(pixels, "cpu"), len(classifier.stages))
+    expected = contribution_maps(classifier, maps, diagnoses=which)
+    np.testing.assert_array_equal(witness.contributions(pixels, which), expected)

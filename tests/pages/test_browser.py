@@ -5,9 +5,14 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from moulage.pages.answers import answers_page
+
+from .test_answers import record, trust
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 pytestmark = [
@@ -49,8 +54,15 @@ WIDEST = """
 """
 
 
+@pytest.fixture
+def answers() -> str:
+    """Return a page of answers whose sets hold a malignant diagnosis each, whatever they show."""
+    told = record(6, set="nv mel", answer=True, unfamiliarity=0.4, is_unfamiliar=False)
+    return answers_page(replace(told, trust=trust(n_mel=5)))
+
+
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])
-@pytest.mark.parametrize("name", ["report", "comparison", "surveyed"])
+@pytest.mark.parametrize("name", ["report", "comparison", "surveyed", "answers"])
 def test_nothing_scrolls_sideways_but_tables(
     request: pytest.FixtureRequest, tmp_path: Path, name: str, width: int
 ) -> None:

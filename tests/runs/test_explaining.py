@@ -1,5 +1,6 @@
 """Explaining a finished run: a sample of its own casts, and files of other sizes."""
 
+import html
 import json
 import shutil
 from dataclasses import replace
@@ -21,6 +22,7 @@ from moulage.networks import machine
 from moulage.runs import explaining
 from moulage.runs.explaining import Chosen, _source, draw_rows, open_witness
 from moulage.runs.folder import RunFolder, open_run
+from moulage.runs.trust import read_trust
 from moulage.split import Split, positions, read_split, write_split
 from moulage.splits.leakage import train_on_test
 
@@ -144,6 +146,23 @@ def test_a_run_under_a_leaky_split_has_a_first_note(
     assert said in (there.path / "explanations.html").read_text()
     assert said in (there.path / "units.html").read_text()
     assert first_notes(run) == ()
+
+
+def test_the_page_of_answers_names_what_the_run_had_too_few_lesions_of(
+    run: RunFolder, casts: Path, tmp_path: Path
+) -> None:
+    image, page = next(casts.rglob("*.jpg")), tmp_path / "answers.html"
+    actions.predict(run.path, [image], page=page)
+    fitted = read_trust(run.path)
+    assert fitted is not None
+    always, counts = fitted.fitted().always, fitted.fitted().n_lesions
+    assert always
+    names = {one.code: one.name for one in read_catalogue(run.path / "catalogue.parquet").diagnoses}
+    said = html.unescape(page.read_text())
+    for code in always:
+        assert f"{names[code]} ({counts[code]} lesion" in said
+    assert "for which it takes 9 lesions of each at the 90 % level" in said
+    assert fitted.note in said
 
 
 def test_named_images_bring_no_outline_so_nothing_is_found_beside_it(
