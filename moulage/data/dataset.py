@@ -31,6 +31,12 @@ _GROUPS_COME_FROM = {
     "isic": "Its groups are the column lesion_id of a table with the column image.",
     "folders": "Its groups are the column group or lesion_id of a `table` with image_id.",
 }
+_PATIENTS_ASIDE = {
+    "refuse": "Lesions of one patient may lie in several parts: {name} is not used. To keep "
+    'patients together, name it: columns = {{ group = "{name}" }}.',
+    "note": "Lesions of one patient count one by one, in intervals too: {name} is not used. To "
+    'count patients, name it: columns = {{ group = "{name}" }}.',
+}  # where it is to be learnt, and where it is only measured
 _log = logging.getLogger(__name__)
 
 
@@ -46,12 +52,16 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rows:
-    """What a reader of one kind found: rows with ages as written, and the known diagnoses."""
+    """What a reader of one kind found: rows with ages as written, and the known diagnoses.
+
+    patients: a column that names them and that nobody asked for.
+    """
 
     frame: pd.DataFrame
     diagnoses: tuple[Diagnosis, ...]
     notes: list[str] = field(default_factory=list)
     groups_are_lesions: bool = True
+    patients: str | None = None
 
 
 def read_dataset(
@@ -108,7 +118,8 @@ def open_dataset(
     shown = tuple(one for one in diagnoses if absent == "refuse" or one.code in used)
     checked = replace(raw, diagnoses=shown)
     lacking = _absent_notes(raw.codes, checked.codes)
-    notes = (*rows.notes, *_drop_notes(n_dropped), *_benign_notes(assumed), *lacking)
+    aside = [_PATIENTS_ASIDE[absent].format(name=rows.patients)] if rows.patients else []
+    notes = (*rows.notes, *aside, *_drop_notes(n_dropped), *_benign_notes(assumed), *lacking)
     for note in notes:  # before the faults, of which one may say the cause
         _log.warning(note)
     check_catalogue(checked, one_diagnosis_a_group=rows.groups_are_lesions)
@@ -241,6 +252,7 @@ def _read_table(
         diagnoses=describe(codes),
         notes=notes,
         groups_are_lesions=not tables.names_group(place, found, columns),
+        patients=tables.patients_aside(frame),
     )
 
 
