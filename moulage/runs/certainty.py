@@ -1,6 +1,7 @@
 """How sure the test scores of a run are, and what they are of lesions instead of images.
 
-In:  predictions of the kept weights, the diagnoses.   Out: plain values for `metrics.json`.
+In:  predictions of test images and of the part that chose thresholds, the diagnoses.
+Out: plain values for `metrics.json`.
 Knows nothing of training or pages.
 """
 
@@ -19,21 +20,19 @@ from moulage.evaluation.resampling import Lesions, Weights, draw_lesions, resamp
 from moulage.evaluation.undefined import or_null
 from moulage.predictions import Predictions
 from moulage.seeding import generator
-from moulage.split import Part
 
 
 def certainty_of(
-    predictions: Predictions, *, diagnoses: Sequence[Diagnosis], chosen_on: Part
+    test: Predictions, *, chosen_on: Predictions, diagnoses: Sequence[Diagnosis]
 ) -> dict[str, Any]:
     """Return intervals, scores of lesions, and questions with thresholds of another part.
 
-    Nothing without test images. Where a group has several diagnoses, as patients have, there
-    are no scores of lesions: null.
+    chosen_on: that part's predictions. Nothing without test images. Where a group has several
+    diagnoses, as patients have, there are no scores of lesions: null.
     """
-    test, other = predictions.of("test"), predictions.of(chosen_on)
     if not len(test):
         return {}
-    lesions = (_by_lesion(test), _by_lesion(other))
+    lesions = (_by_lesion(test), _by_lesion(chosen_on))
     n_lesions = Lesions.of((test,)).n_lesions
     weights = draw_lesions(n_lesions, n_replicates=N_REPLICATES, rng=generator("intervals"))
     return {
@@ -41,11 +40,11 @@ def certainty_of(
         "n_replicates": N_REPLICATES,
         "intervals": _intervals(test, weights),
         "by_lesion": _scores(lesions[0]),
-        "thresholds_from": chosen_on,
+        "thresholds_from": str(chosen_on.parts[0]),
         "questions": {
             name: {
                 "diagnoses": codes,
-                "by_image": _asked(test, other, codes, weights),
+                "by_image": _asked(test, chosen_on, codes, weights),
                 "by_lesion": _asked(*lesions, codes, weights),
             }
             for name, codes in questions_of(diagnoses).items()
