@@ -16,6 +16,8 @@ from moulage.errors import ConfigError
 from moulage.runs.folder import (
     CARD,
     CARD_PAGE,
+    METRICS,
+    PREDICTIONS,
     REPORT,
     TRUST_PAGE,
     TRUST_TEST,
@@ -197,26 +199,30 @@ def evaluate(
 ) -> "Foreign":
     """Measure a finished run on a labelled foreign set; `mapping` is their code → ours.
 
-    Writes `predictions.parquet` and `metrics.json` to `out`, if given. layout: further
-    arguments of `read_dataset`. Images of unmapped diagnoses are counted and left out.
+    Writes `predictions.parquet` and `metrics.json` to `out`, if given; what another run or data
+    set left there is refused. layout: further arguments of `read_dataset`. Images of unmapped
+    diagnoses are counted and left out, and files that cannot be read where a study file says so.
     """
     from moulage.predictions import write_predictions
     from moulage.runs.application import classify_catalogue
-    from moulage.runs.outcome import scores_of
+    from moulage.runs.foreign import account_of, refuse_another
+    from moulage.runs.material import open_described, unreadable_of
 
-    catalogue = read_dataset(dataset, absent="note", **layout)
+    opened = open_described(Path(dataset), absent="note", **layout)
     folder = open_run(Path(run))
-    foreign = classify_catalogue(folder, catalogue, theirs=mapping or {}, progress=progress)
     if out is not None:
-        write_predictions(foreign.predictions, Path(out) / "predictions.parquet")
-        content = {
-            "run": str(folder.path),
-            "dataset": catalogue.name,
-            "n_unmapped": dict(foreign.n_unmapped),
-            "notes": list(foreign.notes),
-            "parts": {"test": scores_of(foreign.predictions)},
-        }
-        store.write_json(Path(out) / "metrics.json", content)
+        refuse_another(Path(out), folder, opened)
+    foreign = classify_catalogue(
+        folder,
+        opened.catalogue,
+        theirs=mapping or {},
+        unreadable=unreadable_of(Path(dataset)),
+        progress=progress,
+    )
+    foreign = replace(foreign, metrics=account_of(folder, Path(dataset), opened, foreign))
+    if out is not None:
+        write_predictions(foreign.predictions, Path(out) / PREDICTIONS)
+        store.write_json(Path(out) / METRICS, foreign.metrics)
     return foreign
 
 

@@ -1,16 +1,29 @@
 """`moulage predict` and `evaluate`: finished runs applied to new images."""
 
+import math
+import shlex
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
+from rich.table import Table
 
 from moulage import actions, store
 from moulage.cli.progress import shown_progress
+from moulage.cli.tables import print_table
 from moulage.errors import ConfigError, examples
+from moulage.pages import words
+
+_SCORES = (
+    ("accuracy (natural)", "accuracy", "natural"),
+    ("balanced accuracy (balanced)", "balanced_accuracy", "balanced"),
+    ("macro AUROC", "macro_auroc", "natural"),
+    ("log loss", "log_loss", "natural"),
+)
 
 
 def predict(
@@ -46,22 +59,52 @@ def evaluate(
     map_: Annotated[
         list[str] | None, typer.Option("--map", help="theirs=ours, for a diagnosis; repeatable.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where predictions and metrics go.")] = Path(
-        "evaluation"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where predictions and metrics go; else evaluation/DATASET/RUN."),
+    ] = None,
     kind: Annotated[str, typer.Option(help="The data set's layout.")] = "auto",
 ) -> None:
     """Measure a finished run on a labelled foreign set."""
     mapping = _pairs(map_ or ())
+    place = out or Path("evaluation", dataset.resolve().stem, run.resolve().name)
     with shown_progress() as progress:
         foreign = actions.evaluate(
-            run, dataset, mapping=mapping, out=out, kind=kind, progress=progress
+            run, dataset, mapping=mapping, out=place, kind=kind, progress=progress
         )
     for code, count in foreign.n_unmapped.items():
-        print(f"{count:,} images of '{code}' were left out: map them with --map {code}=OURS")
+        pair = shlex.quote(f"{code}=OURS")
+        print(f"{count:,} images of {code!r} were left out: map them with --map {pair}")
     for note in foreign.notes:
         print(note)
-    print(f"{len(foreign.predictions):,} images measured: {out / 'metrics.json'}")
+    own = actions.RunFolder(path=run).metrics()
+    here = f"test part of {run.resolve().name}"
+    print_table(_table({foreign.catalogue.name: foreign.metrics, here: own}))
+    unit, n_units = foreign.predictions.unit, len(set(foreign.predictions.lesion_ids))
+    print(
+        f"{len(foreign.predictions):,} images measured, of {words.counted(n_units, unit)}; "
+        f"95 % intervals over {unit}s: {place / 'metrics.json'}"
+    )
+
+
+def _table(measured: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Lay the scores of each `metrics.json` side by side, by what they are of."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("score", *measured):
+        table.add_column(escape(name), overflow="fold")
+    for said, metric, rule in _SCORES:
+        table.add_row(said, *(_score(each, metric, rule) for each in measured.values()))
+    return table
+
+
+def _score(metrics: Mapping[str, Any], metric: str, rule: str) -> str:
+    """Write a test score and its interval, as far as they were measured."""
+    value = metrics["parts"].get("test", {}).get(rule, {}).get(metric)
+    if value is None:
+        return "–"
+    ends = metrics.get("certainty", {}).get("intervals", {}).get(rule, {}).get(metric)
+    low, high = (math.nan if end is None else end for end in ends or (None, None))
+    return f"{value:.3f} ({words.bounds(low, high)})"
 
 
 def _pairs(texts: Sequence[str]) -> dict[str, str]:

@@ -32,6 +32,12 @@ _GROUPS_COME_FROM = {
     "isic": "Its groups are the column lesion_id of a table with the column image.",
     "folders": "Its groups are the column group or lesion_id of a `table` with image_id.",
 }
+_PATIENTS_ASIDE = {
+    "refuse": "Lesions of one patient may lie in several parts: {name} is not used. To keep "
+    'patients together, name it: columns = {{ group = "{name}" }}.',
+    "note": "Lesions of one patient count one by one, in intervals too: {name} is not used. To "
+    'count patients, name it: columns = {{ group = "{name}" }}.',
+}  # where it is to be learnt, and where it is only measured
 _log = logging.getLogger(__name__)
 
 
@@ -47,12 +53,16 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rows:
-    """What a reader of one kind found: rows with ages as written, and the known diagnoses."""
+    """What a reader of one kind found: rows with ages as written, and the known diagnoses.
+
+    patients: a column that names them and that nobody asked for.
+    """
 
     frame: pd.DataFrame
     diagnoses: tuple[Diagnosis, ...]
     notes: list[str] = field(default_factory=list)
     unit: Unit = "lesion"
+    patients: str | None = None
 
 
 def read_dataset(
@@ -113,7 +123,8 @@ def open_dataset(
     shown = tuple(one for one in diagnoses if absent == "refuse" or one.code in used)
     checked = replace(raw, diagnoses=shown)
     lacking = _absent_notes(raw.codes, checked.codes)
-    notes = (*rows.notes, *_drop_notes(n_dropped), *_benign_notes(assumed), *lacking)
+    aside = [_PATIENTS_ASIDE[absent].format(name=rows.patients)] if rows.patients else []
+    notes = (*rows.notes, *aside, *_drop_notes(n_dropped), *_benign_notes(assumed), *lacking)
     for note in notes:  # before the faults, of which one may say the cause
         _log.warning(note)
     check_catalogue(checked)
@@ -242,7 +253,9 @@ def _read_table(
     frame, notes = tables.read_rows(place, found, columns=columns, images=images)
     codes = sorted(set(frame["diagnosis"].dropna().unique()) - {""})
     unit = _unit(tables.names_group(place, found, columns))
-    return _Rows(frame=frame, diagnoses=describe(codes), notes=notes, unit=unit)
+    patients = tables.patients_aside(frame)
+    described = describe(codes)
+    return _Rows(frame=frame, diagnoses=described, notes=notes, unit=unit, patients=patients)
 
 
 def _read_folders(

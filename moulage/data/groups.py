@@ -20,7 +20,8 @@ def fill_groups(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     note = (
         f"{int(is_alone.sum())} of {len(frame)} images have no group id"
         f"{_in_words(frame.loc[is_alone, 'lesion_id'])}, so each is a group of "
-        "its own: two photographs of one lesion may land in different parts unseen."
+        "its own: two photographs of one lesion may land in different parts unseen, and intervals "
+        "count them as two lesions."
     )
     return frame.assign(lesion_id=filled), [note]
 

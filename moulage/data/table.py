@@ -64,6 +64,12 @@ def names_group(place: Place, table: str, columns: Mapping[str, str]) -> bool:
     return units[:1] == [GROUP]
 
 
+def patients_aside(rows: pd.DataFrame) -> str | None:
+    """Return the column of rows that names patients, where it stands for none of ours."""
+    free = (str(name) for name in rows.columns if name not in COLUMNS)
+    return next((name for name in free if re.sub(r"[^a-z]", "", name.lower()) in _PATIENTS), None)
+
+
 def is_plain(header: tuple[str, ...]) -> bool:
     """Say whether a header names images and diagnoses in our own words."""
     ours = {ALIASES.get(column, column) for column in header}
@@ -92,7 +98,6 @@ def read_rows(
     if "lesion_id" not in frame.columns:
         frame, filled = fill_groups(frame.assign(lesion_id=np.nan))
         notes += filled
-    notes += _patients_aside(theirs, chosen)
     others = _others(theirs, chosen)
     return frame.reindex(columns=list(COLUMNS)).join(theirs[others]), notes
 
@@ -103,17 +108,6 @@ def unmentioned(images: list[str], paths: Iterable[str], table: str) -> list[str
     if not left:
         return []
     return [f"{len(left)} of {len(images)} images have no row in {table} ({examples(left)})."]
-
-
-def _patients_aside(theirs: pd.DataFrame, chosen: Mapping[str, str]) -> list[str]:
-    """Return a note where the table knows patients and lesions alone are kept together."""
-    free = [name for name in theirs.columns if name not in chosen.values()]
-    known = [name for name in free if re.sub(r"[^a-z]", "", name.lower()) in _PATIENTS]
-    return [
-        f"Lesions of one patient may lie in several parts: {name} is not used. To keep patients "
-        f'together, name it: columns = {{ {GROUP} = "{name}" }}.'
-        for name in known[:1]
-    ]
 
 
 def _others(theirs: pd.DataFrame, chosen: Mapping[str, str]) -> list[str]:

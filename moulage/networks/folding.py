@@ -112,7 +112,8 @@ def round_kernels(weights: Tensor, dtype: torch.dtype) -> Tensor:
     kernels = weights.flatten(2).double()
     order = kernels.abs().argsort(dim=2, descending=True)
     rounded, lost = torch.empty_like(kernels), torch.zeros_like(kernels[..., :1])
-    for place in order.split(1, dim=2):
+    for turn in range(order.shape[2]):
+        place = order[..., turn : turn + 1]
         wanted = kernels.gather(2, place) + lost
         nearest = wanted.to(dtype).double()
         rounded.scatter_(2, place, nearest)

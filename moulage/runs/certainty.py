@@ -1,6 +1,7 @@
 """How sure the test scores of a run are, and what they are of lesions instead of images.
 
-In:  predictions of the kept weights, the diagnoses.   Out: plain values for `metrics.json`.
+In:  predictions of test images and of the part that chose thresholds, the diagnoses.
+Out: plain values for `metrics.json`.
 Knows nothing of training or pages.
 """
 
@@ -19,21 +20,20 @@ from moulage.evaluation.resampling import Lesions, Weights, draw_lesions, resamp
 from moulage.evaluation.undefined import or_null
 from moulage.predictions import Predictions
 from moulage.seeding import generator
-from moulage.split import Part
 
 
 def certainty_of(
-    predictions: Predictions, *, diagnoses: Sequence[Diagnosis], chosen_on: Part
+    test: Predictions, *, chosen_on: Predictions, diagnoses: Sequence[Diagnosis]
 ) -> dict[str, Any]:
     """Return intervals, scores of lesions, and questions with thresholds of another part.
 
-    Nothing without test images. Where ids are groups', as patients', which may hold several
-    lesions, there are no scores of lesions: null, and a sentence that says why.
+    chosen_on: that part's predictions. Nothing without test images. Where ids are groups', as
+    patients', which may hold several lesions, there are no scores of lesions: null, and a sentence
+    that says why.
     """
-    test, other = predictions.of("test"), predictions.of(chosen_on)
     if not len(test):
         return {}
-    lesions = (_by_lesion(test), _by_lesion(other))
+    lesions = (_by_lesion(test), _by_lesion(chosen_on))
     n_lesions = Lesions.of((test,)).n_lesions
     weights = draw_lesions(n_lesions, n_replicates=N_REPLICATES, rng=generator("intervals"))
     return {
@@ -42,11 +42,11 @@ def certainty_of(
         "intervals": _intervals(test, weights),
         "by_lesion": _scores(lesions[0]),
         **({} if test.unit == "lesion" else {"why_not_by_lesion": WHY_NONE}),
-        "thresholds_from": chosen_on,
+        "thresholds_from": str(chosen_on.parts[0]),
         "questions": {
             name: {
                 "diagnoses": codes,
-                "by_image": _asked(test, other, codes, weights),
+                "by_image": _asked(test, chosen_on, codes, weights),
                 "by_lesion": _asked(*lesions, codes, weights),
             }
             for name, codes in questions_of(diagnoses).items()

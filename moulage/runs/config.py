@@ -361,10 +361,11 @@ class StudyConfig(_Model):
         return self
 
 
-class _Described(BaseModel):
-    """A study file of which `[dataset]` alone counts."""
+class Described(BaseModel):
+    """A study file that stands for a data set; of `[images]` only `unreadable` may count."""
 
     dataset: DatasetConfig
+    images: ImagesConfig = ImagesConfig()
 
 
 _Read = TypeVar("_Read", bound=BaseModel)
@@ -385,9 +386,9 @@ def read_study(path: Path, *, changes: Sequence[str] = (), data: Path | None = N
     return parse_study(content, where=str(path))
 
 
-def read_described(path: Path) -> DatasetConfig:
-    """Read `[dataset]` of a study file; nothing else needs to stand there."""
-    return _checked(_Described, _read_toml(path), where=str(path)).dataset
+def read_described(path: Path) -> Described:
+    """Read `[dataset]` and `[images]` of a study file; nothing else needs to stand there."""
+    return _checked(Described, _read_toml(path), where=str(path))
 
 
 def parse_study(content: dict[str, Any], *, where: str = "the study") -> StudyConfig:

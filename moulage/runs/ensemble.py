@@ -117,7 +117,9 @@ def _write(
     content = _metrics(whole, final, runs, n_looks=n_looks, alike=alike)
     content[_MEMBERS] = {"names": [run.path.name for run in runs], "digest": recipe}
     content["certainty"] = certainty_of(
-        final, diagnoses=catalogue.diagnoses, chosen_on=fitting_part(split)[0]
+        final.of("test"),
+        chosen_on=final.of(fitting_part(split)[0]),
+        diagnoses=catalogue.diagnoses,
     )
     write_json(kept.path / folders.METRICS, content)
 

@@ -5,15 +5,17 @@ Knows nothing of networks.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from moulage.catalogue import Catalogue
 from moulage.data.dataset import Dataset, open_dataset
+from moulage.data.decoding import Unreadable
 from moulage.data.pixels import Pixels, build_pixels
 from moulage.errors import DataError, examples
 from moulage.evaluation.priors import class_prior
@@ -92,11 +94,24 @@ def open_described(path: Path, **layout: Any) -> Dataset:
 
     layout: as for `open_dataset`; it goes before what the file says.
     """
-    if path.suffix.lower() != ".toml":
+    if not _is_study(path):
         return open_dataset(path, **layout)
-    described = read_described(path)
+    described = read_described(path).dataset
     given = {name: value for name, value in layout.items() if value not in (None, "auto")}
     return open_dataset(described.path or drawn_casts(), **{**described.layout, **given})
+
+
+def unreadable_of(path: Path) -> Literal["refuse", "skip"]:
+    """Say what to do with unreadable files of a data set: what its study file says, or refuse."""
+    return read_described(path).images.unreadable if _is_study(path) else "refuse"
+
+
+def left_out_notes(skipped: Sequence[Unreadable]) -> list[str]:
+    """Return a sentence on each file that was skipped, and warn of all in one."""
+    if skipped:
+        names = examples(fault.path for fault in skipped)
+        logger.warning("%d files cannot be read and are left out (%s)", len(skipped), names)
+    return [f"{fault.path} was left out: {fault.cause}." for fault in skipped]
 
 
 def prepare(cell: Cell, images: Images) -> Material:
@@ -121,6 +136,10 @@ def prepare(cell: Cell, images: Images) -> Material:
     )
 
 
+def _is_study(path: Path) -> bool:
+    return path.suffix.lower() == ".toml"
+
+
 def _refuse_idle(catalogue: Catalogue, split: Split) -> None:
     """Refuse what nothing could be learnt from, or no epoch be chosen by."""
     if len(catalogue.codes) < 2:
@@ -140,17 +159,13 @@ def _refuse_idle(catalogue: Catalogue, split: Split) -> None:
 
 def _keep_readable(opened: Dataset, pixels: Pixels) -> Images:
     """Drop the catalogue's rows whose files could not be read, and say so."""
-    left_out = [f"{fault.path} was left out: {fault.cause}." for fault in pixels.skipped]
-    if left_out:
-        names = examples(fault.path for fault in pixels.skipped)
-        logger.warning("%d files cannot be read and are left out (%s)", len(left_out), names)
     catalogue = opened.catalogue.take(pixels.rows)
     return Images(
         catalogue=catalogue,
         listed=opened.catalogue,
         pixels=pixels,
         kind=opened.kind,
-        notes=(*opened.notes, *left_out),
+        notes=(*opened.notes, *left_out_notes(pixels.skipped)),
     )
 
 

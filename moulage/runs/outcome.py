@@ -123,7 +123,9 @@ def keep_outcome(
     content = _metrics(run, job.classifier, final, state, phases)
     part, whose = fitting_part(split)
     return_freed_memory()  # of all before: what it and the intervals need is not added up
-    content["certainty"] = certainty_of(final, diagnoses=catalogue.diagnoses, chosen_on=part)
+    content["certainty"] = certainty_of(
+        final.of("test"), chosen_on=final.of(part), diagnoses=catalogue.diagnoses
+    )
     content["run"] = {
         "weights_source": saved.weights_source,
         "licence": saved.licence,

@@ -247,7 +247,7 @@ def test_evaluate_maps_what_it_is_told_and_counts_the_rest(
     finished: Path, desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pictures = sorted(desk.casts.rglob("*.jpg"))[:6]
-    rows = [("NV", 3), ("mel", 2), ("wart", 1)]
+    rows = [("NV", 3), ("mel", 2), ("plane wart", 1)]
     names = [name for name, count in rows for _ in range(count)]
     for name, picture in zip(names, pictures, strict=True):
         (tmp_path / "theirs" / name).mkdir(parents=True, exist_ok=True)
@@ -257,14 +257,41 @@ def test_evaluate_maps_what_it_is_told_and_counts_the_rest(
     assert call(*words, "--map", "NV=nv", "--out", str(tmp_path / "out")) == 0
     out, told = capsys.readouterr()
     assert "1 of 4 diagnoses have no image (df): nothing is said of them." in told
-    assert "1 images of 'wart' were left out: map them with --map wart=OURS" in out
+    assert "1 images of 'plane wart' were left out: map them with --map 'plane wart=OURS'" in out
     assert "5 images measured" in out
     found = read_predictions(tmp_path / "out" / "predictions.parquet")
     assert sorted(found.diagnoses[label] for label in found.labels) == ["mel"] * 2 + ["nv"] * 3
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
-    assert metrics["n_unmapped"] == {"wart": 1}
+    assert metrics["n_unmapped"] == {"plane wart": 1}
     assert call(*words, "--map", "NV=naevus", "--out", str(tmp_path / "out")) == 2
     assert "got NV=naevus" in capsys.readouterr().err
+
+
+def test_evaluate_prints_scores_beside_the_runs_own_and_names_the_set(
+    finished: Path,
+    desk: Desk,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("evaluate", str(finished), str(desk.casts)) == 0
+    place = Path("evaluation/casts/tiny-seed0/metrics.json")
+    said, told = capsys.readouterr().out, json.loads(place.read_text())
+    heads, accuracy, balanced, area, loss, last = said.splitlines()[-6:]
+    assert heads.split() == ["score", "Casts", "test", "part", "of", "tiny-seed0"]
+    own = json.loads((finished / "metrics.json").read_text())
+    for line, rule, name in (
+        (accuracy, "natural", "accuracy"),
+        (balanced, "balanced", "balanced_accuracy"),
+        (area, "natural", "macro_auroc"),
+        (loss, "natural", "log_loss"),
+    ):
+        for metrics in (told, own):
+            assert f"{metrics['parts']['test'][rule][name]:.3f} (" in line
+        low, high = told["certainty"]["intervals"][rule][name]
+        assert ("(no bounds)" if low is None else f"({low:.3f} to {high:.3f})") in line
+    assert last.endswith(f"95 % intervals over lesions: {place}")
 
 
 def test_runs_lists_finished_and_unfinished_ones_as_a_table_or_json(

@@ -191,6 +191,8 @@ def test_patients_that_nobody_named_are_told(tmp_path: Path, write_image: Write)
     root = written(tmp_path / "mine", *rows)
     (note,) = open_dataset(root).notes
     assert note.startswith("Lesions of one patient may lie in several parts: Patient_ID is not")
+    (measured,) = open_dataset(root, absent="note").notes
+    assert measured.startswith("Lesions of one patient count one by one, in intervals too: Patient")
     together = open_dataset(root, columns={"group": "Patient_ID", "image_id": "image_id"})
     assert together.catalogue.lesion_ids.tolist() == ["P1", "P1"]
     assert together.notes == ()
