@@ -49,10 +49,12 @@ class Place:
         return [
             name
             for name in self.names
-            if is_image(name)
-            and not stem_of(name).endswith(MASK_SUFFIX)
-            and (below is None or _lies_below(name, below))
+            if is_image(name) and not is_mask(name) and (below is None or _lies_below(name, below))
         ]
+
+    def masks(self) -> list[str]:
+        """Return the names of lesion masks."""
+        return [name for name in self.names if is_image(name) and is_mask(name)]
 
     def tables(self) -> list[str]:
         """Return the names of files that may hold a table."""
@@ -86,6 +88,11 @@ def open_place(path: Path) -> Place:
 def is_image(name: str) -> bool:
     """Say whether a name ends as the names of readable images do."""
     return name.lower().endswith(IMAGE_ENDINGS)
+
+
+def is_mask(name: str) -> bool:
+    """Say whether an image is called as the outline of a lesion is."""
+    return stem_of(name).endswith(MASK_SUFFIX)
 
 
 def left_aside(strangers: list[str]) -> list[str]:
