@@ -111,7 +111,8 @@ def open_dataset(
     notes = (*rows.notes, *_drop_notes(n_dropped), *_benign_notes(assumed), *lacking)
     for note in notes:  # before the faults, of which one may say the cause
         _log.warning(note)
-    check_catalogue(checked, one_diagnosis_a_group=rows.groups_are_lesions)
+    places = frame.index if frame.index.name else None  # none where no table names the images
+    check_catalogue(checked, one_diagnosis_a_group=rows.groups_are_lesions, places=places)
     return Dataset(catalogue=_typed(raw), kind=found, notes=notes, n_dropped=n_dropped)
 
 
@@ -196,8 +197,8 @@ def _read_ham10000(
     place: Place, table: str | None, columns: Mapping[str, str], images: str | None
 ) -> _Rows:
     found = _required(table or ham10000.find_table(place), "HAM10000_metadata.csv", place)
-    frame = ham10000.read_rows(place, found, images=images)
-    notes = _left_notes(place, frame, images, found)
+    frame, notes = ham10000.read_rows(place, found, images=images)
+    notes = [*notes, *_left_notes(place, frame, images, found)]
     return _Rows(frame=frame, diagnoses=HAM10000, notes=notes)
 
 

@@ -9,6 +9,7 @@ Why: an age of 0 is an infant in this table and stays 0; only an empty cell is m
 import pandas as pd
 
 from moulage.catalogue import COLUMNS
+from moulage.data.rows import without_empty
 from moulage.data.sources import Place, by_stem, header_of, read_table, stem_of
 from moulage.errors import DataError, examples
 
@@ -25,10 +26,14 @@ def find_table(place: Place) -> str | None:
     return next(alike, None)
 
 
-def read_rows(place: Place, table: str, *, images: str | None = None) -> pd.DataFrame:
-    """Return the rows in the table's order, ages still as written; an image not found keeps
-    its bare file name, which the checks report."""
-    frame = read_table(place.root, table)
+def read_rows(
+    place: Place, table: str, *, images: str | None = None
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows in the table's order, ages still as written, and a note on empty ones.
+
+    An image not found keeps its bare file name, which the checks report.
+    """
+    frame, notes = without_empty(read_table(place.root, table), table)
     missing = [name for name in HEADER if name not in frame.columns]
     if missing:
         raise DataError(
@@ -38,4 +43,4 @@ def read_rows(place: Place, table: str, *, images: str | None = None) -> pd.Data
     found = by_stem(place.images(images))
     stems = [stem_of(str(i)) if pd.notna(i) else "" for i in frame["image_id"]]
     paths = [found.get(stem, f"{stem}.jpg") if stem else "" for stem in stems]
-    return frame.rename(columns={"dx": "diagnosis"}).assign(path=paths)[list(COLUMNS)]
+    return frame.rename(columns={"dx": "diagnosis"}).assign(path=paths)[list(COLUMNS)], notes

@@ -17,6 +17,7 @@ import pandas as pd
 from moulage.catalogue import COLUMNS
 from moulage.data.groups import fill_groups
 from moulage.data.paths import is_from_top, relative_to_root
+from moulage.data.rows import without_empty
 from moulage.data.sources import (
     Place,
     base_of,
@@ -79,7 +80,7 @@ def read_rows(
     top of the disk; without that column an image is found by its id, and without ids a file's
     name is its id.
     """
-    theirs = read_table(place.root, table)
+    theirs, notes = without_empty(read_table(place.root, table), table)
     chosen = _chosen(columns, tuple(theirs.columns), table)
     frame = _renamed(theirs, chosen, table)
     if "path" in frame.columns:
@@ -88,7 +89,7 @@ def read_rows(
         frame["path"] = _found(frame["image_id"], place.images(images))
     if "image_id" not in frame.columns:
         frame["image_id"] = [stem_of(path) if path else np.nan for path in frame["path"]]
-    notes = unmentioned(place.images(images), frame["path"].unique(), table)
+    notes += unmentioned(place.images(images), frame["path"].unique(), table)
     if "lesion_id" not in frame.columns:
         frame, filled = fill_groups(frame.assign(lesion_id=np.nan))
         notes += filled
