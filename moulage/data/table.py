@@ -91,9 +91,9 @@ def read_rows(
         frame["image_id"] = [stem_of(path) if path else np.nan for path in frame["path"]]
     notes += unmentioned(place.images(images), frame["path"].unique(), table)
     if "lesion_id" not in frame.columns:
-        frame, filled = fill_groups(frame.assign(lesion_id=np.nan))
-        notes += filled
-    notes += _patients_aside(theirs, chosen)
+        frame["lesion_id"] = np.nan
+    frame, filled = fill_groups(frame)
+    notes += [*filled, *_patients_aside(theirs, chosen)]
     others = _others(theirs, chosen)
     return frame.reindex(columns=list(COLUMNS)).join(theirs[others]), notes
 

@@ -168,12 +168,12 @@ def test_a_parquet_of_a_table_with_words_for_none_reads_alike(
     for name in "abc":
         write_image(tmp_path / f"mine/{name}.jpg")
     root = written(tmp_path / "mine", "image_id,dx,group", "a,mel,P1", "b,nv,NA", "c,nv,")
-    message = r"a lesion id; got 2 without \(b, c\)\. .* NA, unknown and other words for none"
-    with pytest.raises(DataError, match=message):
-        read_dataset(root)
+    said = "2 of 3 images have no group id (1 of them say NA), so each is a group of its own"
     pd.read_csv(root / "t.csv", keep_default_na=False).to_parquet(root / "t.parquet")
-    with pytest.raises(DataError, match=message):
-        read_dataset(root / "t.parquet")
+    for table in ("t.csv", "t.parquet"):
+        dataset = open_dataset(root / table)
+        assert dataset.catalogue.lesion_ids.tolist() == ["P1", "b", "c"]
+        assert [note.partition(":")[0] for note in dataset.notes] == [said]
 
 
 @pytest.mark.parametrize("column", ["path", "image_id"])
@@ -204,3 +204,15 @@ def test_a_column_that_stands_twice_is_refused(
     root = written(tmp_path / "mine", f"image_id,diagnosis,,{twin},", "a,nv,,mel,")
     with pytest.raises(DataError, match=r"once; got diagnosis more than once in t\.csv\. Keep the"):
         read_dataset(root)
+
+
+def test_lesion_ids_that_some_images_lack_are_filled_and_counted(
+    tmp_path: Path, write_image: Write
+) -> None:
+    for name in "abc":
+        write_image(tmp_path / f"mine/{name}.jpg")
+    root = written(tmp_path / "mine", "isic_id,dx,lesion_id", "a,mel,L1", "b,mel,", "c,mel,L1")
+    dataset = open_dataset(root, columns={"image_id": "isic_id"})
+    assert dataset.catalogue.lesion_ids.tolist() == ["L1", "b", "L1"]
+    (note,) = dataset.notes
+    assert note.startswith("1 of 3 images have no group id, so each is a group of its own")
