@@ -20,6 +20,7 @@ from moulage.data.checks import check_catalogue
 from moulage.data.classes import Members, plan_regrouping, regroup
 from moulage.data.diagnoses import HAM10000, describe, known_as
 from moulage.data.outputs import without_outputs
+from moulage.data.rivals import unread
 from moulage.data.sources import Place, open_place, stem_of
 from moulage.errors import ConfigError, DataError, examples, nearest
 
@@ -180,6 +181,7 @@ def _detect(place: Place) -> str:
         return "folders"
     if tables.find_table(place):
         return "table"
+    _refuse_workbooks(place)
     raise DataError(
         f"`{place.root}` must be a data set of a known kind; got {len(place.names)} files, "
         f"{len(place.images())} of them images, but no HAM10000_metadata, no ground truth with "
@@ -187,6 +189,15 @@ def _detect(place: Place) -> str:
         "table. Name the folder that holds them, or say `kind`, `table` and `columns` in a study "
         "file's `[dataset]` and name that file."
     )
+
+
+def _refuse_workbooks(place: Place) -> None:
+    if workbooks := place.workbooks():
+        raise DataError(
+            "A table of images and diagnoses must be CSV or Parquet; got no such table but "
+            f"{len(workbooks)} workbooks ({examples(workbooks)}) in {place.root}. Export the sheet "
+            "as CSV."
+        )
 
 
 def _are_casts(place: Place) -> bool:
@@ -199,6 +210,8 @@ def _read_ham10000(
     found = _required(table or ham10000.find_table(place), "HAM10000_metadata.csv", place)
     frame, notes = ham10000.read_rows(place, found, images=images)
     notes = [*notes, *_left_notes(place, frame, images, found)]
+    if table is None:
+        notes += unread(found, tables.plain_ones(place), place)
     return _Rows(frame=frame, diagnoses=HAM10000, notes=notes)
 
 
@@ -208,6 +221,8 @@ def _read_isic(
     found = _required(table or isic.find_table(place), "table with image, MEL, NV …", place)
     frame, codes, notes = isic.read_rows(place, found, images=images)
     notes = [*notes, *_left_notes(place, frame, images, found)]
+    if table is None:
+        notes += unread(found, isic.find_tables(place), place)
     return _Rows(frame=frame, diagnoses=describe(codes), notes=notes)
 
 
@@ -263,6 +278,8 @@ _READERS = {
 
 
 def _required(found: str | None, what: str, place: Place) -> str:
+    if found is None:
+        _refuse_workbooks(place)
     if found is None or found not in place.names:
         raise DataError(
             f"A data set of this kind must have its table; got no {found or what} in "

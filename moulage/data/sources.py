@@ -21,6 +21,8 @@ from types import TracebackType
 from typing import Self
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from moulage.catalogue import MEMBER
 from moulage.data.paths import split_member
@@ -59,6 +61,10 @@ class Place:
     def tables(self) -> list[str]:
         """Return the names of files that may hold a table."""
         return [name for name in self.names if name.lower().endswith(TABLE_ENDINGS)]
+
+    def workbooks(self) -> list[str]:
+        """Return the names of spreadsheets, which are not read."""
+        return [name for name in self.names if name.lower().endswith(_WORKBOOK_ENDINGS)]
 
     def strangers(self) -> list[str]:
         """Return the names of files that are no readable images, no tables and no text."""
@@ -253,11 +259,23 @@ def read_table(root: Path, name: str, *, n_rows: int | None = None) -> pd.DataFr
 
 
 def header_of(root: Path, name: str) -> tuple[str, ...]:
-    """Return the column names of a text table, or nothing where there are none."""
+    """Return the column names of a table, or nothing where there are none."""
+    if name.lower().endswith(".parquet"):
+        return _parquet_header(root, name)
     with Sources(root) as sources:
         lines = lines_of(sources.head(name).decode("utf-8-sig", errors="replace"))
     text = lines.text.partition("\n")[0].strip()
     return tuple(cell.strip().strip('"') for cell in text.split(lines.separator))
+
+
+def _parquet_header(root: Path, name: str) -> tuple[str, ...]:
+    try:
+        if split_member(name) is None:
+            return tuple(pq.read_schema(root / name).names)
+        with Sources(root) as sources:
+            return tuple(pq.read_schema(io.BytesIO(sources.read(name))).names)
+    except (ValueError, OSError, pa.ArrowException):  # no table: told by whoever reads it
+        return ()
 
 
 def _parse_text(lines: Lines, n_rows: int | None) -> pd.DataFrame:
