@@ -8,7 +8,7 @@ Knows nothing of pixels, splits or networks.
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 import pandas as pd
@@ -201,7 +201,7 @@ def _refuse_workbooks(place: Place) -> None:
 
 
 def _are_casts(place: Place) -> bool:
-    return any(PurePosixPath(name).name == _CASTS_SIGN for name in place.names)
+    return any(name.rpartition("/")[2] == _CASTS_SIGN for name in place.names)
 
 
 def _read_ham10000(

@@ -30,7 +30,7 @@ def find_table(place: Place) -> str | None:
 
     A table that lacks some of them is somebody's own. Raises DataError where several differ.
     """
-    named = [name for name in place.names if _is_called_so(name.rpartition("/")[2])]
+    named = [name for name in place.names if METADATA in name and _is_called_so(name)]
     return the_only(named or _alike(place), place)
 
 
@@ -54,7 +54,8 @@ def read_rows(
     return frame.rename(columns={"dx": "diagnosis"}).assign(path=paths)[list(COLUMNS)], notes
 
 
-def _is_called_so(base: str) -> bool:
+def _is_called_so(name: str) -> bool:
+    base = name.rpartition("/")[2]
     is_text = base.lower().endswith(_TEXT_ENDINGS)
     return base == METADATA or (base.startswith(METADATA) and is_text)
 

@@ -69,9 +69,11 @@ def without_empty(frame: pd.DataFrame, table: str) -> tuple[pd.DataFrame, list[s
 
     A spreadsheet writes such rows below those that are filled.
     """
-    is_empty = frame.isna().all(axis=1)
-    if not is_empty.any():
-        return frame, []
+    is_empty = np.ones(len(frame), dtype=bool)
+    for name in frame.columns:
+        is_empty &= frame[name].isna().to_numpy()
+        if not is_empty.any():  # most tables fill their first column
+            return frame, []
     note = (
         f"{int(is_empty.sum())} of {len(frame)} rows of {table} are empty in every cell and left "
         "out."
@@ -86,7 +88,7 @@ def is_blank(column: "pd.Series[Any]") -> "pd.Series[bool]":
 
 def names_of(ids: "pd.Series[Any]", places: "pd.Index[int]") -> NDArray[np.object_]:
     """Return what to call each row: its id, or where it stands if it has none."""
-    called = ids.astype(str).to_numpy(dtype=object)
+    called = ids.to_numpy(dtype=object, copy=True)
     for row in np.flatnonzero(is_blank(ids)):
         called[row] = f"{places.name} {places[int(row)]}"
     return called

@@ -98,7 +98,7 @@ def is_image(name: str) -> bool:
 
 def is_mask(name: str) -> bool:
     """Say whether an image is called as the outline of a lesion is."""
-    return stem_of(name).endswith(MASK_SUFFIX)
+    return MASK_SUFFIX in name and stem_of(name).endswith(MASK_SUFFIX)
 
 
 def left_aside(strangers: list[str]) -> list[str]:
