@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 from moulage.catalogue import Catalogue
 from moulage.covariates import NO_WORDS, OLDEST, is_known
 from moulage.data.paths import goal_of, judge_paths
+from moulage.data.rows import is_blank, names_of, rows_of
 from moulage.errors import DataError, examples
+
+_Names = NDArray[np.object_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +37,12 @@ class Fault:
         )
 
 
-def check_catalogue(catalogue: Catalogue) -> None:
-    """Raise one DataError that counts every fault, names its first three and says the cure."""
-    faults = find_faults(catalogue)
+def check_catalogue(catalogue: Catalogue, *, places: "pd.Index[int] | None" = None) -> None:
+    """Raise one DataError that counts every fault, names its first three and says the cure.
+
+    places: as `find_faults` has them.
+    """
+    faults = find_faults(catalogue, places=places)
     if len(faults) == 1:
         raise DataError(f"{faults[0]} [{catalogue.root}]")
     if faults:
@@ -47,36 +53,40 @@ def check_catalogue(catalogue: Catalogue) -> None:
         )
 
 
-def find_faults(catalogue: Catalogue) -> list[Fault]:
+def find_faults(catalogue: Catalogue, *, places: "pd.Index[int] | None" = None) -> list[Fault]:
     """Return every kind of fault once, with all its names.
 
-    Groups that may hold several lesions, as patients do, may show several diagnoses.
+    Groups that may hold several lesions, as patients do, may show several diagnoses. places:
+    where each row stood in its file, which names those without an id; its own name is the word
+    for it, `line` or `row`.
     """
     frame = catalogue.frame
+    called = names_of(frame["image_id"], rows_of(len(frame)) if places is None else places)
     faults = [
-        *_id_faults(frame),
-        *_diagnosis_faults(frame, catalogue.codes),
-        *_age_faults(frame),
-        *_path_faults(frame, catalogue.root),
+        *_id_faults(frame, called),
+        *_diagnosis_faults(frame, called, catalogue.codes),
+        *_age_faults(frame, called),
+        *_path_faults(frame, called, catalogue.root),
     ]
     return faults + (_group_faults(frame) if catalogue.unit == "lesion" else [])
 
 
-def _id_faults(frame: pd.DataFrame) -> list[Fault]:
+def _id_faults(frame: pd.DataFrame, called: _Names) -> list[Fault]:
     ids = frame["image_id"]
-    no_image_id, no_lesion_id = _is_blank(ids), ~is_known(frame["lesion_id"])
+    no_image_id = is_blank(ids).to_numpy()
+    no_lesion_id = ~is_known(frame["lesion_id"]) & ~no_image_id
     twice = ids[~no_image_id & ids.duplicated(keep="first")].unique()
     return _told(
         Fault(
             rule="Every row must have an image id",
             got="without",
-            names=tuple(f"row {place + 1}" for place in np.flatnonzero(no_image_id)),
-            cure="Fill the column.",
+            names=tuple(called[no_image_id]),
+            cure="Fill the column, or delete these rows.",
         ),
         Fault(
             rule="Every image must have a lesion id",
             got="without",
-            names=_names(frame, no_lesion_id),
+            names=tuple(called[no_lesion_id]),
             cure="Fill the column, with the image id where a lesion has one photograph; NA, "
             "unknown and other words for none are no ids.",
         ),
@@ -95,8 +105,8 @@ def _id_faults(frame: pd.DataFrame) -> list[Fault]:
     )
 
 
-def _diagnosis_faults(frame: pd.DataFrame, codes: tuple[str, ...]) -> list[Fault]:
-    blank = _is_blank(frame["diagnosis"])
+def _diagnosis_faults(frame: pd.DataFrame, called: _Names, codes: tuple[str, ...]) -> list[Fault]:
+    blank = is_blank(frame["diagnosis"])
     strange = frame.loc[~blank & ~frame["diagnosis"].isin(codes), "diagnosis"]
     used = set(frame.loc[~blank, "diagnosis"].unique())
     spelt = pd.Series(sorted(used), dtype=object)
@@ -117,7 +127,7 @@ def _diagnosis_faults(frame: pd.DataFrame, codes: tuple[str, ...]) -> list[Fault
         Fault(
             rule="Every image must have a diagnosis",
             got="without",
-            names=_names(frame, blank),
+            names=tuple(called[blank]),
             cure="Fill the column, or delete these rows.",
         ),
         Fault(
@@ -135,42 +145,43 @@ def _diagnosis_faults(frame: pd.DataFrame, codes: tuple[str, ...]) -> list[Fault
     )
 
 
-def _age_faults(frame: pd.DataFrame) -> list[Fault]:
+def _age_faults(frame: pd.DataFrame, called: _Names) -> list[Fault]:
     years = pd.to_numeric(frame["age"], errors="coerce")
-    is_possible = years.between(0, OLDEST) | _is_blank(frame["age"])
+    is_possible = years.between(0, OLDEST) | is_blank(frame["age"])
     return _told(
         Fault(
             rule=f"An age must lie in [0, {OLDEST}] years",
             got="that do not",
-            names=_names(frame, ~is_possible, also="age"),
+            names=_with(called, frame["age"], ~is_possible),
             cure="Correct them, or empty the cells.",
         )
     )
 
 
-def _path_faults(frame: pd.DataFrame, root: Path) -> list[Fault]:
+def _path_faults(frame: pd.DataFrame, called: _Names, root: Path) -> list[Fault]:
     paths = frame["path"].fillna("").astype(str)
     verdicts = judge_paths(paths.to_numpy(dtype=str), root)
     of_its_own = paths.mask(frame["image_id"].duplicated())  # a repeated id is told of already
-    astray = frame.loc[verdicts == "astray", ["image_id", "path"]].itertuples(index=False)
+    is_astray = verdicts == "astray"
+    astray = zip(called[is_astray], paths[is_astray], strict=True)
     is_shared = of_its_own.duplicated(keep=False) & of_its_own.notna() & (paths != "")
     return _told(
         Fault(
             rule="Every image must have its file",
             got="without",
-            names=_names(frame, verdicts == "missing"),
+            names=tuple(called[verdicts == "missing"]),
             cure="Unpack or download the rest, or delete these rows from the table.",
         ),
         Fault(
             rule="Every image must have a file of its own",
             got="that share one",
-            names=_names(frame, is_shared, also="path"),
+            names=_with(called, frame["path"], is_shared),
             cure="Correct the paths or the ids, or delete rows that repeat an image.",
         ),
         Fault(
             rule="A path must stay below the data set's folder",
             got="that leave it",
-            names=_names(frame, verdicts == "outside", also="path"),
+            names=_with(called, frame["path"], verdicts == "outside"),
             cure="Copy the files into the folder, or name as `path` a folder that holds them all, "
             "and below it the `table` and, for relative paths, the `images` they start from.",
         ),
@@ -185,7 +196,7 @@ def _path_faults(frame: pd.DataFrame, root: Path) -> list[Fault]:
 
 
 def _group_faults(frame: pd.DataFrame) -> list[Fault]:
-    rows = frame.loc[is_known(frame["lesion_id"]) & ~_is_blank(frame["diagnosis"])]
+    rows = frame.loc[is_known(frame["lesion_id"]) & ~is_blank(frame["diagnosis"])]
     pairs = rows[["lesion_id", "diagnosis"]].drop_duplicates()
     torn = pairs.loc[pairs["lesion_id"].duplicated(), "lesion_id"].unique()
     return _told(
@@ -206,14 +217,8 @@ def _told(*faults: Fault) -> list[Fault]:
     return [fault for fault in faults if fault.names]
 
 
-def _is_blank(column: "pd.Series[str]") -> "pd.Series[bool]":
-    return column.isna() | (column.astype(str).str.strip() == "")
-
-
-def _names(
-    frame: pd.DataFrame, chosen: "pd.Series[bool] | NDArray[np.bool_]", also: str | None = None
+def _with(
+    called: _Names, column: "pd.Series[str]", chosen: "pd.Series[bool] | NDArray[np.bool_]"
 ) -> tuple[str, ...]:
-    rows = frame.loc[np.asarray(chosen, dtype=bool)]
-    if also is None:
-        return tuple(rows["image_id"].astype(str))
-    return tuple(f"{i}: {value}" for i, value in zip(rows["image_id"], rows[also], strict=True))
+    rows = np.asarray(chosen, dtype=bool)
+    return tuple(f"{i}: {value}" for i, value in zip(called[rows], column[rows], strict=True))

@@ -8,7 +8,7 @@ Knows nothing of pixels, splits or networks.
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 import pandas as pd
@@ -20,6 +20,7 @@ from moulage.data.checks import check_catalogue
 from moulage.data.classes import Members, plan_regrouping, regroup
 from moulage.data.diagnoses import HAM10000, describe, known_as
 from moulage.data.outputs import without_outputs
+from moulage.data.rivals import unread
 from moulage.data.sources import Place, open_place, stem_of
 from moulage.errors import ConfigError, DataError, examples, nearest
 from moulage.split import Unit
@@ -127,7 +128,8 @@ def open_dataset(
     notes = (*rows.notes, *aside, *_drop_notes(n_dropped), *_benign_notes(assumed), *lacking)
     for note in notes:  # before the faults, of which one may say the cause
         _log.warning(note)
-    check_catalogue(checked)
+    places = frame.index if frame.index.name else None  # none where no table names the images
+    check_catalogue(checked, places=places)
     return Dataset(catalogue=_typed(raw), kind=found, notes=notes, n_dropped=n_dropped)
 
 
@@ -195,6 +197,7 @@ def _detect(place: Place) -> str:
         return "folders"
     if tables.find_table(place):
         return "table"
+    _refuse_workbooks(place)
     raise DataError(
         f"`{place.root}` must be a data set of a known kind; got {len(place.names)} files, "
         f"{len(place.images())} of them images, but no HAM10000_metadata, no ground truth with "
@@ -204,16 +207,27 @@ def _detect(place: Place) -> str:
     )
 
 
+def _refuse_workbooks(place: Place) -> None:
+    if workbooks := place.workbooks():
+        raise DataError(
+            "A table of images and diagnoses must be CSV or Parquet; got no such table but "
+            f"{len(workbooks)} workbooks ({examples(workbooks)}) in {place.root}. Export the sheet "
+            "as CSV."
+        )
+
+
 def _are_casts(place: Place) -> bool:
-    return any(PurePosixPath(name).name == _CASTS_SIGN for name in place.names)
+    return any(name.rpartition("/")[2] == _CASTS_SIGN for name in place.names)
 
 
 def _read_ham10000(
     place: Place, table: str | None, columns: Mapping[str, str], images: str | None
 ) -> _Rows:
     found = _required(table or ham10000.find_table(place), "HAM10000_metadata.csv", place)
-    frame = ham10000.read_rows(place, found, images=images)
-    notes = _left_notes(place, frame, images, found)
+    frame, notes = ham10000.read_rows(place, found, images=images)
+    notes = [*notes, *_left_notes(place, frame, images, found)]
+    if table is None:
+        notes += unread(found, tables.plain_ones(place), place)
     return _Rows(frame=frame, diagnoses=HAM10000, notes=notes)
 
 
@@ -223,6 +237,8 @@ def _read_isic(
     found = _required(table or isic.find_table(place), "table with image, MEL, NV …", place)
     frame, codes, notes = isic.read_rows(place, found, images=images)
     notes = [*notes, *_left_notes(place, frame, images, found)]
+    if table is None:
+        notes += unread(found, isic.find_tables(place), place)
     return _Rows(frame=frame, diagnoses=describe(codes), notes=notes)
 
 
@@ -280,6 +296,8 @@ _READERS = {
 
 
 def _required(found: str | None, what: str, place: Place) -> str:
+    if found is None:
+        _refuse_workbooks(place)
     if found is None or found not in place.names:
         raise DataError(
             f"A data set of this kind must have its table; got no {found or what} in "

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from moulage.data.complaints import listening
 from moulage.data.images import Resize, check_complaints, check_layout, decode_square
 from moulage.data.outputs import without_outputs
-from moulage.data.sources import IMAGE_ENDINGS, Sources, left_aside, open_place
-from moulage.errors import DataError, ImageError
+from moulage.data.sources import IMAGE_ENDINGS, Place, Sources, left_aside, open_place
+from moulage.errors import DataError, ImageError, examples
 
 N_THREADS = min(8, os.cpu_count() or 1)
 _BATCH_BYTES = 16 << 20
@@ -56,16 +56,19 @@ class Batch:
 
 
 def list_image_files(paths: Sequence[Path]) -> list[str]:
-    """Return files as named, and the images of each folder or zip named, in order.
+    """Return files as named, and the images of each folder or zip named, in order, each once.
 
-    Files there that are no readable images are told. Raises DataError where a folder or zip has
-    none.
+    Told are masks and files that are no readable images there, and files named more than once, of
+    which the first name counts. Raises DataError where a folder or zip has no images.
     """
     listed: list[str] = []
     for path in map(Path, paths):
         if path.is_dir() or path.suffix.lower() == ".zip":
             place = open_place(path)
-            for note in left_aside(without_outputs(place).strangers()):
+            for note in (
+                *_masks_aside(place, path),
+                *left_aside(without_outputs(place).strangers()),
+            ):
                 _log.warning(note)
             images = place.images()
             if not images:
@@ -76,7 +79,36 @@ def list_image_files(paths: Sequence[Path]) -> list[str]:
             listed += [f"{place.root}/{name}" for name in images]
         else:
             listed.append(str(path))
-    return listed
+    return _each_once(listed)
+
+
+def _masks_aside(place: Place, path: Path) -> list[str]:
+    masks = place.masks()
+    if not masks:
+        return []
+    return [
+        f"{len(masks)} files in {path} are called as lesion masks are ({examples(masks)}) and are "
+        "passed over: name those that are photographs one by one."
+    ]
+
+
+def _each_once(names: list[str]) -> list[str]:
+    """Return the first name of each file, however its folder is written; others are told."""
+    folders: dict[str, str] = {}
+    first: dict[tuple[str, str], str] = {}
+    again = []
+    for name in names:
+        folder, base = os.path.split(name)
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        if (key := (folders[folder], base)) in first:
+            again.append(name)
+        first.setdefault(key, name)
+    if again:
+        _log.warning(
+            f"{len(again)} files were named more than once ({examples(again)}) and count once."
+        )
+    return list(first.values())
 
 
 def decode_batches(

@@ -13,6 +13,7 @@ import pandas as pd
 from moulage.catalogue import COLUMNS
 from moulage.data.groups import fill_groups
 from moulage.data.outputs import outputs_of
+from moulage.data.rows import names_of, without_empty
 from moulage.data.sources import (
     Place,
     Sources,
@@ -136,11 +137,11 @@ def _with_table(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Add what a table says of the images by their ids; the folder alone says the diagnosis.
 
-    Also returns a note on rows that name no image.
+    Also returns notes on rows that are empty, and on those that name no image.
     """
     if table is None:
         return frame.reindex(columns=list(COLUMNS)), []
-    theirs = read_table(place.root, table)
+    theirs, empty = without_empty(read_table(place.root, table), table)
     named = {ALIASES.get(name, name): name for name in reversed(theirs.columns)}
     said = theirs[list(named.values())].set_axis(list(named), axis=1)
     if "image_id" not in said.columns:
@@ -148,7 +149,7 @@ def _with_table(
             f"A table beside folders must have a column image_id; got {', '.join(theirs.columns)} "
             f"in {table}. Rename the column that holds the files' names without ending."
         )
-    said = said.assign(image_id=said["image_id"].map(lambda i: stem_of(str(i))))
+    said = said.assign(image_id=[stem_of(str(i)) for i in names_of(said["image_id"], said.index)])
     ours = [name for name in COLUMNS if name in said.columns and name not in frame.columns]
     joined = frame.merge(said[["image_id", *ours]], on="image_id", how="left")
     strangers = said.loc[~said["image_id"].isin(frame["image_id"]), "image_id"]
@@ -162,4 +163,4 @@ def _with_table(
         f"{len(strangers)} of {len(said)} rows of {table} name no image that is here "
         f"({examples(strangers)})."
     ]
-    return joined.reindex(columns=list(COLUMNS)), notes if len(strangers) else []
+    return joined.reindex(columns=list(COLUMNS)), [*empty, *(notes if len(strangers) else [])]

@@ -64,6 +64,13 @@ def quantisation_steps(content: bytes) -> tuple[int, ...]:
     return ()
 
 
+def noted_turn(content: bytes, header: Header) -> int:
+    """Return the EXIF orientation in [1, 8] that a file tells, whoever follows it; 1 if none."""
+    if header.format == "JPEG":
+        return jpeg_turn(content)
+    return _turn_in(content) if header.format == "TIFF" else header.turn
+
+
 def jpeg_turn(content: bytes) -> int:
     """Return the EXIF orientation in [1, 8] that a JPEG tells, 1 where it tells none."""
     for place in _before_scan(content, _EXIF):

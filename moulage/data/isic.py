@@ -12,6 +12,7 @@ import pandas as pd
 
 from moulage.catalogue import COLUMNS
 from moulage.data.groups import fill_groups
+from moulage.data.rows import names_of, without_empty
 from moulage.data.sources import Place, by_stem, header_of, read_table, stem_of
 from moulage.errors import DataError, examples
 
@@ -38,9 +39,17 @@ _WEIGHT = "_weight"
 
 
 def find_table(place: Place) -> str | None:
-    """Return the first table with an `image` column and two known diagnoses as columns."""
-    tables = (n for n in place.tables() if not n.lower().endswith(".parquet"))
-    return next((n for n in tables if _is_truth(header_of(place.root, n))), None)
+    """Return the first table with an `image` column and two known diagnoses as columns.
+
+    A challenge hands out one for training and one for each test: see `find_tables`.
+    """
+    return next(iter(find_tables(place)), None)
+
+
+def find_tables(place: Place) -> list[str]:
+    """Return all such tables."""
+    texts = [name for name in place.tables() if not name.lower().endswith(".parquet")]
+    return [name for name in texts if _is_truth(header_of(place.root, name))]
 
 
 def read_rows(
@@ -50,7 +59,7 @@ def read_rows(
 
     `UNK` is left out where no image has it: the training part of 2019 comes with it empty.
     """
-    truth = read_table(place.root, table)
+    truth, empty = without_empty(read_table(place.root, table), table)
     codes = _codes_of(truth, table)
     marks = truth[codes].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
     _check_strangers(codes, marks, table)
@@ -65,10 +74,11 @@ def read_rows(
         }
     )
     own = {ours: truth[theirs] for ours, theirs in _meant(truth).items()}
-    frame, notes = fill_groups(_with_metadata(frame.assign(**own), place, table))
+    frame, more = _with_metadata(frame.assign(**own), place, table)
+    frame, filled = fill_groups(frame)
     used = set(frame["diagnosis"])
     kept = tuple(code.lower() for code in codes if code != "UNK" or "unk" in used)
-    return frame[list(COLUMNS)], kept, notes
+    return frame[list(COLUMNS)], kept, [*empty, *more, *filled]
 
 
 def _is_truth(header: tuple[str, ...]) -> bool:
@@ -113,7 +123,7 @@ def _check_marks(
 ) -> None:
     is_one_hot = (np.isin(marks, (0.0, 1.0)).all(axis=1)) & (marks.sum(axis=1) == 1)
     if not is_one_hot.all():
-        wrong = images[~is_one_hot]
+        wrong = names_of(images, images.index)[~is_one_hot]
         raise DataError(
             f"Every row of an ISIC ground truth must hold one 1 and else 0; got {len(wrong)} "
             f"others ({examples(wrong)}) in {table}, where the diagnoses are "
@@ -121,16 +131,21 @@ def _check_marks(
         )
 
 
-def _with_metadata(frame: pd.DataFrame, place: Place, truth: str) -> pd.DataFrame:
-    """Add what other tables of the place say of the images; the first to say a thing counts."""
+def _with_metadata(frame: pd.DataFrame, place: Place, truth: str) -> tuple[pd.DataFrame, list[str]]:
+    """Add what other tables of the place say of the images; the first to say a thing counts.
+
+    Also returns notes on their empty rows.
+    """
+    notes: list[str] = []
     for name in place.tables():
         if name == truth or name.lower().endswith(".parquet"):
             continue
         header = header_of(place.root, name)
         if "image" not in header or _is_truth(header):
             continue
-        frame = _joined(frame, _one_row_an_image(read_table(place.root, name), name))
-    return frame.assign(**{c: np.nan for c in COLUMNS if c not in frame.columns})
+        said, empty = without_empty(read_table(place.root, name), name)
+        frame, notes = _joined(frame, _one_row_an_image(said, name)), [*notes, *empty]
+    return frame.assign(**{c: np.nan for c in COLUMNS if c not in frame.columns}), notes
 
 
 def _one_row_an_image(table: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from moulage.catalogue import Catalogue
 from moulage.data.images import Resize, decode, resize_image
-from moulage.data.sources import MASK_SUFFIX, Sources, is_image, open_place, stem_of
+from moulage.data.sources import MASK_SUFFIX, Sources, open_place, stem_of
 
 
 def find_masks(catalogue: Catalogue) -> dict[str, str]:
@@ -21,8 +21,7 @@ def find_masks(catalogue: Catalogue) -> dict[str, str]:
     """
     masks = {
         stem_of(name).removesuffix(MASK_SUFFIX): name
-        for name in reversed(open_place(catalogue.root).names)
-        if is_image(name) and stem_of(name).endswith(MASK_SUFFIX)
+        for name in reversed(open_place(catalogue.root).masks())
     }
     return {image_id: masks[image_id] for image_id in catalogue.image_ids if image_id in masks}
 

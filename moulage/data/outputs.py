@@ -24,6 +24,10 @@ _STUDY, _RUN = frozenset(("experiments", "not_run")), frozenset(("resolved",))
 _SPLITS = tuple(("image_id", f"{unit}_id", "part") for unit in UNITS)
 _RATES = ("learning_rate", "loss", "smoothed_loss")
 _PAIRS = ("image_id", "other_id", "lesion_id", "other_lesion_id", "evidence", "certainty")
+# What `predict` begins with, and `features`: their diagnoses are not the data set's.
+_ANSWERS = ("path", "diagnosis", "diagnosis_balanced")
+_IDS = tuple(("image_id", f"{unit}_id", "diagnosis") for unit in UNITS)
+_FEATURES = tuple((*ids, "feature_0") for ids in _IDS)
 
 
 def without_outputs(place: Place, *, but: str | None = None) -> Place:
@@ -68,10 +72,13 @@ def _is_output(root: Path, name: str) -> bool:
     try:
         if name.endswith(".csv"):
             header = header_of(root, name)
-            return header in (*_SPLITS, _RATES) or header[: len(_PAIRS)] == _PAIRS
+            begins = any(header[: len(ours)] == ours for ours in (_PAIRS, _ANSWERS))
+            is_beside = header in _IDS and (root / name).with_suffix(".npy").is_file()
+            return header in (*_SPLITS, _RATES) or begins or is_beside
         if name.endswith(".parquet"):
-            meta = (pq.read_schema(root / name).metadata or {}).get(b"moulage", b"{}")
-            return "prior" in json.loads(meta)
+            schema = pq.read_schema(root / name)
+            meta = json.loads((schema.metadata or {}).get(b"moulage", b"{}"))
+            return "prior" in meta or tuple(schema.names[: len(_FEATURES[0])]) in _FEATURES
     except (ValueError, OSError, pa.ArrowException):  # no table: told by whoever reads it
         return False
     return False

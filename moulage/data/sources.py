@@ -21,16 +21,18 @@ from types import TracebackType
 from typing import Self
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from moulage.catalogue import MEMBER
 from moulage.data.paths import split_member
+from moulage.data.rows import Lines, lines_of, places_of, rows_of, too_long
 from moulage.errors import DataError, examples
-from moulage.store import separator_of
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".jfif")
 TABLE_ENDINGS = (".csv", ".tsv", ".tab", ".parquet")
 _TEXT_ENDINGS = (".txt", ".md", ".json", ".toml", ".yaml", ".xml", ".html", ".pdf", ".ini", ".db")
-_SHEET_ENDINGS = (*TABLE_ENDINGS, ".xlsx", ".xls", ".ods")
+_WORKBOOK_ENDINGS = (".xlsx", ".xlsm", ".xls", ".ods")
 MASK_SUFFIX = "_segmentation"
 _HEADER_BYTES = 1 << 16
 _HIDDEN = (".", "__MACOSX")
@@ -49,18 +51,24 @@ class Place:
         return [
             name
             for name in self.names
-            if is_image(name)
-            and not stem_of(name).endswith(MASK_SUFFIX)
-            and (below is None or _lies_below(name, below))
+            if is_image(name) and not is_mask(name) and (below is None or _lies_below(name, below))
         ]
+
+    def masks(self) -> list[str]:
+        """Return the names of lesion masks."""
+        return [name for name in self.names if is_image(name) and is_mask(name)]
 
     def tables(self) -> list[str]:
         """Return the names of files that may hold a table."""
         return [name for name in self.names if name.lower().endswith(TABLE_ENDINGS)]
 
+    def workbooks(self) -> list[str]:
+        """Return the names of spreadsheets, which are not read."""
+        return [name for name in self.names if name.lower().endswith(_WORKBOOK_ENDINGS)]
+
     def strangers(self) -> list[str]:
         """Return the names of files that are no readable images, no tables and no text."""
-        known = (*IMAGE_ENDINGS, *_SHEET_ENDINGS, *_TEXT_ENDINGS)
+        known = (*IMAGE_ENDINGS, *TABLE_ENDINGS, *_WORKBOOK_ENDINGS, *_TEXT_ENDINGS)
         return [name for name in self.names if not name.lower().endswith(known)]
 
 
@@ -86,6 +94,11 @@ def open_place(path: Path) -> Place:
 def is_image(name: str) -> bool:
     """Say whether a name ends as the names of readable images do."""
     return name.lower().endswith(IMAGE_ENDINGS)
+
+
+def is_mask(name: str) -> bool:
+    """Say whether an image is called as the outline of a lesion is."""
+    return MASK_SUFFIX in name and stem_of(name).endswith(MASK_SUFFIX)
 
 
 def left_aside(strangers: list[str]) -> list[str]:
@@ -225,36 +238,50 @@ def _as_os_errors(name: str) -> Iterator[None]:
 def read_table(root: Path, name: str, *, n_rows: int | None = None) -> pd.DataFrame:
     """Read CSV (comma, tab or semicolon) as text, or Parquet as it is; empty cells are NaN.
 
-    n_rows: the first so many alone; of a CSV file no others are parsed.
+    n_rows: the first so many alone; of a CSV file no others are parsed. The index says where each
+    row stands: "line", as the file counts them, or "row".
     """
     with Sources(root) as sources:
         content = sources.read(name)
     try:
         if name.lower().endswith(".parquet"):
-            frame = pd.read_parquet(io.BytesIO(content))
-            return frame if n_rows is None else frame.head(n_rows)
-        frame = _parse_text(content, n_rows)
+            frame = pd.read_parquet(io.BytesIO(content)).iloc[:n_rows]
+            frame = frame.reset_index() if any(frame.index.names) else frame
+            return frame.set_axis(rows_of(len(frame)))
+        lines = lines_of(content.decode("utf-8-sig"))
+        frame = _parse_text(lines, n_rows)
     except (ValueError, OSError) as error:  # pandas' and pyarrow's faults are of these two kinds
-        raise DataError(
-            f"`{name}` must be a table in UTF-8; got '{error}' in {root}. Export it again as CSV."
-        ) from error
-    _refuse_twins(content, name)
-    return frame
+        raise _refusal(content, name, root, error) from error
+    if len(frame) and not isinstance(frame.index, pd.RangeIndex):  # it took cells that are too many
+        raise _refusal(content, name, root, DataError("rows longer than the header"))
+    _refuse_twins(lines, name)
+    return frame.set_axis(places_of(lines, len(frame)) if n_rows is None else rows_of(len(frame)))
 
 
 def header_of(root: Path, name: str) -> tuple[str, ...]:
-    """Return the column names of a text table, or nothing where there are none."""
+    """Return the column names of a table, or nothing where there are none."""
+    if name.lower().endswith(".parquet"):
+        return _parquet_header(root, name)
     with Sources(root) as sources:
-        line = sources.head(name).partition(b"\n")[0]
-    text = line.decode("utf-8-sig", errors="replace").strip()
-    return tuple(cell.strip().strip('"') for cell in text.split(separator_of(text)))
+        lines = lines_of(sources.head(name).decode("utf-8-sig", errors="replace"))
+    text = lines.text.partition("\n")[0].strip()
+    return tuple(cell.strip().strip('"') for cell in text.split(lines.separator))
 
 
-def _parse_text(content: bytes, n_rows: int | None) -> pd.DataFrame:
-    text = content.decode("utf-8-sig")
+def _parquet_header(root: Path, name: str) -> tuple[str, ...]:
+    try:
+        if split_member(name) is None:
+            return tuple(pq.read_schema(root / name).names)
+        with Sources(root) as sources:
+            return tuple(pq.read_schema(io.BytesIO(sources.read(name))).names)
+    except (ValueError, OSError, pa.ArrowException):  # no table: told by whoever reads it
+        return ()
+
+
+def _parse_text(lines: Lines, n_rows: int | None) -> pd.DataFrame:
     frame = pd.read_csv(
-        io.StringIO(text),
-        sep=separator_of(text),
+        io.StringIO(lines.text),
+        sep=lines.separator,
         dtype=str,
         keep_default_na=False,
         na_values=[""],
@@ -263,11 +290,37 @@ def _parse_text(content: bytes, n_rows: int | None) -> pd.DataFrame:
     return frame.rename(columns=str.strip)
 
 
-def _refuse_twins(content: bytes, table: str) -> None:
+def _refusal(content: bytes, table: str, root: Path, error: Exception) -> DataError:
+    """Return what is wrong with a table that cannot be read, in one line."""
+    if isinstance(error, UnicodeDecodeError) or table.lower().endswith(".parquet"):
+        said = " ".join(str(error).split())
+        return DataError(
+            f"`{table}` must be a table in UTF-8; got '{said}' in {root}. Export it again as CSV."
+        )
+    lines = lines_of(content.decode("utf-8-sig"))
+    n_cells, longer = too_long(lines)
+    if longer:
+        return DataError(
+            f"Every row of `{table}` must have no more cells than its header, which has {n_cells}; "
+            f"got {len(longer)} that have ({examples(longer)}) in {root}. Put text that holds "
+            f"{lines.separator!r} into quotation marks, or delete the cells beyond."
+        )
+    said = " ".join(str(error).split())
+    return DataError(
+        f"`{table}` must be a table with a header and closed quotation marks; got '{said}' in "
+        f"{root}. Export it again as CSV."
+    )
+
+
+def _refuse_twins(lines: Lines, table: str) -> None:
     """Refuse a column that stands twice: pandas renames the second, and the first would count."""
-    text = content.decode("utf-8-sig")
     header = pd.read_csv(
-        io.StringIO(text), sep=separator_of(text), header=None, nrows=1, dtype=str, na_filter=False
+        io.StringIO(lines.text),
+        sep=lines.separator,
+        header=None,
+        nrows=1,
+        dtype=str,
+        na_filter=False,
     )
     names = header.iloc[0].str.strip()
     twins = names[(names != "") & names.duplicated()].unique()

@@ -17,6 +17,8 @@ import pandas as pd
 from moulage.catalogue import COLUMNS
 from moulage.data.groups import fill_groups
 from moulage.data.paths import is_from_top, relative_to_root
+from moulage.data.rivals import the_only
+from moulage.data.rows import without_empty
 from moulage.data.sources import (
     Place,
     base_of,
@@ -35,15 +37,25 @@ _PATIENTS = {"patient", "patientid", "patientnr", "patientno", "subject", "subje
 
 
 def find_table(place: Place) -> str | None:
-    """Return the only table of a place, or the first that names images and diagnoses as we do."""
+    """Return the only table of a place, or the only one that names images and diagnoses as we do.
+
+    Raises DataError as `find_plain` does.
+    """
     tables = place.tables()
     return tables[0] if len(tables) == 1 else find_plain(place)
 
 
 def find_plain(place: Place) -> str | None:
-    """Return the first text table that names images and diagnoses as we do."""
-    texts = (name for name in place.tables() if not name.lower().endswith(".parquet"))
-    return next((name for name in texts if is_plain(header_of(place.root, name))), None)
+    """Return the only table that names images and diagnoses as we do; copies of it count once.
+
+    Raises DataError where several do.
+    """
+    return the_only(plain_ones(place), place)
+
+
+def plain_ones(place: Place) -> list[str]:
+    """Return all tables that name images and diagnoses as we do."""
+    return [name for name in place.tables() if is_plain(header_of(place.root, name))]
 
 
 def names_group(place: Place, table: str, columns: Mapping[str, str]) -> bool:
@@ -85,7 +97,7 @@ def read_rows(
     top of the disk; without that column an image is found by its id, and without ids a file's
     name is its id.
     """
-    theirs = read_table(place.root, table)
+    theirs, notes = without_empty(read_table(place.root, table), table)
     chosen = _chosen(columns, tuple(theirs.columns), table)
     frame = _renamed(theirs, chosen, table)
     if "path" in frame.columns:
@@ -94,10 +106,11 @@ def read_rows(
         frame["path"] = _found(frame["image_id"], place.images(images))
     if "image_id" not in frame.columns:
         frame["image_id"] = [stem_of(path) if path else np.nan for path in frame["path"]]
-    notes = unmentioned(place.images(images), frame["path"].unique(), table)
+    notes += unmentioned(place.images(images), frame["path"].unique(), table)
     if "lesion_id" not in frame.columns:
-        frame, filled = fill_groups(frame.assign(lesion_id=np.nan))
-        notes += filled
+        frame["lesion_id"] = np.nan
+    frame, filled = fill_groups(frame)
+    notes += filled
     others = _others(theirs, chosen)
     return frame.reindex(columns=list(COLUMNS)).join(theirs[others]), notes
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from moulage.data.headers import jpeg_turn, quantisation_steps, read_header
+from moulage.data.headers import noted_turn, quantisation_steps, read_header
 from moulage.data.sources import Sources
 from moulage.errors import ImageError
 
@@ -70,7 +70,7 @@ def _examine(sources: Sources, path: str) -> dict[str, Any]:
         "format": header.format,
         "width": header.width,
         "height": header.height,
-        "turn": header.turn if header.format != "JPEG" else jpeg_turn(content),
+        "turn": noted_turn(content, header),
         "tables": _named(quantisation_steps(content)),
         "cause": "",
     }

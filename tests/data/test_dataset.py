@@ -47,6 +47,53 @@ def test_an_age_of_0_is_kept_and_an_empty_one_is_missing(
     assert ages.dtype == float
 
 
+@pytest.mark.parametrize("lacking", ["dx_type", "localization"])
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_table_that_lacks_a_column_of_ham10000s_is_somebodys_own(
+    ham: Path, lacking: str, ending: str
+) -> None:
+    for image in (ham / "HAM10000_images_part_2").iterdir():
+        image.rename(ham / "HAM10000_images_part_1" / image.name)
+    theirs = read_dataset(ham)
+    table = ham / "HAM10000_metadata.csv"
+    own = pd.read_csv(table, dtype=str).drop(columns=lacking)
+    table.unlink()
+    getattr(own, f"to_{ending}")(ham / f"labels.{ending}", index=False)
+    dataset = open_dataset(ham)
+    assert dataset.kind == "table"
+    pd.testing.assert_frame_equal(
+        dataset.catalogue.frame.drop(columns=lacking), theirs.frame.drop(columns=lacking)
+    )
+
+
+def test_metadata_of_ham10000_are_known_by_the_name_or_by_all_columns(ham: Path) -> None:
+    table = ham / "HAM10000_metadata.csv"
+    for name in ("HAM10000_metadata (1).csv", "mine.csv"):
+        table = table.rename(ham / name)
+        assert open_dataset(ham).kind == "ham10000"
+
+
+def test_two_metadata_of_ham10000_are_refused_unless_one_is_a_copy(ham: Path) -> None:
+    table = ham / "HAM10000_metadata.csv"
+    with zipfile.ZipFile(ham / "archive.zip", "w") as archive:
+        archive.write(table, table.name)
+    assert open_dataset(ham).notes == ()
+    (ham / "HAM10000_metadata_old.csv").write_text(table.read_text().replace("mel", "nv"))
+    said = r"got 2 \(HAM10000_metadata\.csv, HAM10000_metadata_old\.csv\)"
+    with pytest.raises(DataError, match=said):
+        open_dataset(ham)
+    assert len(read_dataset(table)) == 14
+
+
+def test_a_table_of_diagnoses_beside_ham10000s_is_told_not_to_be_read(ham: Path) -> None:
+    (ham / "corrected.csv").write_text("image_id,dx\nISIC_00,mel\n")
+    (note,) = open_dataset(ham).notes
+    assert note.startswith(
+        "Of 2 tables of diagnoses HAM10000_metadata.csv is read, and corrected.csv not: where"
+    )
+    assert open_dataset(ham, table="HAM10000_metadata.csv").notes == ()
+
+
 @pytest.mark.parametrize("name", ["HAM10000_metadata", "HAM10000_metadata.tab"])
 def test_the_dataverse_layout_reads_as_kaggles(ham: Path, name: str, zip_folder: Zip) -> None:
     kaggle = read_dataset(ham)
@@ -179,6 +226,9 @@ def test_a_second_ground_truth_gives_nothing_and_zipped_tables_are_found(
     (root / "notes.csv").write_text("remark\nnone\n")
     archive = shutil.make_archive(str(tmp_path / "isic"), "zip", root)
     assert read_dataset(Path(archive)).lesion_ids.tolist() == ["a", "b", "c"]
+    said = "Of 2 tables of diagnoses GroundTruth.csv is read, and Test_GroundTruth.csv not: where "
+    assert open_dataset(root).notes[-1].startswith(said)
+    assert not any("Test_" in note for note in open_dataset(root / "GroundTruth.csv").notes)
 
 
 @pytest.mark.parametrize("row", ["1.0,1.0,0.0", "0.0,0.0,0.0", "0.5,0.5,0.0", "x,0,1"])

@@ -24,6 +24,35 @@ def test_what_a_folder_holds_beside_readable_images_is_told(
     assert "1 files beside the images are no images that can be read (b.dcm)" in caplog.text
 
 
+def test_masks_that_a_folder_holds_are_counted_and_named_ones_are_read(
+    tmp_path: Path, write_image: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_image(tmp_path / "a.jpg")
+    mask = write_image(tmp_path / "x_segmentation.png")
+    assert list_image_files([tmp_path]) == [f"{tmp_path}/a.jpg"]
+    assert f"1 files in {tmp_path} are called as lesion masks are (x_segm" in caplog.text
+    caplog.clear()
+    assert list_image_files([mask]) == [str(mask)]
+    assert caplog.text == ""
+
+
+def test_a_file_that_is_named_twice_counts_once_by_its_first_name(
+    tmp_path: Path,
+    write_image: Write,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    write_image(tmp_path / "pz/a.JPG")
+    write_image(tmp_path / "pz/b.JPG")
+    (tmp_path / "link").symlink_to(tmp_path / "pz")
+    monkeypatch.chdir(tmp_path)
+    loose, folder = Path("pz/a.JPG"), Path("pz")
+    absolute = f"{tmp_path}/pz/a.JPG", f"{tmp_path}/pz/b.JPG"
+    assert list_image_files([folder, loose, Path("link/b.JPG")]) == list(absolute)
+    assert "2 files were named more than once (pz/a.JPG, link/b.JPG) and count o" in caplog.text
+    assert list_image_files([loose, loose, folder]) == ["pz/a.JPG", absolute[1]]
+
+
 def test_files_folders_and_zips_become_one_list(
     tmp_path: Path, write_image: Write, zip_folder: Callable[[Path], Path]
 ) -> None:

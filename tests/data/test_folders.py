@@ -32,7 +32,8 @@ def place(tmp_path: Path, write_image: Write) -> Path:
 
 
 def write_outputs(place: Path, write_image: Write) -> None:
-    """Leave what `survey`, `audit`, `split`, `lr`, `train`, `explain` and `evaluate` leave."""
+    """Leave what commands leave: `survey`, `audit`, `split`, `lr`, `train`, `explain`, `evaluate`,
+    `predict` and `features`."""
     pairs = pairs_table(()).to_csv(index=False, lineterminator="\n")
     write_text(place / "survey/near_duplicates.csv", pairs)
     write_text(place / "survey/survey.html", "<!doctype html>")
@@ -45,6 +46,12 @@ def write_outputs(place: Path, write_image: Write) -> None:
     keep_layout(Layout(experiments=("first",)), place / "runs/study")
     write_image(place / "runs/study/first/explanations/a.png")
     write_predictions(_predictions(split), place / "evaluation/predictions.parquet")
+    answers = "path,diagnosis,diagnosis_balanced,set\na.jpg,nevus,melanoma,nevus\n"
+    write_text(place / "answers.csv", answers)
+    columns = ("image_id", "lesion_id", "diagnosis", "feature_0")
+    pq.write_table(pa.table(dict.fromkeys(columns, ids)), place / "features.parquet")
+    write_text(place / "features.csv", "image_id,lesion_id,diagnosis\na,a,nevus\n")
+    np.save(place / "features.npy", np.zeros((1, 2)))
 
 
 def _predictions(split: Split) -> Predictions:

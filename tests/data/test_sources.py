@@ -22,7 +22,7 @@ def test_a_folder_with_an_exclamation_mark_is_no_zip(
     write_image(tmp_path / "wow!/part/mel!/b.jpg", grey=70)
     zip_folder(tmp_path / "wow!/part").rename(tmp_path / "wow!/part.ZIP")
     names = list_image_files([loose, tmp_path / "wow!"])
-    assert names == [str(loose), str(loose), f"{tmp_path}/wow!/part.ZIP!/mel!/b.jpg"]
+    assert names == [str(loose), f"{tmp_path}/wow!/part.ZIP!/mel!/b.jpg"]
     (batch,) = decode_batches(names, size_px=2, resize="squash")
     assert batch.unreadable == ()
     with Sources(tmp_path) as sources:
@@ -71,7 +71,8 @@ def test_a_file_that_only_ends_as_a_zip_is_told(tmp_path: Path) -> None:
 def test_the_columns_of_a_table_are_told_without_its_rows(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text('" a ";"b;c"\n1;2\n3;4;5\n')
     assert read_table(tmp_path, "t.csv", n_rows=0).columns.tolist() == ["a", "b;c"]
-    with pytest.raises(DataError, match=r"Expected 2 fields in line 3, saw 3"):
+    said = r"header, which has 2; got 1 that have \(line 3: 3 cells\) in /.* holds ';' into quotat"
+    with pytest.raises(DataError, match=said):
         read_table(tmp_path, "t.csv")
     pd.DataFrame({"a": [1], "b;c": [2]}, index=["x"]).to_parquet(tmp_path / "t.parquet")
     assert read_table(tmp_path, "t.parquet", n_rows=0).columns.tolist() == ["a", "b;c"]

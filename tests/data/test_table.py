@@ -168,12 +168,12 @@ def test_a_parquet_of_a_table_with_words_for_none_reads_alike(
     for name in "abc":
         write_image(tmp_path / f"mine/{name}.jpg")
     root = written(tmp_path / "mine", "image_id,dx,group", "a,mel,P1", "b,nv,NA", "c,nv,")
-    message = r"a lesion id; got 2 without \(b, c\)\. .* NA, unknown and other words for none"
-    with pytest.raises(DataError, match=message):
-        read_dataset(root)
+    said = "2 of 3 images have no group id (1 of them say NA), so each is a group of its own"
     pd.read_csv(root / "t.csv", keep_default_na=False).to_parquet(root / "t.parquet")
-    with pytest.raises(DataError, match=message):
-        read_dataset(root / "t.parquet")
+    for table in ("t.csv", "t.parquet"):
+        dataset = open_dataset(root / table)
+        assert dataset.catalogue.lesion_ids.tolist() == ["P1", "b", "c"]
+        assert [note.partition(":")[0] for note in dataset.notes] == [said]
 
 
 @pytest.mark.parametrize("column", ["path", "image_id"])
@@ -206,3 +206,64 @@ def test_a_column_that_stands_twice_is_refused(
     root = written(tmp_path / "mine", f"image_id,diagnosis,,{twin},", "a,nv,,mel,")
     with pytest.raises(DataError, match=r"once; got diagnosis more than once in t\.csv\. Keep the"):
         read_dataset(root)
+
+
+def test_two_tables_of_diagnoses_are_refused_and_both_cures_work(
+    tmp_path: Path, write_image: Write
+) -> None:
+    for grey, name in enumerate("ab"):
+        write_image(tmp_path / f"mine/{name}.jpg", grey=grey)
+    root = tmp_path / "mine"
+    (root / "labels.csv").write_text("image_id,dx\na,mel\nb,nv\n")
+    (root / "labels-old.csv").write_text("image_id,dx\na,nv\nb,nv\n")
+    said = r"got 2 \(labels-old\.csv, labels\.csv\) in /.* Move all but the right one away, or name"
+    for kind in ("auto", "table"):
+        with pytest.raises(DataError, match=said):
+            read_dataset(root, kind=kind)
+    assert read_dataset(root / "labels.csv").codes == ("mel", "nv")
+    assert read_dataset(root, table="labels.csv").codes == ("mel", "nv")
+    (root / "labels-old.csv").rename(tmp_path / "labels-old.csv")
+    assert read_dataset(root).codes == ("mel", "nv")
+
+
+def test_a_parquet_beside_a_csv_is_a_second_table_but_a_copy_is_none(
+    tmp_path: Path, write_image: Write, zip_folder: Callable[[Path], Path]
+) -> None:
+    write_image(tmp_path / "mine/a.jpg")
+    root = written(tmp_path / "mine", "image_id,dx", "a,mel")
+    (root / "copy").mkdir()
+    (root / "copy/t.csv").write_bytes((root / "t.csv").read_bytes())
+    zip_folder(root / "copy")
+    assert read_dataset(root).codes == ("mel",)
+    pd.DataFrame({"image_id": ["a"], "dx": ["nv"]}).to_parquet(root / "t.parquet")
+    with pytest.raises(DataError, match=r"got 2 \(t\.csv, t\.parquet\)"):
+        read_dataset(root)
+    (root / "t.parquet").write_bytes(b"PAR1 and no more")
+    assert read_dataset(root).codes == ("mel",), "no table at all"
+
+
+def test_a_parquet_whose_ids_are_its_index_is_read(tmp_path: Path, write_image: Write) -> None:
+    write_image(tmp_path / "a.jpg")
+    frame = pd.DataFrame({"image_id": ["a"], "dx": ["nv"]}).set_index("image_id")
+    frame.to_parquet(tmp_path / "t.parquet")
+    assert read_dataset(tmp_path).image_ids.tolist() == ["a"]
+
+
+def test_lesion_ids_that_some_images_lack_are_filled_and_counted(
+    tmp_path: Path, write_image: Write
+) -> None:
+    for name in "abc":
+        write_image(tmp_path / f"mine/{name}.jpg")
+    root = written(tmp_path / "mine", "isic_id,dx,lesion_id", "a,mel,L1", "b,mel,", "c,mel,L1")
+    dataset = open_dataset(root, columns={"image_id": "isic_id"})
+    assert dataset.catalogue.lesion_ids.tolist() == ["L1", "b", "L1"]
+    (note,) = dataset.notes
+    assert note.startswith("1 of 3 images have no group id, so each is a group of its own")
+
+
+def test_a_workbook_is_named_where_it_is_the_only_table(tmp_path: Path, write_image: Write) -> None:
+    write_image(tmp_path / "a.jpg")
+    (tmp_path / "t.xlsx").touch()
+    for kind in ("auto", "table"):
+        with pytest.raises(DataError, match=r"1 workbooks \(t\.xlsx\) in /.* Export the sheet"):
+            read_dataset(tmp_path, kind=kind)

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from moulage.data.headers import jpeg_turn, quantisation_steps
 from moulage.survey.appearance import measure_pixels
@@ -111,3 +112,12 @@ def test_only_jpegs_have_tables_and_their_turn_is_told() -> None:
     assert steps == (1,) * 64  # at quality 100 nothing is rounded
     assert jpeg_turn(jpeg(NOISE)) == 1
     assert jpeg_turn(turned_jpeg(NOISE, 8)) == 8
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "WEBP", "JPEG"])
+def test_a_note_to_be_turned_is_told_of_every_format(tmp_path: Path, form: str) -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    for name, kept in (("turned", {"exif": exif}), ("plain", {})):
+        Image.fromarray(NOISE).save(tmp_path / name, form, **kept)
+    assert examine_files(["turned", "plain"], root=tmp_path)["turn"].tolist() == [6, 1]
