@@ -186,7 +186,8 @@ def train_step(step: Step, state: State, sample: Sample, place: Place) -> None:
     step.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     if phase.clip_norm:
-        torch.nn.utils.clip_grad_norm_(job.classifier.parameters(), phase.clip_norm)
+        trained = (p for p in job.classifier.parameters() if p.requires_grad)
+        torch.nn.utils.clip_grad_norm_(trained, phase.clip_norm)
     step.optimizer.step()
     _average(step, state)
     natural = scores.detach() + job.classifier.prior_shift
@@ -273,6 +274,7 @@ def _resume(job: Job) -> State:
 def prepare(job: Job, phase: Phase, state: State) -> Step:
     """Read or compute what lies below the boundary, and put the state into the modules."""
     classifier = job.classifier
+    classifier.zero_grad(set_to_none=True)  # a phase before left some where this one may not train
     boundary = classifier.boundary(phase.train_from)
     source = job.source_at(boundary)
     classifier.train_above(boundary, phase.batchnorm)
