@@ -320,7 +320,7 @@ def test_the_training_loss_is_the_mean_over_images_however_large_their_batches(
 
     state = run_phases(studio.job(treatment=Told()), (replace(HEAD, epochs=1, learning_rate=0.3),))
     assert [len(batch) for batch in told] == [5, 5, 4]
-    assert state.history[0]["train_loss"] == pytest.approx(np.mean(sum(told, [])), rel=1e-5)
+    assert state.history[0]["train_loss"] == pytest.approx(np.mean(np.concatenate(told)), rel=1e-5)
 
 
 def test_a_loss_that_is_no_number_ends_in_one_sentence_and_keeps_the_checkpoint(
@@ -444,10 +444,10 @@ def test_smoothed_targets_and_class_weights_give_the_loss_of_the_formula(studio:
 
 
 def test_the_validation_loss_is_plain_cross_entropy_at_the_natural_prior(studio: Any) -> None:
-    job = studio.job(treatment=Treatment(kind="class_weight"))
-    shift = np.array([0.3, -0.2, 0.1])
-    job.classifier.set_prior_shift(shift)
+    treatment, counts = Treatment(kind="class_weight"), np.array([9, 3, 2])
+    job = studio.job(treatment=treatment, counts=counts)
     state = run_phases(job, (replace(HEAD, epochs=1),))
+    shift = np.log(counts / 14 * 3)  # natural over even, which the weights make it
     rows = job.validation_rows
     with torch.inference_mode():
         scores = job.classifier.eval()(job.source_at(0).plain(rows), 0).double()
@@ -455,6 +455,39 @@ def test_the_validation_loss_is_plain_cross_entropy_at_the_natural_prior(studio:
         scores + torch.from_numpy(shift), torch.from_numpy(job.labels[rows])
     )
     assert state.history[0]["validation_loss"] == pytest.approx(float(loss), rel=1e-4)
+
+
+def test_training_accuracy_is_that_at_the_natural_prior(studio: Any) -> None:
+    counts = np.array([10**6, 1, 1])
+    job = studio.job(treatment=Treatment(kind="class_weight"), counts=counts)
+    state = run_phases(job, (replace(HEAD, epochs=1),))
+    naevi = float((job.labels[job.train_rows] == 0).mean())
+    assert state.history[0]["train_accuracy"] == pytest.approx(naevi)
+
+
+def test_each_phase_has_the_natural_prior_put_back_after_its_own_smoothing(
+    studio: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts, shifts = np.array([9, 3, 2]), []
+
+    def note(phase: Phase, source: Any) -> None:
+        shifts.append(job.classifier.prior_shift.numpy().copy())
+
+    job = studio.job(counts=counts, on_phase_end=note)
+    soft = replace(HEAD, name="soft", label_smoothing=0.3)
+    pretend_losses(monkeypatch, 4.0, 3.0, 2.0, 1.0, 5.0)
+    run_phases(job, (HEAD, soft, replace(ALL, epochs=1)))
+    np.testing.assert_allclose(shifts[0], 0, atol=1e-7)
+    natural = counts / 14
+    expected = np.log(natural) - np.log(0.7 * natural + 0.1)
+    for shift in shifts[1:]:  # the third phase gains nothing, so the second's weights are kept
+        np.testing.assert_allclose(shift, expected, rtol=1e-5)
+
+
+def test_smoothing_gives_nothing_to_a_class_that_training_lacks(studio: Any) -> None:
+    job = studio.job(counts=np.array([9, 0, 5]))
+    targets = loop._targets(job, replace(HEAD, label_smoothing=0.3), np.array([0, 2]))
+    np.testing.assert_allclose(targets.numpy(), [[0.85, 0, 0.15], [0.15, 0, 0.85]], rtol=1e-6)
 
 
 def test_training_images_are_drawn_again_each_epoch_and_alike_for_the_same_seed(
