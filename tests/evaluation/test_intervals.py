@@ -23,7 +23,13 @@ from moulage.evaluation.intervals import (
 from moulage.evaluation.means import interval_of
 from moulage.evaluation.metrics import score, summary
 from moulage.evaluation.ranking import auroc, rank
-from moulage.evaluation.resampling import Drawn, Lesions, draw_lesions, replicates
+from moulage.evaluation.resampling import (
+    Drawn,
+    Lesions,
+    counted_lesions,
+    draw_lesions,
+    replicates,
+)
 from moulage.evaluation.scales import bounds_of
 from moulage.evaluation.subgroups import subgroups
 from moulage.explanation.units import characterise
@@ -397,6 +403,19 @@ def test_lesions_are_numbered_over_all_runs(make_predictions: Maker) -> None:
     lesions = Lesions.of((one, other))
     assert [of.tolist() for of in lesions.of_images] == [[1, 0], [1, 2]]
     assert lesions.n_lesions == 3
+
+
+def test_folds_of_unequal_size_count_each_lesion_by_its_share_of_its_fold(
+    make_predictions: Maker,
+) -> None:
+    """Two lesions of one photograph, then two of three: a mean over folds weighs them alike."""
+    small = make_predictions(labels=[0, 0], logits=np.eye(2), lesion_ids=["a", "b"])
+    large = make_predictions(
+        labels=[0] * 6, logits=[[1, 0]] * 6, lesion_ids=["c", "c", "c", "d", "d", "d"]
+    )
+    found = counted_lesions((score(small), score(large)), lesions=Lesions.of((small, large)))
+    assert found["accuracy"] == found["recall.a"] == pytest.approx(4)
+    assert found["precision.b"] == pytest.approx(1)
 
 
 def test_impossible_draws_are_refused(make_predictions: Maker) -> None:
