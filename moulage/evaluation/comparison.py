@@ -76,7 +76,8 @@ class Difference:
         if math.isnan(self.p_family):
             return "not defined"
         if self.p_family >= SIGNIFICANT:
-            return f"no difference shown on {self.n_lesions:,} {self.unit}s"
+            noun = self.unit if self.n_lesions == 1 else f"{self.unit}s"
+            return f"no difference shown on {self.n_lesions:,} {noun}"
         is_higher = self.interval.value > 0
         return "better" if is_higher != (self.metric in LOWER_IS_BETTER) else "worse"
 

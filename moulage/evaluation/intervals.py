@@ -25,6 +25,7 @@ from moulage.predictions import Predictions
 
 LEVEL = 0.95
 N_REPLICATES = 2000
+_ROUNDING = 1e-12  # of a value: what sums leave where nothing varies
 TELLING = 10.0  # effective lesions below which the draws of a share say little
 
 
@@ -126,11 +127,14 @@ def student_interval(drawn: Drawn, name: str, *, bounds: Bounds, level: float) -
     value, replicates = drawn.values[name], drawn.replicates[name]
     defined = replicates[~np.isnan(replicates)]
     error = float(defined.std(ddof=1)) if len(defined) > 1 else math.nan
+    error = float(without_rounding(np.array(error), value))
     n_carrying = drawn.n_carrying.get(name, math.inf)
     if error > 0 and n_carrying < 2:
         error = math.nan  # the draws vary, but not with the luck of the lone lesion
-    n_effective = carried_size(drawn.influences[name], n_carrying=n_carrying)
-    if name in drawn.n_counted and (value in bounds or n_effective < TELLING):
+    influence = without_rounding(drawn.influences[name], value)
+    n_effective = carried_size(influence, n_carrying=n_carrying)
+    is_told = value not in bounds and n_effective >= TELLING
+    if name in drawn.n_counted and not is_told and not math.isnan(value):
         n_effective = drawn.n_counted[name]
         low, high = binomial_bounds(value, n_effective, level=level)
     else:
@@ -145,6 +149,12 @@ def student_interval(drawn: Drawn, name: str, *, bounds: Bounds, level: float) -
         n_effective=n_effective,
         n_undefined=len(replicates) - len(defined),
     )
+
+
+def without_rounding(numbers: NDArray[np.float64], value: float) -> NDArray[np.float64]:
+    """Return how far a value varies, 0 where that is no more than its sums were rounded by."""
+    is_rounding = np.abs(numbers) <= _ROUNDING * max(1.0, abs(value))
+    return np.where(is_rounding, 0.0, numbers)
 
 
 def binomial_bounds(share: float, n: float, *, level: float = LEVEL) -> tuple[float, float]:

@@ -21,6 +21,7 @@ from moulage.evaluation.intervals import (
     carried_size,
     normal_error,
     student_bounds,
+    without_rounding,
 )
 from moulage.evaluation.ranking import rank, weighted_areas
 from moulage.evaluation.resampling import equal_size
@@ -71,7 +72,8 @@ def interval_of(
     AUROC, or where one lesion is all of a kind.
     """
     _, of_image = np.unique(lesion_ids, return_inverse=True)
-    by_lesion = np.bincount(of_image, weights=slopes).astype(np.float64)
+    sums = np.bincount(of_image, weights=slopes).astype(np.float64)
+    by_lesion = without_rounding(sums, value)
     n_lesions = len(by_lesion)
     spare = n_lesions / (n_lesions - 1) if n_lesions > 1 else math.nan
     n_effective = carried_size(by_lesion, n_carrying=n_carrying)

@@ -66,7 +66,7 @@ def _sensitivities(
     found, alarms = _steps(scored, diagnosis, counts)
     n_found, n_alarms = found[-1], alarms[-1]
     before = _last_at_most(alarms, _alarms_allowed(n_alarms))
-    after = _last_at_most(alarms, _at(alarms, np.minimum(before + 1, len(alarms) - 1)))
+    after = np.minimum(before + 1, len(alarms) - 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         low, high = (_at(found, places) / n_found for places in (before, after))
         left, right = (_at(alarms, places) / n_alarms for places in (before, after))
@@ -79,9 +79,10 @@ def _sensitivities(
 def _steps(
     scored: Scored, diagnosis: int, counts: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return found and false alarms `(T, R)`, from no alarm on; of each rate its highest point.
+    """Return found and false alarms `(T, R)`, from no alarm on.
 
-    Images of equal score are called together.
+    Images of equal score are called together, so between two rows the curve is straight. Of a rise
+    at one rate only its two ends are there.
     """
     order = np.argsort(-scored.scores[:, diagnosis], kind="stable")
     scores, is_positive = scored.scores[order, diagnosis], scored.labels[order] == diagnosis
@@ -89,10 +90,11 @@ def _steps(
     n_found, n_alarms = (
         np.append(0, np.cumsum(kind)[last]) for kind in (is_positive, ~is_positive)
     )
-    highest = np.append(np.diff(n_alarms) > 0, True)
+    is_alarm = np.diff(n_alarms) > 0
+    is_end = np.append(is_alarm, True) | np.append(True, is_alarm)
     return (
-        _running_sum(counts[order[is_positive]])[n_found[highest]],
-        _running_sum(counts[order[~is_positive]])[n_alarms[highest]],
+        _running_sum(counts[order[is_positive]])[n_found[is_end]],
+        _running_sum(counts[order[~is_positive]])[n_alarms[is_end]],
     )
 
 

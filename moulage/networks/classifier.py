@@ -116,13 +116,8 @@ class Classifier(nn.Module):
     def set_prior_shift(self, shift: NDArray[np.float64]) -> None:
         """Set what `logits` adds to the scores, (K,): log natural minus log trained prior.
 
-        Raises ConfigError the second time: a prior put back twice is a prior invented.
+        It takes the place of what was set before: each phase has its own.
         """
-        if self.prior_shift.any():
-            raise ConfigError(
-                "The natural prior must be put back once; got a classifier whose logits have it "
-                "already. Build the classifier anew."
-            )
         self.prior_shift.copy_(torch.from_numpy(shift))
 
     def boundary(self, name: str) -> int:

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from moulage.catalogue import write_catalogue
 from moulage.covariates import encode_covariates, fit_covariates
-from moulage.evaluation.priors import move_prior
 from moulage.evaluation.trust import check_asked
 from moulage.networks.activations import Activations, activations_at
 from moulage.networks.classifier import Classifier, InputContract, Recipe, build_classifier
@@ -274,7 +273,6 @@ def job_of(
 ) -> Job:
     """Open a cell into what its training needs; `path` is where that may write."""
     sources = _sources_of(cell, material, classifier, machine, progress)
-    classifier.set_prior_shift(_prior_shift(sources.treatment, material.counts))
     return Job(
         classifier=classifier,
         labels=material.catalogue.labels,
@@ -370,11 +368,3 @@ class _Sources:
         rows = self.material.of("train")
         is_turned = self.treatment.turned(self.material.counts, view)
         return rows[is_turned[self.material.catalogue.labels[rows]]]
-
-
-def _prior_shift(treatment: Treatment, counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return what puts the natural prior back, (K,)."""
-    zeros = np.zeros((1, len(counts)))
-    trained, natural = treatment.trained_prior(counts), counts / counts.sum()
-    shift = move_prior(zeros, trained=trained, natural=natural)
-    return np.asarray(shift[0], dtype=np.float64)

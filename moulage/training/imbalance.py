@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from moulage.evaluation.priors import move_prior
 from moulage.training.batches import Place, Sample
 from moulage.views import N_VIEWS
 
@@ -68,16 +69,35 @@ class Treatment:
         raw = np.where(present, 1 / held, 0.0)
         return np.asarray(raw * counts.sum() / (raw @ counts), dtype=np.float64)
 
-    def trained_prior(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the prior (K,) that the scores lean to once trained."""
-        shares = np.maximum(counts / counts.sum(), _ABSENT)
+    def trained_prior(
+        self, counts: NDArray[np.int64], *, label_smoothing: float = 0.0
+    ) -> NDArray[np.float64]:
+        """Return the prior (K,) that the scores lean to once trained towards `soften`ed targets.
+
+        Focal loss is no proper score: its scores lean to another prior, nearer to an even one, and
+        this is not undone exactly.
+        """
+        is_present = counts > 0
+        natural = counts / counts.sum()
+        shares = np.maximum(soften(natural, counts, label_smoothing), _ABSENT)
         if self.kind in ("oversample", "augment"):
-            shares = np.where(counts > 0, 1.0, _ABSENT)
+            shares = np.where(is_present, 1.0, _ABSENT)
         elif self.kind == "class_weight":
-            shares = np.where(counts > 0, shares * self.weights(counts), _ABSENT)
+            shares = np.where(is_present, shares * self.weights(counts), _ABSENT)
         elif self.kind == "logit_adjustment":
-            shares = _tempered(shares, 1 - self.tau, is_present=counts > 0)
+            natural = np.maximum(natural, _ABSENT)
+            logs = (1 - self.tau) * np.log(natural) + np.log(shares / natural)
+            shares = _held(logs, is_present=is_present)
         return np.asarray(shares / shares.sum(), dtype=np.float64)
+
+    def prior_shift(
+        self, counts: NDArray[np.int64], *, label_smoothing: float = 0.0
+    ) -> NDArray[np.float64]:
+        """Return what puts the natural prior back once added to the scores, (K,)."""
+        trained = self.trained_prior(counts, label_smoothing=label_smoothing)
+        zeros = np.zeros((1, len(counts)))
+        shift = move_prior(zeros, trained=trained, natural=counts / counts.sum())
+        return np.asarray(shift[0], dtype=np.float64)
 
     def epoch(self, rows: NDArray[np.int64], labels: NDArray[np.int64], place: Place) -> Sample:
         """Return the images of an epoch, in no particular order, with the copy that each is.
@@ -127,15 +147,26 @@ class Treatment:
         return max(int(counts.sum()) // int((counts > 0).sum()), 1)
 
 
-def _tempered(
-    shares: NDArray[np.float64], power: float, *, is_present: NDArray[np.bool_]
+def soften(
+    shares: NDArray[np.float64], counts: NDArray[np.int64], label_smoothing: float
 ) -> NDArray[np.float64]:
-    """Return shares to a power `(K,)`, the largest 1; an absent class has at most others' mean.
+    """Return shares (…, K) of which so much is spread evenly over classes that training has.
+
+    A class that it lacks gets none: it would be taught to be as likely as any mistake.
+
+    >>> soften(np.array([1.0, 0.0, 0.0]), np.array([9, 3, 0]), 0.5).tolist()
+    [0.75, 0.25, 0.0]
+    """
+    even = (counts > 0) / (counts > 0).sum()
+    return np.asarray(shares * (1 - label_smoothing) + label_smoothing * even)
+
+
+def _held(logs: NDArray[np.float64], *, is_present: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return shares `(K,)` of their logs, the largest 1; an absent class has at most others' mean.
 
     Its billionth to a negative power would dwarf them. Without mass it would come back: the loss
     holds it down, so training never lowers its score, and the natural prior must.
     """
-    logs = power * np.log(shares)
     raised = np.exp(np.minimum(logs - logs[is_present].max(), 0.0))
     at_most = raised[is_present].mean()
     return np.asarray(np.where(is_present, raised, np.minimum(raised, at_most)), dtype=np.float64)

@@ -28,6 +28,7 @@ from moulage.errors import RunError
 from moulage.evaluation import confusion
 from moulage.evaluation.calibration import fit_temperature
 from moulage.evaluation.decisions import PLAIN_RULES, decide
+from moulage.evaluation.losses import log_losses
 from moulage.networks.classifier import Classifier
 from moulage.networks.folding import fold
 from moulage.networks.inputs import pixels_to_bytes
@@ -45,7 +46,7 @@ from moulage.training.checkpoint import (
     read_state,
     restore_optimizer,
 )
-from moulage.training.imbalance import Treatment
+from moulage.training.imbalance import Treatment, soften
 from moulage.training.optimizers import build_optimizer, scheduled_rate
 from moulage.training.phases import Phase
 
@@ -98,8 +99,8 @@ class Job:
 class Step:
     """What one phase's steps share.
 
-    live: the tensors above the boundary, as the modules hold them; start: what they were when
-    the phase began.
+    live: the tensors above the boundary, as the modules hold them; start, start_shift: what they
+    and what puts their prior back were when the phase began.
     """
 
     job: Job
@@ -109,6 +110,7 @@ class Step:
     optimizer: torch.optim.Optimizer
     live: Tensors
     start: Tensors
+    start_shift: Tensor
     n_steps: int
 
 
@@ -132,6 +134,8 @@ def run_phase(job: Job, phase: Phase, state: State, keeper: Keeper) -> None:
             run_epoch(step, state, keeper, started, interrupted)
     return_freed_memory()
     _load(step.live, state.best or step.start)
+    if not state.best:
+        job.classifier.prior_shift.copy_(step.start_shift)
     job.on_phase_end(phase, step.source)
     return_freed_memory()
 
@@ -186,7 +190,8 @@ def train_step(step: Step, state: State, sample: Sample, place: Place) -> None:
     step.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     if phase.clip_norm:
-        torch.nn.utils.clip_grad_norm_(job.classifier.parameters(), phase.clip_norm)
+        trained = (p for p in job.classifier.parameters() if p.requires_grad)
+        torch.nn.utils.clip_grad_norm_(trained, phase.clip_norm)
     step.optimizer.step()
     _average(step, state)
     natural = scores.detach() + job.classifier.prior_shift
@@ -273,6 +278,7 @@ def _resume(job: Job) -> State:
 def prepare(job: Job, phase: Phase, state: State) -> Step:
     """Read or compute what lies below the boundary, and put the state into the modules."""
     classifier = job.classifier
+    classifier.zero_grad(set_to_none=True)  # a phase before left some where this one may not train
     boundary = classifier.boundary(phase.train_from)
     source = job.source_at(boundary)
     classifier.train_above(boundary, phase.batchnorm)
@@ -283,7 +289,10 @@ def prepare(job: Job, phase: Phase, state: State) -> Step:
         weight_decay=phase.weight_decay,
     )
     live = classifier.state_above(boundary)
-    start = _copy(live)
+    start, start_shift = _copy(live), classifier.prior_shift.clone()
+    classifier.set_prior_shift(
+        job.treatment.prior_shift(job.counts, label_smoothing=phase.label_smoothing)
+    )
     if state.live:
         _load(live, state.live)
         restore_optimizer(optimizer, state.optimizer)
@@ -299,6 +308,7 @@ def prepare(job: Job, phase: Phase, state: State) -> Step:
         optimizer=optimizer,
         live=live,
         start=start,
+        start_shift=start_shift,
         n_steps=count_batches(n_images, phase.batch) * phase.epochs,
     )
 
@@ -351,10 +361,10 @@ def _measure(step: Step) -> dict[str, float]:
     rows = job.validation_rows
     logits = logits_of(job.classifier, step.source, step.boundary, rows, machine=job.machine)
     labels = job.labels[rows]
-    row = {"validation_loss": _log_loss(logits, labels)}
+    row = {"validation_loss": _mean_loss(logits, labels)}
     if job.monitor == "calibrated_loss":
         temperature = fit_temperature(labels=labels, logits=logits)
-        row["validation_calibrated_loss"] = _log_loss(logits / temperature, labels)
+        row["validation_calibrated_loss"] = _mean_loss(logits / temperature, labels)
     natural, balanced = (
         confusion.confusion_matrix(
             labels=labels,
@@ -370,15 +380,14 @@ def _measure(step: Step) -> dict[str, float]:
     }
 
 
-def _log_loss(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
-    scores = torch.from_numpy(logits).double()
-    return float(torch.nn.functional.cross_entropy(scores, torch.from_numpy(labels)))
+def _mean_loss(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
+    return float(log_losses(labels=labels, logits=logits.astype(np.float64)).mean())
 
 
 def _targets(job: Job, phase: Phase, rows: NDArray[np.int64]) -> Tensor:
     n_classes = len(job.counts)
-    hard = torch.eye(n_classes)[torch.from_numpy(job.labels[rows])]
-    return hard * (1 - phase.label_smoothing) + phase.label_smoothing / n_classes
+    hard = np.eye(n_classes)[job.labels[rows]]
+    return torch.from_numpy(soften(hard, job.counts, phase.label_smoothing)).float()
 
 
 def _rate(step: Step, state: State, place: int) -> float:

@@ -1,4 +1,5 @@
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -25,6 +26,15 @@ def test_the_quantile_is_numpys_higher_one(n: int) -> None:
     else:
         theirs = np.quantile(scores, level, method="inverted_cdf")
         assert conformal_quantile(scores, alpha=0.1) == theirs
+
+
+@pytest.mark.parametrize(
+    ("alpha", "n", "rank"), [("0.18", 149, 123), ("0.7", 9, 3), ("0.1", 9, 9), ("0.05", 19, 19)]
+)
+def test_the_rank_of_a_whole_number_is_that_number(alpha: str, n: int, rank: int) -> None:
+    """150 · 0.82 is 123, though in floating point it ends a bit beyond."""
+    assert math.ceil((n + 1) * (1 - Fraction(alpha))) == rank
+    assert conformal_quantile(np.arange(1.0, n + 1), alpha=float(alpha)) == rank
 
 
 def test_scores_by_pencil() -> None:

@@ -23,7 +23,13 @@ from moulage.evaluation.intervals import (
 from moulage.evaluation.means import interval_of
 from moulage.evaluation.metrics import score, summary
 from moulage.evaluation.ranking import auroc, rank
-from moulage.evaluation.resampling import Drawn, Lesions, draw_lesions, replicates
+from moulage.evaluation.resampling import (
+    Drawn,
+    Lesions,
+    counted_lesions,
+    draw_lesions,
+    replicates,
+)
 from moulage.evaluation.scales import bounds_of
 from moulage.evaluation.subgroups import subgroups
 from moulage.explanation.units import characterise
@@ -268,6 +274,57 @@ def test_a_lone_lesion_has_no_size_though_rounding_leaves_it_some_influence() ->
     assert math.isnan(carried_size(np.zeros(4), n_carrying=4))
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_one_lesion_has_no_bounds_though_rounding_makes_its_draws_differ(
+    make_predictions: Maker, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(int(rng.integers(2, 8)), 3))
+    alone = make_predictions(
+        labels=[1] * len(logits), logits=logits, lesion_ids=["a"] * len(logits)
+    )
+    found = intervals(alone, rng=rng, n_replicates=200)
+    for name in ("log_loss", "brier", "macro_f1"):
+        assert found[name].standard_error == 0
+        assert as_json(found)[name] == [None, None], name
+    accuracy = found["accuracy"]
+    assert (accuracy.low, accuracy.high) == binomial_bounds(accuracy.value, 1)
+
+
+@pytest.mark.parametrize("n_photographs", [1, 3])
+def test_a_constant_classifier_has_no_bounds_where_it_never_varies(
+    make_predictions: Maker, n_photographs: int
+) -> None:
+    constant = make_predictions(
+        labels=[1] * 50, logits=[[0.1, 0.7, 0.3]] * 50, lesion_ids=np.arange(50) // n_photographs
+    )
+    found = intervals(constant, rng=np.random.default_rng(0), n_replicates=200)
+    for name in ("log_loss", "brier"):
+        assert math.isnan(found[name].low), name
+        assert math.isnan(found[name].n_effective), name
+    assert found["accuracy"].low < found["accuracy"].high == 1
+
+
+def test_two_classifiers_on_one_lesion_have_no_bounds_beside_no_difference_shown(
+    make_predictions: Maker,
+) -> None:
+    rng = np.random.default_rng(3)
+    one, other = (
+        make_predictions(labels=[1] * 7, logits=rng.normal(size=(7, 3)), lesion_ids=["a"] * 7)
+        for _ in range(2)
+    )
+    for difference in compare(
+        Contender(name="one", runs=(one,)),
+        Contender(name="other", runs=(other,)),
+        rng=rng,
+        metrics=("accuracy", "log_loss", "brier", "macro_f1"),
+        n_replicates=200,
+        n_permutations=20,
+    ):
+        assert difference.verdict == "no difference shown on 1 lesion"
+        assert math.isnan(difference.interval.low), difference.metric
+
+
 def test_replicates_that_are_not_defined_are_counted_and_left_out() -> None:
     drawn = Drawn(
         values={"f1.c": 0.5},
@@ -346,6 +403,19 @@ def test_lesions_are_numbered_over_all_runs(make_predictions: Maker) -> None:
     lesions = Lesions.of((one, other))
     assert [of.tolist() for of in lesions.of_images] == [[1, 0], [1, 2]]
     assert lesions.n_lesions == 3
+
+
+def test_folds_of_unequal_size_count_each_lesion_by_its_share_of_its_fold(
+    make_predictions: Maker,
+) -> None:
+    """Two lesions of one photograph, then two of three: a mean over folds weighs them alike."""
+    small = make_predictions(labels=[0, 0], logits=np.eye(2), lesion_ids=["a", "b"])
+    large = make_predictions(
+        labels=[0] * 6, logits=[[1, 0]] * 6, lesion_ids=["c", "c", "c", "d", "d", "d"]
+    )
+    found = counted_lesions((score(small), score(large)), lesions=Lesions.of((small, large)))
+    assert found["accuracy"] == found["recall.a"] == pytest.approx(4)
+    assert found["precision.b"] == pytest.approx(1)
 
 
 def test_impossible_draws_are_refused(make_predictions: Maker) -> None:

@@ -6,7 +6,7 @@ from scipy.stats import binomtest
 
 from moulage.evaluation.intervals import binomial_bounds, intervals
 from moulage.evaluation.means import area_interval, mean_interval
-from moulage.evaluation.scales import LOSS
+from moulage.evaluation.scales import DIFFERENCE, LOSS
 from moulage.predictions import Predictions
 
 
@@ -81,6 +81,25 @@ def test_a_share_of_few_large_lesions_has_the_bounds_of_the_report(
     ours = mean_interval(right, lesion_ids=shown.lesion_ids)
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high))
     assert ours.high - ours.low > 0.8
+
+
+def test_a_mean_that_never_varies_has_no_students_bounds_from_rounding() -> None:
+    ids = np.arange(50).astype(str)
+    loss = mean_interval(np.full(50, 0.1), lesion_ids=ids, bounds=LOSS)
+    assert (loss.standard_error, math.isnan(loss.low)) == (0, True)
+    share = mean_interval(np.full(50, 0.1), lesion_ids=ids)
+    assert (share.low, share.high) == pytest.approx(binomial_bounds(0.1, 50))
+
+
+def test_the_error_of_a_mean_by_pencil() -> None:
+    """Three lesions of one, two and three photographs: sums of (x - 0.5) / 6."""
+    values = np.array([1.0, 1.0, 0.0, 0.5, 0.5, 0.0])
+    ids = np.array(["a", "b", "b", "c", "c", "c"])
+    found = mean_interval(values, lesion_ids=ids, bounds=DIFFERENCE)
+    squares = (0.5 / 6) ** 2 + 0 + (0.5 / 6) ** 2
+    assert found.value == 0.5
+    assert found.standard_error == pytest.approx(math.sqrt(3 / 2 * squares))
+    assert found.n_effective == pytest.approx(2)
 
 
 def test_a_share_of_one_counts_lesions_once() -> None:

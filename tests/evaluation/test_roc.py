@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 from sklearn.metrics import roc_curve as strangers_curve
 
 from moulage.evaluation.metrics import score
@@ -31,9 +32,32 @@ def test_the_curve_is_scikit_learns(random_case: Callable[[int], Predictions], n
     rates, shares, _ = strangers_curve(
         positives, run.probabilities()[:, 1], drop_intermediate=False
     )
-    upper = np.append(np.diff(rates) > 0, True)
-    expected = np.interp(GRID, rates[upper], shares[upper])
+    expected = np.interp(GRID, rates, shares)  # at a rate where the curve rises, its top
     np.testing.assert_allclose(found.sensitivity, expected, atol=1e-12)
+
+
+def test_the_curve_is_flat_up_to_the_next_negative_and_slants_across_ties_alone(
+    make_predictions: Maker,
+) -> None:
+    """Called in turn: a negative, a positive, one of each that are tied, a negative, a positive."""
+    labels, scores = [0, 1, 0, 1, 0, 1, 0], [6.0, 5.0, 4.0, 4.0, 3.0, 2.0, 1.0]
+    run = make_predictions(labels=labels, logits=np.stack([np.zeros(7), scores], axis=1))
+    found = curve_of(run).sensitivity
+    np.testing.assert_allclose(found[[0, 24]], 0)
+    np.testing.assert_allclose(found[25:51], 1 / 3 + (GRID[25:51] - 0.25) / 0.25 / 3)
+    np.testing.assert_allclose(found[51:75], 2 / 3)
+    np.testing.assert_allclose(found[75:], 1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_area_under_the_curve_is_the_auroc(make_predictions: Maker, seed: int) -> None:
+    """Of twenty negatives each is a step of five rates of the grid, as high at its start."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat([0, 1], [20, 13])
+    scores = rng.normal(size=33) + labels
+    run = make_predictions(labels=labels, logits=np.stack([np.zeros(33), scores], axis=1))
+    found = curve_of(run).sensitivity
+    assert found[:-1].mean() == pytest.approx(roc_auc_score(labels, run.logits[:, 1]), abs=1e-12)
 
 
 def test_a_perfect_curve_rises_at_once_and_a_constant_one_is_the_diagonal(

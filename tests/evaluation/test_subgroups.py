@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from moulage.evaluation.intervals import binomial_bounds
+from moulage.evaluation.intervals import binomial_bounds, unpaired_difference
 from moulage.evaluation.subgroups import MISSING, gap, groups_of, subgroups
 from moulage.evaluation.thresholds import score_of
 
@@ -60,6 +60,21 @@ def test_a_gap_names_best_and_worst_and_leaves_small_groups_out(make_predictions
         assert (apart.best, apart.worst) == ("all right", "half")
     assert gap(measured, "accuracy").interval.low > 0
     assert gap(measured[:1], "accuracy") is None
+
+
+def test_the_interval_of_a_gap_is_made_for_every_pair(make_predictions) -> None:
+    groups = np.array(["p", "q", "r", "s"])[np.arange(400) % 4]
+    measured = subgroups(case(make_predictions), groups)
+    apart = gap(measured, "accuracy")
+    pair = [
+        one.metrics["accuracy"]
+        for name in (apart.best, apart.worst)
+        for one in measured
+        if one.name == name
+    ]
+    assert apart.interval == unpaired_difference(*pair, level=1 - 0.05 / 6)
+    alone = unpaired_difference(*pair)
+    assert apart.interval.low < alone.low < alone.high < apart.interval.high
 
 
 def test_a_number_that_few_lesions_carry_takes_no_part_in_a_gap(make_predictions) -> None:

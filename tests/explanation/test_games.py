@@ -157,6 +157,16 @@ def test_an_order_and_its_reverse_share_their_masks() -> None:
     assert sum(asked) <= (1 + 10) * 2 * 11 + 2
 
 
+def test_half_of_the_random_orders_are_the_others_reversed() -> None:
+    """In a sum, what an order has left after some is what its reverse has taken by then."""
+    weights = np.sqrt(np.arange(1.0, 13.0))
+    curves = removal_curves(
+        lambda masks: masks @ weights, weights=weights, rng=np.random.default_rng(0), n_orders=20
+    )
+    first, second = np.split(curves.random_deletion, 2)
+    np.testing.assert_allclose(first + second[:, ::-1], weights.sum())
+
+
 def test_answers_to_all_masks_answer_for_any(pairs) -> None:
     masks = all_masks(10)
     answers = Answers(masks=masks, probabilities=np.stack([pairs(masks), 1 - pairs(masks)], axis=1))

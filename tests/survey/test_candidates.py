@@ -1,9 +1,10 @@
+import cv2
 import numpy as np
 import pytest
 
 from moulage.seeding import generator
 from moulage.survey import candidates
-from moulage.survey.candidates import choose_candidates, make_coarse
+from moulage.survey.candidates import ZOOMS, choose_candidates, make_coarse
 from moulage.views import N_VIEWS, apply_view
 
 
@@ -20,6 +21,18 @@ def test_a_turned_copy_comes_first_and_its_view_is_named(view: int) -> None:
     place = found.score.argmax()
     assert (found.first[place], found.second[place], found.view[place]) == (7, 30, view)
     assert found.score[place] > 0.999
+
+
+@pytest.mark.parametrize("is_crop_first", [False, True])
+def test_the_zoom_is_the_side_of_the_first_that_the_second_shows(is_crop_first: bool) -> None:
+    pictures = greys(30)
+    edge = round(32 * (1 - ZOOMS[2]))
+    crop = cv2.resize(pictures[0, edge:-edge, edge:-edge], (64, 64))[None]
+    parts = (crop, pictures) if is_crop_first else (pictures, crop)
+    found = choose_candidates(make_coarse(np.concatenate(parts)), n_best=1)
+    place = found.score.argmax()
+    assert (found.first[place], found.second[place]) == (0, 1 if is_crop_first else 30)
+    assert found.zoom[place] == (1 / ZOOMS[2] if is_crop_first else ZOOMS[2])
 
 
 @pytest.mark.parametrize("block", [4, 7, 1024])

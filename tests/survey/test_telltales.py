@@ -127,6 +127,18 @@ def test_a_word_of_one_diagnosis_only_is_told_unless_chance_explains_it() -> Non
     ]
 
 
+def test_many_photographs_of_two_lesions_are_no_pure_word() -> None:
+    """One lesion in five has the diagnosis: two share it by chance, ten would not."""
+    lesions = np.concatenate([np.repeat(["a", "b"], 5), [f"l{i}" for i in range(48)]])
+    labels = np.concatenate([np.zeros(10, int), np.repeat([0, 2], [8, 40])])
+    words = np.where(np.arange(58) < 10, "clinic", "elsewhere")
+    found = find_pure_levels({"w": words}, labels=labels, lesion_ids=lesions, diagnoses=CODES)
+    assert found == ()
+    words[:18] = "clinic"
+    found = find_pure_levels({"w": words}, labels=labels, lesion_ids=lesions, diagnoses=CODES)
+    assert [(one.level, one.n_images, one.n_lesions) for one in found] == [("clinic", 18, 10)]
+
+
 def test_numbers_have_no_pure_words_and_a_word_of_all_lesions_is_counted_once_a_lesion() -> None:
     columns = {
         "weight": LABELS.astype(np.float64),

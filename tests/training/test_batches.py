@@ -118,6 +118,21 @@ def test_a_sample_turned_beforehand_is_read_under_its_views(pixels: Any) -> None
         np.testing.assert_allclose(maps[view].numpy(), expected, atol=1e-6)
 
 
+def test_a_sample_turned_beforehand_is_turned_again_as_augmentation_draws(pixels: Any) -> None:
+    source, views = pixel_source(pixels, TURNING), list(range(N_VIEWS))
+    sample = Sample(rows=np.zeros(64, dtype=np.int64), copies=np.arange(64))
+    drawn = source.drawn(sample, PLACE).numpy()
+    both = source.drawn(sample.turned(), PLACE).numpy()
+    laid = [apply_view(pixels[0], view).transpose(2, 0, 1) / 255 for view in views]
+    seen = set()
+    for copy in range(64):
+        (then,) = [v for v in views if np.allclose(drawn[copy], laid[v], atol=1e-6)]
+        twice = apply_view(apply_view(pixels[0], copy % N_VIEWS), then)
+        np.testing.assert_allclose(both[copy], twice.transpose(2, 0, 1) / 255, atol=1e-6)
+        seen.add((copy % N_VIEWS, then))
+    assert any(first % 2 and then >= 4 for first, then in seen), "a pair that does not commute"
+
+
 @pytest.mark.parametrize(
     ("augmentation", "views"),
     [

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from moulage.evaluation.priors import move_prior
 from moulage.training.batches import Place
-from moulage.training.imbalance import Treatment
+from moulage.training.imbalance import Treatment, soften
 
 COUNTS = np.array([60, 30, 10])
 PLACE = Place(seed=1, phase=0, epoch=0)
@@ -110,6 +110,46 @@ def test_the_trained_prior_is_where_the_loss_is_least_without_any_sign(kind: Any
     np.testing.assert_allclose(found, treatment.trained_prior(COUNTS), atol=0.01)
 
 
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1, 0.4])
+@pytest.mark.parametrize(
+    "treatment",
+    [
+        Treatment(),
+        Treatment(kind="class_weight"),
+        Treatment(kind="class_weight", scheme="effective", beta=0.99),
+        Treatment(kind="oversample"),
+        Treatment(kind="oversample", length="majority"),
+        Treatment(kind="augment"),
+        *(Treatment(kind="logit_adjustment", tau=tau) for tau in (0.5, 1.0, 2.0)),
+    ],
+    ids=str,
+)
+def test_a_classifier_that_sees_nothing_says_the_natural_prior_whatever_was_smoothed(
+    treatment: Treatment, label_smoothing: float
+) -> None:
+    """Constant scores that minimise the loss, after the shift; one class is never seen."""
+    counts = np.array([700, 150, 90, 40, 20, 0])
+    labels = np.repeat(np.arange(6), counts)
+    drawn = labels[treatment.epoch(np.arange(1000), labels, PLACE).rows]
+    hard = np.bincount(drawn, minlength=6) / len(drawn)
+    targets = torch.from_numpy(soften(hard, counts, label_smoothing))[None]
+    scores = torch.zeros(1, 6, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS(
+        [scores], max_iter=500, tolerance_grad=1e-12, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = treatment.loss(scores, targets, counts)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    shift = treatment.prior_shift(counts, label_smoothing=label_smoothing)
+    found = torch.softmax(scores.detach() + torch.from_numpy(shift), 1)[0].numpy()
+    np.testing.assert_allclose(found, counts / 1000, atol=1e-4)
+
+
 @pytest.mark.parametrize("tau", [0.5, 1.0, 2.0, 2.5, 3.0, 8.0])
 @pytest.mark.parametrize("counts", [[600, 300, 100, 0], [6705, 0, 115, 0], [9000, 1, 500, 10]])
 def test_putting_the_natural_prior_back_undoes_an_adjustment_of_any_strength(
@@ -159,6 +199,10 @@ def test_oversampling_draws_each_class_equally_and_keeps_the_epochs_length() -> 
     assert drawn.tolist() == [33, 33, 33]
     pairs = set(zip(sample.rows.tolist(), sample.copies.tolist(), strict=True))
     assert len(pairs) == len(sample), "every copy of an image has a number of its own"
+    gapped = np.repeat([0, 1, 3], COUNTS)
+    sample = Treatment(kind="oversample").epoch(rows, gapped, PLACE)
+    drawn = np.bincount(gapped[sample.rows - 1000])
+    assert drawn.tolist() == [33, 33, 0, 33], "a class that is absent takes no share"
     longest = Treatment(kind="oversample", length="majority").epoch(rows, labels, PLACE)
     assert np.bincount(labels[longest.rows - 1000]).tolist() == [60, 60, 60]
 

@@ -16,13 +16,22 @@ from moulage.errors import RunError
 from moulage.networks.classifier import Classifier
 from moulage.training import loop
 from moulage.training.augmentation import Augmentation
+from moulage.training.batches import Place, Sample
 from moulage.training.checkpoint import Keeper, State, read_state
 from moulage.training.imbalance import Treatment, TreatmentKind
-from moulage.training.loop import CHECKPOINT, Job, logits_of, run_phases
+from moulage.training.loop import (
+    CHECKPOINT,
+    Job,
+    logits_of,
+    prepare,
+    run_phases,
+    train_step,
+)
 from moulage.training.phases import Phase
 
 HEAD = Phase(name="frozen", train_from="head", epochs=2, batch=5, learning_rate=1e-2)
 ALL = Phase(name="fine-tuned", train_from="all", epochs=2, batch=5, learning_rate=1e-3)
+POLISH = replace(HEAD, name="polish", clip_norm=0.05)
 # One of everything that draws, remembers or averages.
 RICH = (
     replace(HEAD, schedule="one_cycle", warmup=0.3, average=0.9, patience=2, optimizer="adamw"),
@@ -121,9 +130,9 @@ def test_a_run_killed_between_two_phases_ends_in_the_same_bytes(
     studio_in: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = studio_in(tmp_path / "whole")
-    run_phases(whole.job(), (HEAD, ALL))
+    state = run_phases(whole.job(), (HEAD, ALL, POLISH))
     writers = {"start": loop.write_tensors, "state": Keeper.keep}
-    for victim, at in (("start", 1), ("state", 3), ("state", 6)):
+    for victim, at in (("start", 1), ("state", 3), ("state", 6), ("state", 7)):
         killed, n_calls = studio_in(tmp_path / f"{victim}{at}"), []
 
         def stumble(
@@ -138,9 +147,40 @@ def test_a_run_killed_between_two_phases_ends_in_the_same_bytes(
             place, name = (loop, "write_tensors") if victim == "start" else (Keeper, "keep")
             patch.setattr(place, name, stumble)
             with pytest.raises(KilledError, match=r"^$"):
-                run_phases(killed.job(), (HEAD, ALL))
-        run_phases(killed.job(), (HEAD, ALL))
+                run_phases(killed.job(), (HEAD, ALL, POLISH))
+        again = run_phases(killed.job(), (HEAD, ALL, POLISH))
+        assert rows_of(again) == rows_of(state), (victim, at)
         assert outcome(killed) == outcome(whole), (victim, at)
+
+
+def gradients_of_a_step(job: Job, phase: Phase) -> Tensor:
+    """Take a step on five images and return the gradients that the weights moved by."""
+    state = State()
+    state.begin_phase(0)
+    step = prepare(job, phase, state)
+    train_step(step, state, Sample.once(np.arange(5)), Place(seed=5, phase=0, epoch=0))
+    given = [p.grad.flatten() for p in job.classifier.parameters() if p.grad is not None]
+    return torch.cat(given)
+
+
+def test_gradients_are_scaled_down_to_the_bound_and_left_alone_below_it(studio: Any) -> None:
+    whole = gradients_of_a_step(studio.job(), ALL)
+    norm = float(whole.double().norm())
+    below = gradients_of_a_step(studio.job(), replace(ALL, clip_norm=2 * norm))
+    assert torch.equal(below, whole)
+    clipped = gradients_of_a_step(studio.job(), replace(ALL, clip_norm=norm / 4))
+    torch.testing.assert_close(clipped, whole / 4, rtol=1e-4, atol=1e-9)
+
+
+def test_a_phase_clips_what_it_trains_and_keeps_no_gradient_of_the_phase_before(
+    studio: Any,
+) -> None:
+    fresh, worn = studio.job(), studio.job()
+    head = replace(HEAD, clip_norm=1e-3)
+    alone = gradients_of_a_step(fresh, head)
+    gradients_of_a_step(worn, replace(ALL, learning_rate=0.0, batchnorm="fixed"))
+    worn.classifier.load_state_dict(studio.job().classifier.state_dict())
+    assert torch.equal(gradients_of_a_step(worn, head), alone)
 
 
 def test_what_lies_below_the_boundary_keeps_every_bit(studio: Any) -> None:
@@ -251,6 +291,38 @@ def test_patience_ends_a_phase_that_no_longer_gains(studio: Any) -> None:
     assert int(np.argmin(losses)) == len(losses) - 3, "two epochs without gain, then the end"
 
 
+def pretend_losses(monkeypatch: pytest.MonkeyPatch, *losses: float) -> None:
+    """Let each epoch in turn have one of these losses on validation."""
+    left = iter(losses)
+    row = dict.fromkeys(("validation_accuracy", "validation_balanced_accuracy"), 0.5)
+    monkeypatch.setattr(loop, "_measure", lambda step: {"validation_loss": next(left), **row})
+
+
+def test_a_better_epoch_gives_patience_a_new_start(
+    studio: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend_losses(monkeypatch, 1.0, 2.0, 0.5, 2.0, 2.0, 2.0, 2.0)
+    state = run_phases(studio.job(), (replace(HEAD, epochs=7, patience=2),))
+    assert len(state.history) == 5, "worse, better, worse, worse"
+
+
+def test_the_training_loss_is_the_mean_over_images_however_large_their_batches(
+    studio: Any,
+) -> None:
+    told: list[list[float]] = []
+
+    class Told(Treatment):
+        def loss(self, scores: Tensor, targets: Tensor, counts: Any) -> Tensor:
+            told.append(
+                torch.nn.functional.cross_entropy(scores, targets, reduction="none").tolist()
+            )
+            return super().loss(scores, targets, counts)
+
+    state = run_phases(studio.job(treatment=Told()), (replace(HEAD, epochs=1, learning_rate=0.3),))
+    assert [len(batch) for batch in told] == [5, 5, 4]
+    assert state.history[0]["train_loss"] == pytest.approx(np.mean(np.concatenate(told)), rel=1e-5)
+
+
 def test_a_loss_that_is_no_number_ends_in_one_sentence_and_keeps_the_checkpoint(
     studio: Any,
 ) -> None:
@@ -339,8 +411,11 @@ def test_an_interrupt_while_activations_are_computed_is_heard_at_once(studio: An
     signal.signal(signal.SIGINT, before)
 
 
-def test_the_average_covers_weights_and_running_statistics(studio: Any) -> None:
-    phase = replace(ALL, average=0.5, epochs=1)
+def test_the_average_covers_weights_and_running_statistics(
+    studio: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend_losses(monkeypatch, 2.0, 1.0)
+    phase = replace(ALL, average=0.5, epochs=2)
     job = studio.job()
     start = {name: t.detach().clone() for name, t in job.classifier.state_above(0).items()}
     seen = [start]
@@ -369,10 +444,10 @@ def test_smoothed_targets_and_class_weights_give_the_loss_of_the_formula(studio:
 
 
 def test_the_validation_loss_is_plain_cross_entropy_at_the_natural_prior(studio: Any) -> None:
-    job = studio.job(treatment=Treatment(kind="class_weight"))
-    shift = np.array([0.3, -0.2, 0.1])
-    job.classifier.set_prior_shift(shift)
+    treatment, counts = Treatment(kind="class_weight"), np.array([9, 3, 2])
+    job = studio.job(treatment=treatment, counts=counts)
     state = run_phases(job, (replace(HEAD, epochs=1),))
+    shift = np.log(counts / 14 * 3)  # natural over even, which the weights make it
     rows = job.validation_rows
     with torch.inference_mode():
         scores = job.classifier.eval()(job.source_at(0).plain(rows), 0).double()
@@ -380,6 +455,39 @@ def test_the_validation_loss_is_plain_cross_entropy_at_the_natural_prior(studio:
         scores + torch.from_numpy(shift), torch.from_numpy(job.labels[rows])
     )
     assert state.history[0]["validation_loss"] == pytest.approx(float(loss), rel=1e-4)
+
+
+def test_training_accuracy_is_that_at_the_natural_prior(studio: Any) -> None:
+    counts = np.array([10**6, 1, 1])
+    job = studio.job(treatment=Treatment(kind="class_weight"), counts=counts)
+    state = run_phases(job, (replace(HEAD, epochs=1),))
+    naevi = float((job.labels[job.train_rows] == 0).mean())
+    assert state.history[0]["train_accuracy"] == pytest.approx(naevi)
+
+
+def test_each_phase_has_the_natural_prior_put_back_after_its_own_smoothing(
+    studio: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts, shifts = np.array([9, 3, 2]), []
+
+    def note(phase: Phase, source: Any) -> None:
+        shifts.append(job.classifier.prior_shift.numpy().copy())
+
+    job = studio.job(counts=counts, on_phase_end=note)
+    soft = replace(HEAD, name="soft", label_smoothing=0.3)
+    pretend_losses(monkeypatch, 4.0, 3.0, 2.0, 1.0, 5.0)
+    run_phases(job, (HEAD, soft, replace(ALL, epochs=1)))
+    np.testing.assert_allclose(shifts[0], 0, atol=1e-7)
+    natural = counts / 14
+    expected = np.log(natural) - np.log(0.7 * natural + 0.1)
+    for shift in shifts[1:]:  # the third phase gains nothing, so the second's weights are kept
+        np.testing.assert_allclose(shift, expected, rtol=1e-5)
+
+
+def test_smoothing_gives_nothing_to_a_class_that_training_lacks(studio: Any) -> None:
+    job = studio.job(counts=np.array([9, 0, 5]))
+    targets = loop._targets(job, replace(HEAD, label_smoothing=0.3), np.array([0, 2]))
+    np.testing.assert_allclose(targets.numpy(), [[0.85, 0, 0.15], [0.15, 0, 0.85]], rtol=1e-6)
 
 
 def test_training_images_are_drawn_again_each_epoch_and_alike_for_the_same_seed(
