@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from moulage.runs.holdings import Holding
     from moulage.runs.schedule import Outcome
     from moulage.split import Part, Split
-    from moulage.survey.record import Survey
-    from moulage.survey.verdict import Line
+    from moulage.surveying.record import Survey
+    from moulage.surveying.verdict import Line
     from moulage.training.range_test import RangeTest
 
 logger = logging.getLogger(__name__)
@@ -279,8 +279,8 @@ def audit(
     threshold: the least certainty of a pair; left out, the measured one.
     """
     from moulage.runs.audit import compare_datasets
-    from moulage.survey.duplicates import pairs_table
-    from moulage.survey.marks import with_marks
+    from moulage.surveying.duplicates import pairs_table
+    from moulage.surveying.marks import with_marks
 
     found = compare_datasets(Path(dataset), Path(other), threshold=threshold, progress=progress)
     if out is not None:
@@ -392,9 +392,9 @@ def survey(
     """
     from moulage.pages.survey import survey_page
     from moulage.runs.survey import survey_dataset
-    from moulage.survey.duplicates import pairs_table
-    from moulage.survey.marks import with_marks
-    from moulage.survey.verdict import verdict_of
+    from moulage.surveying.duplicates import pairs_table
+    from moulage.surveying.marks import with_marks
+    from moulage.surveying.verdict import verdict_of
 
     found = survey_dataset(
         Path(dataset),

@@ -13,7 +13,7 @@ FLOORS = {
     "runs": 3,
     "pages": 3,
     "training": 2,
-    "survey": 2,
+    "surveying": 2,
     "explanation": 2,
     "data": 1,
     "casts": 1,

@@ -18,7 +18,7 @@ from moulage.predictions import Predictions, write_predictions
 from moulage.runs.folder import Layout, keep_layout
 from moulage.split import Split, write_split
 from moulage.store import write_text
-from moulage.survey.duplicates import pairs_table
+from moulage.surveying.duplicates import pairs_table
 
 Write = Callable[..., Path]
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from moulage.errors import examples
-from moulage.survey.faults import KINDS, count_faults
-from moulage.survey.record import Survey
-from moulage.survey.telltales import AFTER_DIAGNOSIS, SIGNIFICANT, Telltale
+from moulage.surveying.faults import KINDS, count_faults
+from moulage.surveying.record import Survey
+from moulage.surveying.telltales import AFTER_DIAGNOSIS, SIGNIFICANT, Telltale
 
 Level = Literal["ok", "look", "stop"]
 LEVELS: tuple[Level, ...] = ("stop", "look", "ok")
