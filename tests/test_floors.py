@@ -21,6 +21,8 @@ FLOORS = {
     "networks": 1,
     "evaluation": 1,
     "errors": 0,
+    "arguments": 0,
+    "arrays": 0,
     "seeding": 0,
     "store": 0,
     "views": 0,
