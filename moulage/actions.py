@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moulage import store
+from moulage.arguments import known_keywords, mapping_of, names_of, path_of, paths_of, whole_number
 from moulage.errors import ConfigError
 from moulage.runs.folder import (
     CARD,
@@ -20,6 +21,7 @@ from moulage.runs.folder import (
     TRUST_TEST,
     find_runs,
     open_run,
+    open_study,
     read_layout,
 )
 from moulage.runs.folder import EXPLANATIONS_PAGE as EXPLANATIONS_PAGE
@@ -53,6 +55,7 @@ StrPath = str | Path
 COMPARISON, COMPARISON_PAGE = "comparison", "comparison.html"
 EXPLANATIONS, UNITS = "explanations", "units"
 SURVEY_PAGE, NEAR_DUPLICATES = "survey.html", "near_duplicates.csv"
+_RATIOS: "Mapping[Part, float]" = {"train": 0.6, "validation": 0.2, "test": 0.2}
 
 
 def train(
@@ -60,8 +63,8 @@ def train(
     *,
     data: StrPath | None = None,
     out: StrPath = "runs",
-    only: Sequence[str] = (),
-    changes: Sequence[str] = (),
+    only: Sequence[str] | str = (),
+    changes: Sequence[str] | str = (),
     fresh: bool = False,
     jobs: int = 1,
     progress: Progress = silently,
@@ -77,9 +80,18 @@ def train(
     from moulage.runs.config import read_study
     from moulage.runs.schedule import run_study
 
-    config = read_study(Path(study), changes=changes, data=Path(data) if data else None)
+    config = read_study(
+        path_of(study, "study"),
+        changes=names_of(changes, "changes"),
+        data=None if data is None else path_of(data, "data"),
+    )
     outcome = run_study(
-        config, out=Path(out), only=tuple(only), fresh=fresh, progress=progress, n_jobs=jobs
+        config,
+        out=path_of(out, "out"),
+        only=names_of(only, "only"),
+        fresh=fresh,
+        progress=progress,
+        n_jobs=whole_number(jobs, "jobs", least=1),
     )
     for run in outcome.finished:
         if not (run.path / REPORT).is_file():
@@ -90,15 +102,23 @@ def train(
 
 def list_runs(root: StrPath = "runs") -> list[RunFolder]:
     """List the runs below a folder, finished or not."""
-    return find_runs(Path(root))
+    return find_runs(path_of(root, "root"))
 
 
 def report(run: StrPath) -> Path:
-    """Write the page of a finished run anew, and return where it is."""
+    """Write the page of a finished run anew, and return where it is.
+
+    run: a run's folder, or a study's: then the pages of all its finished runs, and its own.
+    """
     from moulage.dossier import run_record
     from moulage.pages.report import report_page
 
-    folder = open_run(Path(run))
+    path = path_of(run, "run")
+    if any(found.is_finished for found in find_runs(path) if found.path != path):
+        for found in open_study(path):
+            report(found.path)
+        return compare(path)
+    folder = open_run(path)
     page = folder.path / REPORT
     store.write_text(page, report_page(run_record(folder)))
     return page
@@ -110,7 +130,7 @@ def trust(run: StrPath) -> Path:
     from moulage.evaluation.examination import as_json
     from moulage.pages.trust import trust_page
 
-    folder = open_run(Path(run))
+    folder = open_run(path_of(run, "run"))
     record = trust_record(folder)
     store.write_json(folder.path / TRUST_TEST, as_json(record.found))
     store.write_text(folder.path / TRUST_PAGE, trust_page(record))
@@ -123,7 +143,7 @@ def card(run: StrPath) -> tuple[Path, Path]:
     from moulage.dossier import card_record
     from moulage.pages.card import card_markdown, card_page
 
-    folder = open_run(Path(run))
+    folder = open_run(path_of(run, "run"))
     record = card_record(folder)
     store.write_text(folder.path / CARD, card_markdown(record))
     store.write_text(folder.path / CARD_PAGE, card_page(record))
@@ -138,15 +158,18 @@ def _link(folder: RunFolder) -> None:
 
 
 def compare(study: StrPath) -> Path:
-    """Write `comparison.csv`, `comparison.json` and the page of a study's finished runs."""
+    """Write `comparison.csv`, `comparison.json` and the page of a study's finished runs.
+
+    study: its folder, in which runs have folders of their own.
+    """
     from moulage.dossier import study_record
     from moulage.pages.account import account_of
     from moulage.pages.comparison import comparison_table
     from moulage.pages.standing import standing_of
     from moulage.pages.study import study_page
 
-    folder = Path(study)
-    finished = [run for run in find_runs(folder) if run.is_finished]
+    folder = path_of(study, "study")
+    finished = open_study(folder)
     record = study_record(finished, name=folder.name, layout=read_layout(folder))
     table = comparison_table(record)
     store.write_text(folder / f"{COMPARISON}.csv", table.to_csv(index=False, lineterminator="\n"))
@@ -158,7 +181,7 @@ def compare(study: StrPath) -> Path:
 
 def predict(
     run: StrPath,
-    images: Sequence[StrPath],
+    images: Sequence[StrPath] | StrPath,
     *,
     covariates: StrPath | None = None,
     page: StrPath | None = None,
@@ -171,7 +194,7 @@ def predict(
     """
     from moulage.runs.application import classify_files
 
-    folder, paths = open_run(Path(run)), [Path(image) for image in images]
+    paths, folder = paths_of(images, "images"), open_run(path_of(run, "run"))
     table = None if covariates is None else Path(covariates)
     if page is None:
         return classify_files(folder, paths, covariates=table, progress=progress)
@@ -201,9 +224,10 @@ def evaluate(
     from moulage.runs.application import classify_catalogue
     from moulage.runs.outcome import scores_of
 
+    theirs = mapping_of(mapping, "mapping", '{"NV": "nv"}')
     catalogue = read_dataset(dataset, absent="note", **layout)
-    folder = open_run(Path(run))
-    foreign = classify_catalogue(folder, catalogue, theirs=mapping or {}, progress=progress)
+    folder = open_run(path_of(run, "run"))
+    foreign = classify_catalogue(folder, catalogue, theirs=theirs, progress=progress)
     if out is not None:
         write_predictions(foreign.predictions, Path(out) / "predictions.parquet")
         content = {
@@ -225,7 +249,7 @@ def read_dataset(dataset: StrPath, **layout: Any) -> "Catalogue":
     """
     from moulage.runs.material import open_described
 
-    return open_described(Path(dataset), **layout).catalogue
+    return open_described(path_of(dataset, "dataset"), **layout).catalogue
 
 
 def make_split(
@@ -247,14 +271,14 @@ def make_split(
     from moulage.splits.grouped import absence_notes, split_by_group
     from moulage.splits.merging import find_merger, tie
 
-    opened = open_described(Path(dataset), **layout)
+    opened = open_described(path_of(dataset, "dataset"), **layout)
     catalogue = opened.catalogue
     merger = find_merger(merge, catalogue=catalogue, kind=opened.kind)
     dealt = split_by_group(
         image_ids=catalogue.image_ids,
         lesion_ids=catalogue.lesion_ids,
         labels=catalogue.labels,
-        ratios=ratios or {"train": 0.6, "validation": 0.2, "test": 0.2},
+        ratios=_RATIOS if ratios is None else mapping_of(ratios, "ratios", str(_RATIOS)),
         seed=seed,
     )
     made, n_moved = tie(dealt, merger)
@@ -282,7 +306,12 @@ def audit(
     from moulage.surveying.duplicates import pairs_table
     from moulage.surveying.marks import with_marks
 
-    found = compare_datasets(Path(dataset), Path(other), threshold=threshold, progress=progress)
+    found = compare_datasets(
+        path_of(dataset, "dataset"),
+        path_of(other, "other"),
+        threshold=threshold,
+        progress=progress,
+    )
     if out is not None:
         table = with_marks(pairs_table(found.pairs), _said_before(Path(out)))
         store.write_text(Path(out), table.to_csv(index=False, lineterminator="\n"))
@@ -397,7 +426,7 @@ def survey(
     from moulage.surveying.verdict import verdict_of
 
     found = survey_dataset(
-        Path(dataset),
+        path_of(dataset, "dataset"),
         split=Path(split) if split else None,
         merge=merge,
         seed=seed,
@@ -502,7 +531,7 @@ def range_test(
 
 def explain(
     run: StrPath,
-    images: Sequence[StrPath] = (),
+    images: Sequence[StrPath] | StrPath = (),
     *,
     part: "Part" = "test",
     sample: int = 50,
@@ -522,10 +551,14 @@ def explain(
     from moulage.explanation.examination import Manner
     from moulage.runs import explaining
 
-    folder = open_run(Path(run))
+    known = [name for name in Manner.__dataclass_fields__ if name != "diagnosis"]
+    known_keywords(manner, known, "explain")
+    paths = paths_of(images, "images")
+    whole_number(sample, "--sample", least=1)
+    folder = open_run(path_of(run, "run"))
     witness = explaining.open_witness(folder)
     place = None if diagnosis is None else explaining.index_of(diagnosis, witness)
-    if covariates is not None and not images:
+    if covariates is not None and not paths:
         raise ConfigError(
             f"`--covariates` must go with images that are named; got {covariates} for the run's "
             "own, whose records it knows. Leave the option out."
@@ -534,8 +567,7 @@ def explain(
         Manner(diagnosis=place, **manner), run=folder, witness=witness, progress=progress
     )
     inquiry = explaining.Inquiry(witness=witness, manner=asked)
-    if images:
-        paths = [Path(image) for image in images]
+    if paths:
         table = None if covariates is None else Path(covariates)
         casebook = explaining.explain_files(
             folder, paths, inquiry=inquiry, covariates=table, progress=progress
@@ -572,7 +604,7 @@ def units(
     from moulage.pages.units import N_BEST, draw_maps, units_page
     from moulage.runs.anatomy import dissect
 
-    folder = open_run(Path(run))
+    folder = open_run(path_of(run, "run"))
     anatomy = dissect(folder, progress=progress)
     layer = anatomy.layer
     maps = draw_maps(layer, [one.colour for one in anatomy.catalogue.diagnoses])

@@ -12,7 +12,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
-from moulage.errors import ConfigError, nearest
+from moulage.errors import ConfigError, examples, nearest
 
 
 def path_of(value: object, name: str) -> Path:
@@ -48,17 +48,21 @@ def whole_number(value: object, name: str, *, least: int = 0) -> int:
     return int(value)
 
 
+def is_finite(value: object) -> bool:
+    """Say whether a value is a number, neither NaN nor infinite."""
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def is_positive(value: object) -> bool:
     """Say whether a value is a finite number above 0."""
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and value > 0  # type: ignore[arg-type, operator]
+    return is_finite(value) and value > 0  # type: ignore[operator]
 
 
 def one_of(value: object, name: str, known: Collection[str]) -> None:
     """Refuse a word that is not known."""
     if not isinstance(value, str) or value not in known:
         raise ConfigError(
-            f"`{name}` must be one of {', '.join(known)}; got {value!r}."
+            f"`{name}` must be one of {examples(known, 9)}; got {value!r}."
             + (nearest(str(value), known) or " Choose one of them.")
         )
 

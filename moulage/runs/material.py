@@ -6,12 +6,14 @@ Knows nothing of networks.
 
 import logging
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from moulage.arguments import known_keywords, mapping_of
 from moulage.catalogue import Catalogue
 from moulage.data.dataset import Dataset, open_dataset
 from moulage.data.pixels import Pixels, build_pixels
@@ -92,6 +94,9 @@ def open_described(path: Path, **layout: Any) -> Dataset:
 
     layout: as for `open_dataset`; it goes before what the file says.
     """
+    known_keywords(layout, tuple(signature(open_dataset).parameters)[1:], "read_dataset")
+    for name in ("columns", "classes"):
+        mapping_of(layout.get(name), name, '{"mel": "melanoma"}')
     if path.suffix.lower() != ".toml":
         return open_dataset(path, **layout)
     described = read_described(path)

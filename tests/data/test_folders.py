@@ -144,4 +144,4 @@ def test_a_diagnosis_of_unread_pictures_only_is_told_with_the_fault(
     (place / "wart/a.heic").touch()
     with pytest.raises(DataError, match=r"must have an image; got 1 without \(wart\)"):
         read_dataset(place)
-    assert "1 files beside the images are no images that can be read (wart/a.heic)" in caplog.text
+    assert "1 file beside the images is no image that can be read (wart/a.heic)" in caplog.text
