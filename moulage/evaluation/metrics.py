@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from moulage.errors import ConfigError, ShapeError
+from moulage.arrays import check_labels
+from moulage.errors import ConfigError
 from moulage.evaluation import confusion
 from moulage.evaluation.decisions import Rule, decide
 from moulage.evaluation.losses import brier_scores, log_losses
@@ -130,11 +131,7 @@ def score(
             "with `read_predictions`, or make the record."
         )
     labels, n_classes = predictions.labels, len(predictions.diagnoses)
-    if len(labels) and not 0 <= labels.min() <= labels.max() < n_classes:
-        raise ShapeError(
-            f"`labels` must lie in [0, {n_classes}); got {labels.min()} to {labels.max()}. "
-            "Leave out images without a known diagnosis."
-        )
+    check_labels(labels, n_rows=len(labels), n_classes=n_classes)
     logits = predictions.logits / np.float64(predictions.temperature)
     probabilities = predictions.probabilities()
     return Scored(
