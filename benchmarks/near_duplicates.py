@@ -31,7 +31,7 @@ from moulage.data.pixels import build_pixels
 from moulage.data.sources import Sources
 from moulage.seeding import generator
 from moulage.splits.merging import Merger, find_merger
-from moulage.survey.duplicates import SIDE, THRESHOLD, Gallery, find_near_duplicates
+from moulage.surveying.duplicates import SIDE, THRESHOLD, Gallery, find_near_duplicates
 from moulage.views import N_VIEWS, apply_view
 
 Picture = NDArray[np.uint8]

@@ -14,7 +14,13 @@ import pandas as pd
 from moulage.catalogue import Catalogue
 from moulage.data.dataset import read_dataset
 from moulage.pages import words
-from moulage.survey.exploration import BIN_YEARS, Distribution, ages_of, balance_of, distribution_of
+from moulage.surveying.exploration import (
+    BIN_YEARS,
+    Distribution,
+    ages_of,
+    balance_of,
+    distribution_of,
+)
 
 HEAD = ("| figure | the study | ours, on all images |", "| --- | --- | --- |")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moulage import store
+from moulage.arguments import known_keywords, mapping_of, names_of, path_of, paths_of, whole_number
 from moulage.errors import ConfigError
 from moulage.runs.folder import (
     CARD,
@@ -23,6 +24,7 @@ from moulage.runs.folder import (
     TRUST_TEST,
     find_runs,
     open_run,
+    open_study,
     read_layout,
 )
 from moulage.runs.folder import EXPLANATIONS_PAGE as EXPLANATIONS_PAGE
@@ -45,8 +47,8 @@ if TYPE_CHECKING:
     from moulage.runs.holdings import Holding
     from moulage.runs.schedule import Outcome
     from moulage.split import Part, Split
-    from moulage.survey.record import Survey
-    from moulage.survey.verdict import Line
+    from moulage.surveying.record import Survey
+    from moulage.surveying.verdict import Line
     from moulage.training.range_test import RangeTest
 
 logger = logging.getLogger(__name__)
@@ -56,6 +58,7 @@ StrPath = str | Path
 COMPARISON, COMPARISON_PAGE = "comparison", "comparison.html"
 EXPLANATIONS, UNITS = "explanations", "units"
 SURVEY_PAGE, NEAR_DUPLICATES = "survey.html", "near_duplicates.csv"
+_RATIOS: "Mapping[Part, float]" = {"train": 0.6, "validation": 0.2, "test": 0.2}
 
 
 def train(
@@ -63,8 +66,8 @@ def train(
     *,
     data: StrPath | None = None,
     out: StrPath = "runs",
-    only: Sequence[str] = (),
-    changes: Sequence[str] = (),
+    only: Sequence[str] | str = (),
+    changes: Sequence[str] | str = (),
     fresh: bool = False,
     jobs: int = 1,
     progress: Progress = silently,
@@ -80,9 +83,18 @@ def train(
     from moulage.runs.config import read_study
     from moulage.runs.schedule import run_study
 
-    config = read_study(Path(study), changes=changes, data=Path(data) if data else None)
+    config = read_study(
+        path_of(study, "study"),
+        changes=names_of(changes, "changes"),
+        data=None if data is None else path_of(data, "data"),
+    )
     outcome = run_study(
-        config, out=Path(out), only=tuple(only), fresh=fresh, progress=progress, n_jobs=jobs
+        config,
+        out=path_of(out, "out"),
+        only=names_of(only, "only"),
+        fresh=fresh,
+        progress=progress,
+        n_jobs=whole_number(jobs, "jobs", least=1),
     )
     for run in outcome.finished:
         if not (run.path / REPORT).is_file():
@@ -93,15 +105,23 @@ def train(
 
 def list_runs(root: StrPath = "runs") -> list[RunFolder]:
     """List the runs below a folder, finished or not."""
-    return find_runs(Path(root))
+    return find_runs(path_of(root, "root"))
 
 
 def report(run: StrPath) -> Path:
-    """Write the page of a finished run anew, and return where it is."""
+    """Write the page of a finished run anew, and return where it is.
+
+    run: a run's folder, or a study's: then the pages of all its finished runs, and its own.
+    """
     from moulage.dossier import run_record
     from moulage.pages.report import report_page
 
-    folder = open_run(Path(run))
+    path = path_of(run, "run")
+    if any(found.is_finished for found in find_runs(path) if found.path != path):
+        for found in open_study(path):
+            report(found.path)
+        return compare(path)
+    folder = open_run(path)
     page = folder.path / REPORT
     store.write_text(page, report_page(run_record(folder)))
     return page
@@ -114,7 +134,7 @@ def trust(run: StrPath) -> Path:
     from moulage.evaluation.lesions import counted_as
     from moulage.pages.trust import trust_page
 
-    folder = open_run(Path(run))
+    folder = open_run(path_of(run, "run"))
     record = trust_record(folder)
     found = counted_as(as_json(record.found), record.leak.groups)
     store.write_json(folder.path / TRUST_TEST, found)
@@ -128,7 +148,7 @@ def card(run: StrPath) -> tuple[Path, Path]:
     from moulage.dossier import card_record
     from moulage.pages.card import card_markdown, card_page
 
-    folder = open_run(Path(run))
+    folder = open_run(path_of(run, "run"))
     record = card_record(folder)
     store.write_text(folder.path / CARD, card_markdown(record))
     store.write_text(folder.path / CARD_PAGE, card_page(record))
@@ -143,15 +163,18 @@ def _link(folder: RunFolder) -> None:
 
 
 def compare(study: StrPath) -> Path:
-    """Write `comparison.csv`, `comparison.json` and the page of a study's finished runs."""
+    """Write `comparison.csv`, `comparison.json` and the page of a study's finished runs.
+
+    study: its folder, in which runs have folders of their own.
+    """
     from moulage.dossier import study_record
     from moulage.pages.account import account_of
     from moulage.pages.comparison import comparison_table
     from moulage.pages.standing import standing_of
     from moulage.pages.study import study_page
 
-    folder = Path(study)
-    finished = [run for run in find_runs(folder) if run.is_finished]
+    folder = path_of(study, "study")
+    finished = open_study(folder)
     record = study_record(finished, name=folder.name, layout=read_layout(folder))
     table = comparison_table(record)
     store.write_text(folder / f"{COMPARISON}.csv", table.to_csv(index=False, lineterminator="\n"))
@@ -163,7 +186,7 @@ def compare(study: StrPath) -> Path:
 
 def predict(
     run: StrPath,
-    images: Sequence[StrPath],
+    images: Sequence[StrPath] | StrPath,
     *,
     covariates: StrPath | None = None,
     page: StrPath | None = None,
@@ -176,7 +199,7 @@ def predict(
     """
     from moulage.runs.application import classify_files
 
-    folder, paths = open_run(Path(run)), [Path(image) for image in images]
+    paths, folder = paths_of(images, "images"), open_run(path_of(run, "run"))
     table = None if covariates is None else Path(covariates)
     if page is None:
         return classify_files(folder, paths, covariates=table, progress=progress)
@@ -208,18 +231,20 @@ def evaluate(
     from moulage.runs.foreign import account_of, refuse_another
     from moulage.runs.material import open_described, unreadable_of
 
-    opened = open_described(Path(dataset), absent="note", **layout)
-    folder = open_run(Path(run))
+    theirs = mapping_of(mapping, "mapping", '{"NV": "nv"}')
+    place = path_of(dataset, "dataset")
+    opened = open_described(place, absent="note", **layout)
+    folder = open_run(path_of(run, "run"))
     if out is not None:
         refuse_another(Path(out), folder, opened)
     foreign = classify_catalogue(
         folder,
         opened.catalogue,
-        theirs=mapping or {},
-        unreadable=unreadable_of(Path(dataset)),
+        theirs=theirs,
+        unreadable=unreadable_of(place),
         progress=progress,
     )
-    foreign = replace(foreign, metrics=account_of(folder, Path(dataset), opened, foreign))
+    foreign = replace(foreign, metrics=account_of(folder, place, opened, foreign))
     if out is not None:
         write_predictions(foreign.predictions, Path(out) / PREDICTIONS)
         store.write_json(Path(out) / METRICS, foreign.metrics)
@@ -234,7 +259,7 @@ def read_dataset(dataset: StrPath, **layout: Any) -> "Catalogue":
     """
     from moulage.runs.material import open_described
 
-    return open_described(Path(dataset), **layout).catalogue
+    return open_described(path_of(dataset, "dataset"), **layout).catalogue
 
 
 def make_split(
@@ -256,14 +281,14 @@ def make_split(
     from moulage.splits.grouped import absence_notes, split_by_group
     from moulage.splits.merging import find_merger, tie
 
-    opened = open_described(Path(dataset), **layout)
+    opened = open_described(path_of(dataset, "dataset"), **layout)
     catalogue = opened.catalogue
     merger = find_merger(merge, catalogue=catalogue, kind=opened.kind)
     dealt = split_by_group(
         image_ids=catalogue.image_ids,
         lesion_ids=catalogue.lesion_ids,
         labels=catalogue.labels,
-        ratios=ratios or {"train": 0.6, "validation": 0.2, "test": 0.2},
+        ratios=_RATIOS if ratios is None else mapping_of(ratios, "ratios", str(_RATIOS)),
         seed=seed,
     )
     made, n_moved = tie(replace(dealt, unit=catalogue.unit), merger)
@@ -288,10 +313,15 @@ def audit(
     threshold: the least certainty of a pair; left out, the measured one.
     """
     from moulage.runs.audit import compare_datasets
-    from moulage.survey.duplicates import pairs_table
-    from moulage.survey.marks import with_marks
+    from moulage.surveying.duplicates import pairs_table
+    from moulage.surveying.marks import with_marks
 
-    found = compare_datasets(Path(dataset), Path(other), threshold=threshold, progress=progress)
+    found = compare_datasets(
+        path_of(dataset, "dataset"),
+        path_of(other, "other"),
+        threshold=threshold,
+        progress=progress,
+    )
     if out is not None:
         table = with_marks(pairs_table(found.pairs), _said_before(Path(out)))
         store.write_text(Path(out), table.to_csv(index=False, lineterminator="\n"))
@@ -401,12 +431,12 @@ def survey(
     """
     from moulage.pages.survey import survey_page
     from moulage.runs.survey import survey_dataset
-    from moulage.survey.duplicates import pairs_table
-    from moulage.survey.marks import with_marks
-    from moulage.survey.verdict import verdict_of
+    from moulage.surveying.duplicates import pairs_table
+    from moulage.surveying.marks import with_marks
+    from moulage.surveying.verdict import verdict_of
 
     found = survey_dataset(
-        Path(dataset),
+        path_of(dataset, "dataset"),
         split=Path(split) if split else None,
         merge=merge,
         seed=seed,
@@ -511,7 +541,7 @@ def range_test(
 
 def explain(
     run: StrPath,
-    images: Sequence[StrPath] = (),
+    images: Sequence[StrPath] | StrPath = (),
     *,
     part: "Part" = "test",
     sample: int = 50,
@@ -531,10 +561,14 @@ def explain(
     from moulage.explanation.examination import Manner
     from moulage.runs import explaining
 
-    folder = open_run(Path(run))
+    known = [name for name in Manner.__dataclass_fields__ if name != "diagnosis"]
+    known_keywords(manner, known, "explain")
+    paths = paths_of(images, "images")
+    whole_number(sample, "--sample", least=1)
+    folder = open_run(path_of(run, "run"))
     witness = explaining.open_witness(folder)
     place = None if diagnosis is None else explaining.index_of(diagnosis, witness)
-    if covariates is not None and not images:
+    if covariates is not None and not paths:
         raise ConfigError(
             f"`--covariates` must go with images that are named; got {covariates} for the run's "
             "own, whose records it knows. Leave the option out."
@@ -543,8 +577,7 @@ def explain(
         Manner(diagnosis=place, **manner), run=folder, witness=witness, progress=progress
     )
     inquiry = explaining.Inquiry(witness=witness, manner=asked)
-    if images:
-        paths = [Path(image) for image in images]
+    if paths:
         table = None if covariates is None else Path(covariates)
         casebook = explaining.explain_files(
             folder, paths, inquiry=inquiry, covariates=table, progress=progress
@@ -581,7 +614,7 @@ def units(
     from moulage.pages.units import N_BEST, draw_maps, units_page
     from moulage.runs.anatomy import dissect
 
-    folder = open_run(Path(run))
+    folder = open_run(path_of(run, "run"))
     anatomy = dissect(folder, progress=progress)
     layer = anatomy.layer
     maps = draw_maps(layer, [one.colour for one in anatomy.catalogue.diagnoses])

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from moulage.arrays import row_numbers
 from moulage.errors import DataError, examples
 from moulage.split import Unit
 from moulage.store import digest_of, write_bytes
@@ -96,9 +97,16 @@ class Catalogue:
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        """(N,) int64 in [0, K)."""
+        """(N,) int64 in [0, K); raises DataError where a diagnosis is none of the catalogue's."""
         index = {code: label for label, code in enumerate(self.codes)}
-        return np.asarray(self.frame["diagnosis"].map(index), dtype=np.int64)
+        found = self.frame["diagnosis"].map(index)
+        if found.isna().any():
+            unknown = self.frame["diagnosis"][found.isna()].unique()
+            raise DataError(
+                f"A diagnosis must be one of {', '.join(self.codes)}; got {examples(unknown)}. "
+                "Correct the table, or add to `diagnoses`."
+            )
+        return np.asarray(found, dtype=np.int64)
 
     @property
     def digest(self) -> str:
@@ -112,9 +120,9 @@ class Catalogue:
         names = {diagnosis.code: diagnosis.name for diagnosis in self.diagnoses}
         return self.frame.assign(cell_type=self.frame["diagnosis"].map(names), label=self.labels)
 
-    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> "Catalogue":
-        """Return the catalogue of some rows, in their order; the diagnoses stay."""
-        return replace(self, frame=self.frame.iloc[np.asarray(rows, dtype=np.int64)])
+    def take(self, rows: Sequence[int] | NDArray[np.int64] | NDArray[np.bool_]) -> "Catalogue":
+        """Return the catalogue of some rows, by number or by a mask; the diagnoses stay."""
+        return replace(self, frame=self.frame.iloc[row_numbers(rows, n_rows=len(self))])
 
 
 def write_catalogue(catalogue: Catalogue, path: Path) -> None:

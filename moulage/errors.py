@@ -62,7 +62,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     >>> nearest("densnet201", ["densenet201", "mobilenetv2_100"])
     " Did you mean 'densenet201'?"
     """
-    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    matches = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.6)
     return f" Did you mean {matches[0]!r}?" if matches else ""
 
 

@@ -15,8 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from moulage.arguments import is_positive, one_of, path_of
+from moulage.arrays import check_array, check_shares, row_numbers
 from moulage.errors import DataError, ShapeError
-from moulage.split import Part, Unit, unit_of
+from moulage.split import PARTS, Part, Unit, unit_of
 from moulage.store import write_bytes
 
 
@@ -42,11 +44,29 @@ class Predictions:
     unit: Unit = "lesion"
 
     def __post_init__(self) -> None:
-        expected = (len(self.image_ids), len(self.diagnoses))
-        if self.logits.shape != expected or self.logits.dtype != np.float32:
+        n_rows, n_classes = len(self.image_ids), len(self.diagnoses)
+        for name in ("image_ids", "lesion_ids", "parts"):
+            check_array(getattr(self, name), name, kind="text", shape=(n_rows,))
+        check_array(self.labels, "labels", kind="integers", shape=(n_rows,))
+        check_shares(self.prior, "prior", n_classes=n_classes)
+        self._check_logits((n_rows, n_classes))
+        if not is_positive(self.temperature):
             raise ShapeError(
-                f"`logits` must have shape (N, K) = {expected} and type float32; got "
-                f"{self.logits.shape} of {self.logits.dtype}. Pass a row an image."
+                f"`temperature` must be a number above 0; got {self.temperature!r}. Fit it with "
+                "`evaluation.calibration.fit_temperature`, or leave it out."
+            )
+
+    def _check_logits(self, expected: tuple[int, int]) -> None:
+        if not isinstance(self.logits, np.ndarray) or self.logits.shape != expected:
+            raise ShapeError(
+                f"`logits` must be an array of shape (N, K) = {expected}; got "
+                f"{getattr(self.logits, 'shape', type(self.logits).__name__)}. Pass a row an image "
+                "and a column a diagnosis."
+            )
+        if self.logits.dtype != np.float32:
+            raise ShapeError(
+                f"`logits` must be float32; got {self.logits.dtype}. "
+                "Pass `logits.astype(np.float32)`."
             )
         if not np.isfinite(self.logits).all():
             raise ShapeError(
@@ -58,11 +78,13 @@ class Predictions:
         return len(self.image_ids)
 
     def of(self, part: Part) -> "Predictions":
-        """Return the rows of one part."""
+        """Return the rows of one part; none where no image lies there."""
+        one_of(part, "part", PARTS)
         return self.take(np.flatnonzero(self.parts == part))
 
-    def take(self, rows: NDArray[np.int64]) -> "Predictions":
-        """Return some rows, in their order."""
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "Predictions":
+        """Return some rows, by number in their order, or by a mask."""
+        rows = row_numbers(rows, n_rows=len(self))
         return Predictions(
             image_ids=self.image_ids[rows],
             lesion_ids=self.lesion_ids[rows],
@@ -112,11 +134,11 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
     write_bytes(path, sink.getvalue().to_pybytes())
 
 
-def read_predictions(path: Path) -> Predictions:
+def read_predictions(path: Path | str) -> Predictions:
     """Read what `write_predictions` wrote; raises DataError on any other file, or a torn one."""
-    content = path.read_bytes()
+    path = path_of(path, "path")
     try:
-        fields = _fields_of(pq.read_table(pa.BufferReader(content)))
+        fields = _fields_of(pq.read_table(pa.BufferReader(path.read_bytes())))
     except (ValueError, KeyError, OSError, pa.ArrowException) as error:
         raise DataError(
             f"`{path}` must be whole predictions in Parquet; got '{error}'. Name another file, or "

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from moulage.arguments import one_of
+from moulage.arrays import check_array, row_numbers
 from moulage.errors import DataError, examples
 from moulage.store import digest_of, separator_of, write_text
 
@@ -44,6 +46,8 @@ class Split:
     _digest: str = field(init=False, default="", repr=False)
 
     def __post_init__(self) -> None:
+        for name in ("image_ids", "lesion_ids", "parts"):
+            check_array(getattr(self, name), name, kind="text", shape=(len(self.image_ids),))
         unknown = sorted(set(self.parts.tolist()) - set(PARTS))
         if unknown:
             raise DataError(
@@ -70,10 +74,12 @@ class Split:
 
     def rows_of(self, part: Part) -> NDArray[np.int64]:
         """Return the rows of this split that belong to a part, in order."""
+        one_of(part, "part", PARTS)
         return np.flatnonzero(self.parts == part)
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "Split":
-        """Return some rows of this split."""
+        """Return some rows of this split, by number or by a mask."""
+        rows = row_numbers(rows, n_rows=len(self))
         return Split(
             image_ids=self.image_ids[rows],
             lesion_ids=self.lesion_ids[rows],
@@ -83,6 +89,7 @@ class Split:
 
     def has(self, part: Part) -> bool:
         """Say whether any image belongs to a part."""
+        one_of(part, "part", PARTS)
         return bool((self.parts == part).any())
 
 

@@ -2,14 +2,18 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from moulage.errors import DataError
+from moulage.catalogue import COLUMNS, Catalogue, Diagnosis
+from moulage.errors import ConfigError, DataError, ShapeError
 from moulage.predictions import Predictions, read_predictions, write_predictions
+from moulage.split import Split
 
 
 @pytest.fixture
@@ -73,3 +77,76 @@ def test_ids_of_groups_are_called_so_in_the_file_and_known_when_it_is_read(writt
     groups = read_predictions(path)
     assert groups.unit == groups.of("test").unit == "group"
     assert groups.lesion_ids.tolist() == lesions.lesion_ids.tolist()
+
+
+def _fields() -> dict[str, Any]:
+    return {
+        "image_ids": np.array(["a", "b"]),
+        "lesion_ids": np.array(["A", "B"]),
+        "parts": np.array(["train", "test"]),
+        "labels": np.array([0, 1]),
+        "logits": np.array([[1, -1], [0.5, 2]], dtype=np.float32),
+        "diagnoses": ("mel", "nv"),
+        "prior": np.array([0.25, 0.75]),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("lesion_ids", np.array(["A"]), r"`lesion_ids` must have shape \(2,\), .* got \(1,\)"),
+        ("parts", ["train", "test"], r"must be a numpy array of text; got list\. Pass `np.asarray"),
+        ("labels", np.array([0.0, 1.0]), r"got float64\. Pass `labels.astype\(np.int64\)`"),
+        ("labels", np.array(["mel", "nv"]), "must be an array of integers; got <U3"),
+        ("labels", pd.DataFrame({"label": [0, 1]}), "`labels` must be .* got DataFrame"),
+        ("logits", np.zeros((2, 2)), r"float32; got float64\. Pass `logits.astype\(np.float32\)`"),
+        ("logits", np.zeros((2, 3), dtype=np.float32), r"\(2, 2\); got \(2, 3\)\. Pass a row"),
+        ("logits", [[0, 1], [1, 0]], r"\(2, 2\); got list"),
+        ("prior", np.array([np.nan, 1]), "`prior` must be finite; got 1 value"),
+        ("prior", np.array([-0.5, 1.5]), r"`prior` must not be negative; got -0\.5"),
+        ("temperature", -1.0, r"`temperature` must be a number above 0; got -1\.0"),
+        ("temperature", 0.0, "`temperature` must be a number above 0"),
+        ("temperature", np.nan, "`temperature` must be a number above 0"),
+    ],
+)
+def test_a_record_that_contradicts_itself_is_refused(name: str, value: object, said: str) -> None:
+    with pytest.raises(ShapeError, match=said):
+        Predictions(**{**_fields(), name: value})
+
+
+def test_a_part_that_is_none_is_refused_and_an_empty_one_is_not() -> None:
+    predictions = Predictions(**_fields())
+    with pytest.raises(ConfigError, match=r"`part` must be .* got 'tset'\. Did you mean 'test'\?"):
+        predictions.of("tset")  # type: ignore[arg-type]
+    assert len(predictions.of("calibration")) == 0
+
+
+def test_rows_are_taken_by_number_or_by_mask() -> None:
+    predictions = Predictions(**_fields())
+    assert predictions.take(np.array([False, True])).image_ids.tolist() == ["b"]
+    assert predictions.take(np.array([1, 0])).image_ids.tolist() == ["b", "a"]
+    for rows in (np.array([True]), np.array([2]), np.array([0.0])):
+        with pytest.raises(ShapeError, match=r"`rows` must be numbers of rows in \[0, 2\)"):
+            predictions.take(rows)
+
+
+def test_a_path_may_be_text_and_must_be_a_file(written: Path) -> None:
+    assert len(read_predictions(str(written))) == 2
+    for path in (written.with_name("absent.parquet"), written.parent):
+        with pytest.raises(DataError, match="must be whole predictions in Parquet; got"):
+            read_predictions(path)
+
+
+def test_a_split_and_a_catalogue_are_held_together_too() -> None:
+    ids = np.array(["a", "b"])
+    with pytest.raises(ShapeError, match=r"`parts` must have shape \(2,\)"):
+        Split(image_ids=ids, lesion_ids=ids, parts=np.array(["test"]))
+    split = Split(image_ids=ids, lesion_ids=ids, parts=np.array(["test", "train"]))
+    with pytest.raises(ConfigError, match="Did you mean 'train'"):
+        split.rows_of("trian")  # type: ignore[arg-type]
+    frame = pd.DataFrame(dict.fromkeys(COLUMNS, ids)).assign(diagnosis=["mel", "nv"])
+    mel = Diagnosis(code="mel", name="Melanoma", colour="#000000")
+    catalogue = Catalogue(frame=frame, diagnoses=(mel,), root=Path())
+    assert catalogue.take(np.array([False, True])).image_ids.tolist() == ["b"]
+    with pytest.raises(DataError, match=r"A diagnosis must be one of mel; got nv\. Correct"):
+        _ = catalogue.labels

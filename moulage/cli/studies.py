@@ -71,9 +71,10 @@ def report(
     if folders == [run] or not folders:
         print(actions.report(run))
         return
+    page = actions.report(run)
     for folder in folders:
-        print(actions.report(folder))
-    print(actions.compare(run))
+        print(folder / REPORT)
+    print(page)
 
 
 def runs(

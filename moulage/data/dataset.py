@@ -256,9 +256,12 @@ def _doubled(left: list[str]) -> list[str]:
     """Return a note on files that bear the name of an image that was found elsewhere."""
     if not left:
         return []
+    is_one = len(left) == 1
+    what = "file is called as an image" if is_one else "files are called as images"
+    found = "that was found before it" if is_one else "that were found before them"
     return [
-        f"{len(left)} files are called as images that were found before them ({examples(left)}): "
-        "the first, by folder, counts. Name the folder that is meant with `images`."
+        f"{len(left)} {what} {found} ({examples(left)}): the first, by folder, counts. Name the "
+        "folder that is meant with `images`."
     ]
 
 

@@ -105,9 +105,14 @@ def left_aside(strangers: list[str]) -> list[str]:
     """Return a note on files that lie where images do and cannot be read as such."""
     if not strangers:
         return []
+    is_one = len(strangers) == 1
+    what = (
+        "file beside the images is no image" if is_one else "files beside the images are no images"
+    )
+    left_out = "is left out" if is_one else "are left out"
     return [
-        f"{len(strangers)} files beside the images are no images that can be read "
-        f"({examples(strangers)}) and are left out: convert pictures to PNG or JPEG."
+        f"{len(strangers)} {what} that can be read ({examples(strangers)}) and {left_out}: convert "
+        "pictures to PNG or JPEG."
     ]
 
 

@@ -77,7 +77,7 @@ def cost_table(
                 if code not in place:
                     raise ConfigError(
                         f"`decisions.cost` must name diagnoses ({', '.join(diagnoses)}); got "
-                        f"{code!r}.{nearest(code, diagnoses)}"
+                        f"{code!r}." + (nearest(code, diagnoses) or " Choose one of them.")
                     )
             table[place[truth], place[decision]] = cost
     return table

@@ -8,6 +8,7 @@ Knows nothing of parts: the caller says whether these images also chose the epoc
 import numpy as np
 from numpy.typing import NDArray
 
+from moulage.arrays import check_array, check_labels
 from moulage.errors import ShapeError
 from moulage.evaluation.decisions import softmax
 
@@ -22,12 +23,14 @@ def fit_temperature(*, labels: NDArray[np.int64], logits: NDArray[np.floating]) 
     images are right it falls for ever, and nothing says how sure to be: 1, as where logits are
     equal in each row.
     """
-    exact: NDArray[np.float64] = np.asarray(logits, dtype=np.float64)
-    if logits.ndim != 2 or not len(labels) or len(labels) != len(logits):
+    exact, labels = np.asarray(logits, dtype=np.float64), np.asarray(labels)
+    if exact.ndim != 2 or not len(labels) or len(labels) != len(exact):
         raise ShapeError(
-            f"`logits` must have shape (N, K) with N = {len(labels)} above 0; got {logits.shape}. "
+            f"`logits` must have shape (N, K) with N = {len(labels)} above 0; got {exact.shape}. "
             "Pass a row a label."
         )
+    check_array(exact, "logits", kind="numbers", shape=exact.shape)
+    check_labels(labels, n_rows=len(exact), n_classes=exact.shape[1])
     if np.ptp(exact, axis=1).max() == 0 or (exact.argmax(axis=1) == labels).all():
         return 1.0
     if _slope(1 / HOTTEST, labels=labels, logits=exact) >= 0:

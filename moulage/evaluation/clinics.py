@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from moulage.arguments import is_finite
 from moulage.errors import ConfigError, nearest
 from moulage.evaluation.decisions import Rule
 from moulage.evaluation.metrics import decide_all, score, weighted_metrics
@@ -33,7 +34,12 @@ def stated_prior(
     if unknown:
         raise ConfigError(
             f"A prior must name diagnoses ({', '.join(diagnoses)}); got {unknown[0]!r}."
-            f"{nearest(unknown[0], diagnoses)}"
+            + (nearest(unknown[0], diagnoses) or " Choose one of them.")
+        )
+    odd = {code: share for code, share in shares.items() if not is_finite(share)}
+    if odd:
+        raise ConfigError(
+            f"Stated shares must be finite numbers; got {odd}. Write mel=0.03 for 3 %."
         )
     total = sum(shares.values())
     is_stated = np.isin(diagnoses, list(shares))

@@ -15,12 +15,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from moulage.arguments import names_of, one_of, whole_number
 from moulage.errors import DataError
 from moulage.evaluation.decisions import Rule
 from moulage.evaluation.exact import DeLong, McNemar, delong, holm, mcnemar
 from moulage.evaluation.intervals import LEVEL, N_REPLICATES, Interval, difference_intervals
 from moulage.evaluation.lesions import by_lesion
-from moulage.evaluation.metrics import OVERALL, Scored, decide_all, score
+from moulage.evaluation.metrics import OVERALL, Scored, decide_all, metric_names, score
 from moulage.evaluation.permutation import least_p_value, permutation_p_values
 from moulage.evaluation.resampling import Drawn, Lesions, draw_lesions, resample
 from moulage.evaluation.thresholds import is_any_of, score_of
@@ -96,7 +97,7 @@ def compare(
     second: Contender,
     *,
     rng: np.random.Generator,
-    metrics: Sequence[str] = OVERALL,
+    metrics: Sequence[str] | str = OVERALL,
     n_replicates: int = N_REPLICATES,
     n_permutations: int = N_PERMUTATIONS,
     level: float = LEVEL,
@@ -107,6 +108,10 @@ def compare(
     Run i of one is paired with run i of the other: they must hold the same images and labels,
     in any order. Raises DataError where they do not.
     """
+    metrics = names_of(metrics, "metrics")
+    for metric in metrics:
+        one_of(metric, "metrics", metric_names(first.runs[0].diagnoses))
+    whole_number(n_permutations, "n_permutations", least=1)
     second = _align(second, onto=first)
     lesions = Lesions.of(first.runs)
     ours, theirs = first.scored(), second.scored()

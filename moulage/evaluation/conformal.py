@@ -18,6 +18,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from moulage.arguments import one_of
+from moulage.arrays import check_labels
 from moulage.errors import ConfigError, ShapeError
 from moulage.predictions import Predictions
 
@@ -50,6 +52,7 @@ def fit_conformal(
     predictions: Predictions, *, method: Method = "lac", alpha: float = ALPHA
 ) -> Conformal:
     """Fit on predictions of lesions that did not train, a row a lesion (`one_photograph_each`)."""
+    one_of(method, "method", METHODS)
     if not 0 < alpha < 1:
         raise ConfigError(f"`alpha` must lie in (0, 1); got {alpha}. Write 0.1 for 90 % sets.")
     if len(np.unique(predictions.lesion_ids)) < len(predictions):
@@ -59,6 +62,7 @@ def fit_conformal(
             "Choose them with `one_photograph_each`."
         )
     labels = predictions.labels
+    check_labels(labels, n_rows=len(labels), n_classes=len(predictions.diagnoses))
     scores = scores_of(predictions.probabilities(), method=method)
     truth = scores[np.arange(len(labels)), labels]
     codes = predictions.diagnoses

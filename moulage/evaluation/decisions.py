@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from moulage.arrays import check_array
 from moulage.errors import ConfigError, ShapeError
 
 PlainRule = Literal["natural", "balanced"]
@@ -32,9 +33,9 @@ def decide(
     `costs (K, K)`, rows truth, columns decision; divide logits by the temperature first.
     """
     exact: NDArray[np.float64] = np.asarray(logits, dtype=np.float64)
-    if logits.ndim != 2 or logits.shape[1] != len(prior):
+    if exact.ndim != 2 or exact.shape[1] != len(prior):
         raise ShapeError(
-            f"`logits` must have shape (N, K) with K = {len(prior)}; got {logits.shape}. "
+            f"`logits` must have shape (N, K) with K = {len(prior)}; got {exact.shape}. "
             "Pass the prior of the same diagnoses."
         )
     if rule == "natural":
@@ -79,4 +80,6 @@ def _decide_by_cost(
             f"`costs` must have shape (K, K) = {(n_classes, n_classes)}, rows truth, columns "
             f"decision; got {None if costs is None else np.shape(costs)}. Pass the table."
         )
-    return np.asarray((softmax(logits) @ np.asarray(costs)).argmin(axis=1), dtype=np.int64)
+    table = np.asarray(costs, dtype=np.float64)
+    check_array(table, "costs", kind="numbers", shape=table.shape)
+    return np.asarray((softmax(logits) @ table).argmin(axis=1), dtype=np.int64)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from moulage.arrays import check_array
 from moulage.errors import ShapeError
 
 
@@ -62,8 +63,11 @@ def delong(
     variance (a perfect one beside a constant one) have no standard normal, hence NaN.
     """
     positives = np.asarray(positives, dtype=bool)
+    first, second = np.asarray(first), np.asarray(second)
     _check_paired(positives, first)
     _check_paired(positives, second)
+    for name, scores in (("first", first), ("second", second)):
+        check_array(scores, name, kind="numbers", shape=positives.shape)
     areas, covariance = _areas_and_covariance(positives, np.stack([first, second]))
     difference = float(areas[0] - areas[1])
     error = math.sqrt(max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0.0))

@@ -63,9 +63,9 @@ def intervals(
     `binomial_bounds`); other metrics that never vary have none. Nor has one of ranks where a
     single lesion is all of a kind: nothing there shows what another would have done.
     """
+    scored = score(predictions, rule=rule, costs=costs)
     lesions = Lesions.of((predictions,))
     weights = draw_lesions(lesions.n_lesions, n_replicates=n_replicates, rng=rng)
-    scored = score(predictions, rule=rule, costs=costs)
     return intervals_of(resample((scored,), lesions=lesions, weights=weights), level=level)
 
 

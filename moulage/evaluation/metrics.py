@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from moulage.errors import ShapeError
+from moulage.arrays import check_labels
+from moulage.errors import ConfigError
 from moulage.evaluation import confusion
 from moulage.evaluation.decisions import Rule, decide
 from moulage.evaluation.losses import brier_scores, log_losses
@@ -124,12 +125,13 @@ def score(
     costs: NDArray[np.float64] | None = None,
 ) -> Scored:
     """Decide, rank and score each image once, whatever will be asked of them."""
-    labels, n_classes = predictions.labels, len(predictions.diagnoses)
-    if len(labels) and not 0 <= labels.min() <= labels.max() < n_classes:
-        raise ShapeError(
-            f"`labels` must lie in [0, {n_classes}); got {labels.min()} to {labels.max()}. "
-            "Leave out images without a known diagnosis."
+    if not isinstance(predictions, Predictions):
+        raise ConfigError(
+            f"`predictions` must be a `Predictions`; got {type(predictions).__name__}. Read them "
+            "with `read_predictions`, or make the record."
         )
+    labels, n_classes = predictions.labels, len(predictions.diagnoses)
+    check_labels(labels, n_rows=len(labels), n_classes=n_classes)
     logits = predictions.logits / np.float64(predictions.temperature)
     probabilities = predictions.probabilities()
     return Scored(

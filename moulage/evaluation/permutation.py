@@ -13,6 +13,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from moulage.arguments import whole_number
+from moulage.arrays import rng_of
 from moulage.evaluation.metrics import (
     Scored,
     is_ranked,
@@ -53,6 +55,8 @@ def permutation_p_values(
 
 def draw_swaps(n_lesions: int, *, n_permutations: int, rng: np.random.Generator) -> Swaps:
     """Return which lesions each permutation swaps `(L, R)`, 1 for a swapped one."""
+    whole_number(n_permutations, "n_permutations", least=1)
+    rng = rng_of(rng)
     swaps = np.empty((n_lesions, n_permutations), dtype=np.uint8)
     for of_lesion in swaps:
         of_lesion[:] = rng.integers(0, 2, size=n_permutations)

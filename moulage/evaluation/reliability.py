@@ -15,6 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from moulage.arguments import whole_number
+from moulage.arrays import rng_of
 from moulage.evaluation.intervals import Interval
 from moulage.evaluation.means import mean_interval
 from moulage.evaluation.undefined import or_null
@@ -172,6 +174,7 @@ def _bins(probabilities: NDArray[np.float64], n_bins: int) -> list[NDArray[np.in
     Equal probabilities share a bin, else their bins would differ by the order of the rows: a cut
     among them moves to their nearer end.
     """
+    whole_number(n_bins, "n_bins", least=1)
     order = np.argsort(probabilities, kind="stable")
     rising = probabilities[order]
     cuts = np.cumsum([len(rows) for rows in np.array_split(order, n_bins)])[:-1]
@@ -188,6 +191,7 @@ def _perfect_labels(
 
     Where a group has several diagnoses it is no lesion but a patient, and each image has its own.
     """
+    rng = rng_of(rng)
     cumulative = predictions.probabilities().cumsum(axis=1)[:, :-1]
     names, of_image = np.unique(predictions.lesion_ids, return_inverse=True)
     if len(set(zip(of_image.tolist(), predictions.labels.tolist(), strict=True))) > len(names):

@@ -14,6 +14,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from moulage.arrays import rng_of
 from moulage.errors import ConfigError, DataError
 from moulage.evaluation.influence import influences
 from moulage.evaluation.metrics import (
@@ -84,6 +85,7 @@ def draw_lesions(n_lesions: int, *, n_replicates: int, rng: np.random.Generator)
     """Return how often each replicate draws each lesion `(L, R)`; columns sum to L."""
     if n_replicates < 2:
         raise ConfigError(f"`n_replicates` must be at least 2; got {n_replicates}. Write 2000.")
+    rng = rng_of(rng)
     counts = np.empty((n_lesions, n_replicates), dtype=np.uint16)
     for replicate in range(n_replicates):
         drawn = rng.integers(n_lesions, size=n_lesions)

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from moulage.arrays import check_array
 from moulage.covariates import is_known
 from moulage.evaluation.abstention import confidence_of, is_right
 from moulage.evaluation.intervals import LEVEL, Interval, unpaired_difference
@@ -88,6 +89,7 @@ def subgroups(
     malignant?", and sensitivity and specificity at `threshold`; with `abstain_below` the share
     answered and the risk among those.
     """
+    check_array(groups, "groups", kind="text", shape=(len(predictions),))
     names = sorted(set(groups.tolist()), key=lambda name: (name == MISSING, name))
     measured = []
     for name in names:

@@ -15,9 +15,9 @@ from moulage.pages import tables, words
 from moulage.pages.mistakes import data_uri
 from moulage.pages.tables import Cell, Column, Table
 from moulage.split import Unit
-from moulage.survey.faults import KINDS, Fault, count_faults
-from moulage.survey.record import MOST_FAULTS, MOST_PAIRS, MOST_SUSPECTS, Survey
-from moulage.survey.telltales import Telltale
+from moulage.surveying.faults import KINDS, Fault, count_faults
+from moulage.surveying.record import MOST_FAULTS, MOST_PAIRS, MOST_SUSPECTS, Survey
+from moulage.surveying.telltales import Telltale
 
 _KINDS = {"metadata": "metadata", "file": "file", "border": "picture’s border"}
 

@@ -1,6 +1,6 @@
 """What each figure of a survey shows, in sentences written from its numbers.
 
-In:  the records of `moulage.survey`.   Out: sentences, which figures also have as their
+In:  the records of `moulage.surveying`.   Out: sentences, which figures also have as their
 alternative text.
 Knows nothing of HTML.
 """
@@ -14,13 +14,13 @@ from moulage.covariates import is_known
 from moulage.evaluation.lesions import WHY_NONE
 from moulage.pages import words
 from moulage.split import Unit
-from moulage.survey.appearance import EXTREME, Outlier
-from moulage.survey.associations import Box, Crosstab, Inference, Spread
-from moulage.survey.duplicates import Pair
-from moulage.survey.exploration import BIN_YEARS, Ages, Balance, Distribution, Level
-from moulage.survey.groups import Leakage
-from moulage.survey.labels import ODDS, Review
-from moulage.survey.telltales import Telltale
+from moulage.surveying.appearance import EXTREME, Outlier
+from moulage.surveying.associations import Box, Crosstab, Inference, Spread
+from moulage.surveying.duplicates import Pair
+from moulage.surveying.exploration import BIN_YEARS, Ages, Balance, Distribution, Level
+from moulage.surveying.groups import Leakage
+from moulage.surveying.labels import ODDS, Review
+from moulage.surveying.telltales import Telltale
 
 NOUNS = {"localization": "site", "sex": "sex", "diagnosis": "diagnosis", "dx_type": "confirmation"}
 _MOST_NAMED = 4

@@ -27,10 +27,10 @@ from moulage.pages.figures.distributions import (
 from moulage.pages.figures.spreads import draw_colours, draw_spread
 from moulage.pages.tables import Cell, Column, Table
 from moulage.split import Unit
-from moulage.survey.associations import Spread
-from moulage.survey.exploration import Summary
-from moulage.survey.record import Survey
-from moulage.survey.verdict import Line
+from moulage.surveying.associations import Spread
+from moulage.surveying.exploration import Summary
+from moulage.surveying.record import Survey
+from moulage.surveying.verdict import Line
 
 _COLUMN_TITLES = {
     "sex": "Sex",

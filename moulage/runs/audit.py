@@ -15,7 +15,7 @@ from moulage.data.sources import Sources
 from moulage.errors import ConfigError
 from moulage.runs.material import open_described
 from moulage.runs.progress import Progress, named
-from moulage.survey.duplicates import SIDE, THRESHOLD, Gallery, Pair, find_near_duplicates
+from moulage.surveying.duplicates import SIDE, THRESHOLD, Gallery, Pair, find_near_duplicates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DatasetConfig(_Model):
@@ -86,7 +86,7 @@ class SplitConfig(_Model):
         if self.folds == 1 or (self.folds and self.kind != "grouped"):
             raise ValueError('`folds` must be 0, or above 1 with `kind = "grouped"`')
         if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("`seeds` must differ from each other")
+            raise ValueError(f"`seeds` must differ from each other; got {[*self.seeds]}")
         if self.kind == "file" and len(self.seeds) > 1:
             raise ValueError("`seeds` must be one where a file says the parts: nothing is drawn")
         return self
@@ -273,7 +273,7 @@ class ExperimentConfig(_Model):
         if len(set(names)) < len(names):
             raise ValueError("the phases' names must differ from each other")
         if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("`seeds` must differ from each other")
+            raise ValueError(f"`seeds` must differ from each other; got {[*self.seeds]}")
         return self
 
 
@@ -368,6 +368,7 @@ class Described(BaseModel):
     images: ImagesConfig = ImagesConfig()
 
 
+_OWN_WORDS = {"finite_number": "must be a finite number"}
 _Read = TypeVar("_Read", bound=BaseModel)
 
 
@@ -452,8 +453,9 @@ def _faults(error: ValidationError, content: Any) -> Iterator[str]:
         elif fault["type"] == "missing":
             yield f"`{place}` must be given"
         else:
-            message = fault["msg"].removeprefix("Value error, ")
-            yield f"`{place or 'study'}`: {message}; got {_short(fault['input'])}"
+            message = _OWN_WORDS.get(fault["type"], fault["msg"]).removeprefix("Value error, ")
+            got = "" if "; got " in message else f"; got {_short(fault['input'])}"
+            yield f"`{place or 'study'}`: {message}{got}"
 
 
 def _named(location: tuple[int | str, ...], content: Any) -> Iterator[str]:

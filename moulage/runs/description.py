@@ -14,12 +14,12 @@ from moulage.catalogue import Catalogue
 from moulage.data.pixels import Pixels, build_pixels
 from moulage.runs.progress import Progress, named
 from moulage.seeding import generator
-from moulage.survey import appearance, associations, exploration, telltales
-from moulage.survey.appearance import MEASURES
-from moulage.survey.associations import Crosstab, Spread
-from moulage.survey.files import examine_files
-from moulage.survey.record import Description, Sight
-from moulage.survey.telltales import Column, Kind
+from moulage.surveying import appearance, associations, exploration, telltales
+from moulage.surveying.appearance import MEASURES
+from moulage.surveying.associations import Crosstab, Spread
+from moulage.surveying.files import examine_files
+from moulage.surveying.record import Description, Sight
+from moulage.surveying.telltales import Column, Kind
 
 SIZE_PX = 128
 N_SAMPLES = 5

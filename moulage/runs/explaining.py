@@ -71,7 +71,7 @@ def index_of(diagnosis: str, witness: Witness) -> int:
         return codes.index(diagnosis)
     raise ConfigError(
         f"`--diagnosis` must be one of {', '.join(codes)}; got {diagnosis!r}."
-        f"{nearest(diagnosis, codes)}"
+        + (nearest(diagnosis, codes) or " Choose one of them.")
     )
 
 

@@ -121,6 +121,22 @@ def open_run(path: Path) -> RunFolder:
     )
 
 
+def open_study(path: Path) -> list[RunFolder]:
+    """Return the finished runs of a study's folder; raises ConfigError for any other folder."""
+    finished = [run for run in find_runs(path) if run.is_finished]
+    studies = sorted({str(run.path.parent) for run in finished})
+    if studies == [str(path)]:
+        return finished
+    state, cure = "none in", "`moulage runs` lists runs."
+    if (path / STUDY).is_file():
+        state, cure = "the run", f"Name the folder above it, {path.parent}."
+    elif studies:
+        state, cure = f"{len(studies)} studies below", f"Name one: {examples(studies)}."
+    raise ConfigError(
+        f"`STUDY` must be a study's folder with a finished run; got {state} {path}. {cure}"
+    )
+
+
 def drop_pages(path: Path, *pages: str) -> None:
     """Delete pages that no longer hold, and what stands beside them; the report links them."""
     beside = {TRUST_PAGE: (TRUST_TEST,), CARD_PAGE: (CARD,)}

@@ -7,12 +7,14 @@ Knows nothing of networks.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from moulage.arguments import known_keywords, mapping_of
 from moulage.catalogue import Catalogue
 from moulage.data.dataset import Dataset, open_dataset
 from moulage.data.decoding import Unreadable
@@ -94,6 +96,9 @@ def open_described(path: Path, **layout: Any) -> Dataset:
 
     layout: as for `open_dataset`; it goes before what the file says.
     """
+    known_keywords(layout, tuple(signature(open_dataset).parameters)[1:], "read_dataset")
+    for name in ("columns", "classes"):
+        mapping_of(layout.get(name), name, '{"mel": "melanoma"}')
     if not _is_study(path):
         return open_dataset(path, **layout)
     described = read_described(path).dataset

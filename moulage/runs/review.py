@@ -15,9 +15,9 @@ from moulage.networks.registry import backbone_named
 from moulage.networks.weights import local_weights
 from moulage.runs.features import open_source
 from moulage.runs.progress import Progress, named
-from moulage.survey.associations import first_of_each
-from moulage.survey.labels import FEWEST, Review, out_of_fold, review_labels
-from moulage.survey.telltales import grouped_folds
+from moulage.surveying.associations import first_of_each
+from moulage.surveying.labels import FEWEST, Review, out_of_fold, review_labels
+from moulage.surveying.telltales import grouped_folds
 
 BACKBONE = "mobilenetv2_100"
 _IN_WORDS = {BACKBONE: "MobileNetV2 with ImageNet weights", "starter": "the starter backbone"}

@@ -71,7 +71,7 @@ def cells_of(study: StudyConfig, *, only: tuple[str, ...] = ()) -> tuple[Cell, .
     if unknown:
         raise ConfigError(
             f"`--only` must name experiments of the study ({examples(names, 9)}); got "
-            f"{examples(unknown)}.{nearest(unknown[0], names)}"
+            f"{examples(unknown)}." + (nearest(unknown[0], names) or " Choose one of them.")
         )
     folds: list[int | None] = list(range(study.split.folds)) if study.split.folds else [None]
     cells = tuple(

@@ -27,10 +27,10 @@ from moulage.runs.review import review_catalogue
 from moulage.split import Split
 from moulage.splits.fromfile import split_from_file
 from moulage.splits.merging import AUTO, Merger, find_merger
-from moulage.survey import faults, groups, telltales
-from moulage.survey.duplicates import SIDE, Gallery, Pair, find_near_duplicates
-from moulage.survey.labels import Review
-from moulage.survey.record import MOST_FAULTS, MOST_PAIRS, MOST_SUSPECTS, Survey
+from moulage.surveying import faults, groups, telltales
+from moulage.surveying.duplicates import SIDE, Gallery, Pair, find_near_duplicates
+from moulage.surveying.labels import Review
+from moulage.surveying.record import MOST_FAULTS, MOST_PAIRS, MOST_SUSPECTS, Survey
 
 THUMBNAIL = (125, 100)
 """Width and height in pixels of every picture on the page, as in the study's figure 1."""

@@ -10,10 +10,12 @@ training. Which part a lesion gets depends on the ids, the labels and the seed, 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
 
+from moulage.arguments import whole_number
 from moulage.errors import ConfigError, DataError, ShapeError, examples
 from moulage.seeding import generator
 from moulage.split import PARTS, Part, Split
@@ -49,8 +51,7 @@ def split_by_group(
     and `absent_diagnoses` tells which parts go without.
     """
     check_rows(image_ids=image_ids, lesion_ids=lesion_ids, labels=labels)
-    if seed < 0:
-        raise ConfigError(f"`seed` must be at least 0; got {seed}. Choose another.")
+    whole_number(seed, "seed")
     parts, shares = shares_of(ratios)
     groups = groups_of(lesion_ids=lesion_ids, labels=labels)
     dealt = deal(groups, shares=shares, rng=generator("split", seed))
@@ -117,7 +118,7 @@ def shares_of(ratios: Mapping[Part, float]) -> tuple[tuple[Part, ...], NDArray[n
         raise ConfigError(
             f"`ratios` must name {', '.join(PARTS)}; got {examples(unknown)}. Rename the parts."
         )
-    if not all(math.isfinite(ratio) and ratio >= 0 for ratio in ratios.values()):
+    if not all(isinstance(r, Real) and math.isfinite(r) and r >= 0 for r in ratios.values()):
         raise ConfigError(
             f"`ratios` must be finite and not negative; got {dict(ratios)}. Write 60, 20, 20."
         )

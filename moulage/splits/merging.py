@@ -84,6 +84,10 @@ def find_merger(merge: str, *, catalogue: Catalogue, kind: str) -> Merger:
 
     A file must name images of the catalogue; of known pairs those count that are in it.
     """
+    if not isinstance(merge, str | Path):
+        raise ConfigError(
+            f'`merge` must be "auto", "none" or a CSV of pairs; got {merge!r}. Write "auto".'
+        )
     if merge == NONE or (merge == AUTO and kind not in _KNOWN):
         return NOTHING
     if merge == AUTO:

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
+import moulage
 from moulage.casts.generator import make_casts
 from moulage.cli import app
 from moulage.predictions import read_predictions
@@ -319,6 +320,18 @@ def test_runs_says_so_where_there_are_none(
 ) -> None:
     assert call("runs", str(tmp_path)) == 0
     assert "No runs below" in capsys.readouterr().out
+
+
+def test_a_studys_pages_are_written_anew_by_command_and_from_python(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, comparison = finished / "report.html", finished.parent / "comparison.html"
+    page.unlink()
+    assert call("report", str(finished.parent)) == 0
+    assert capsys.readouterr().out.split() == [str(page), str(comparison)]
+    page.unlink()
+    assert moulage.report(str(finished.parent)) == comparison
+    assert page.is_file()
 
 
 def test_report_writes_a_page_anew(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:

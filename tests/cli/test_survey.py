@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from moulage import actions
 from moulage.cli.app import app
-from moulage.survey.verdict import Level, Line
+from moulage.surveying.verdict import Level, Line
 
 
 def asked(monkeypatch: pytest.MonkeyPatch, level: Level, *words: str) -> tuple[int, str]:

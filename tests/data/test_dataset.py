@@ -146,7 +146,7 @@ def test_an_image_that_lies_there_twice_counts_once_and_loose_before_zipped(
     assert paths[0] == "another_copy/ISIC_00.jpg"
     assert paths[2] == "HAM10000_images_part_1.zip!/ISIC_10.jpg"
     (note,) = dataset.notes
-    assert note.startswith("1 files are called as images that were found before them (HAM10000_im")
+    assert note.startswith("1 file is called as an image that was found before it (HAM10000_im")
 
 
 def test_lesion_masks_are_no_images(ham: Path, write_image: Write) -> None:
@@ -161,7 +161,7 @@ def test_images_without_a_row_are_told_but_masks_are_not(ham: Path, write_image:
     write_image(ham / "HAM10000_images_part_1/extra.jpg")
     write_image(ham / "HAM10000_images_part_2/ISIC_00.jpg")
     doubled, unmentioned = open_dataset(ham).notes
-    assert doubled.startswith("1 files are called as images")
+    assert doubled.startswith("1 file is called as an image ")
     assert unmentioned == (
         "1 of 15 images have no row in HAM10000_metadata.csv (HAM10000_images_part_1/extra.jpg)."
     )

@@ -21,7 +21,7 @@ def test_what_a_folder_holds_beside_readable_images_is_told(
     assert caplog.text == ""
     (tmp_path / "b.dcm").touch()
     assert list_image_files([tmp_path]) == [f"{tmp_path}/a.jpg"]
-    assert "1 files beside the images are no images that can be read (b.dcm)" in caplog.text
+    assert "1 file beside the images is no image that can be read (b.dcm)" in caplog.text
 
 
 def test_masks_that_a_folder_holds_are_counted_and_named_ones_are_read(

@@ -19,7 +19,7 @@ from moulage.predictions import Predictions, write_predictions
 from moulage.runs.folder import Layout, keep_layout
 from moulage.split import Split, write_split
 from moulage.store import write_text
-from moulage.survey.duplicates import pairs_table
+from moulage.surveying.duplicates import pairs_table
 
 Write = Callable[..., Path]
 
@@ -153,4 +153,4 @@ def test_a_diagnosis_of_unread_pictures_only_is_told_with_the_fault(
     (place / "wart/a.heic").touch()
     with pytest.raises(DataError, match=r"must have an image; got 1 without \(wart\)"):
         read_dataset(place)
-    assert "1 files beside the images are no images that can be read (wart/a.heic)" in caplog.text
+    assert "1 file beside the images is no image that can be read (wart/a.heic)" in caplog.text

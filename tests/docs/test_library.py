@@ -32,3 +32,9 @@ def test_every_line_of_the_library_page_runs(
 def test_the_door_has_every_name_that_it_lists() -> None:
     assert [name for name in moulage.__all__ if getattr(moulage, name, None) is None] == []
     assert dir(moulage) == moulage.__all__
+
+
+def test_no_name_of_the_door_is_a_module_too() -> None:
+    """Importing a module binds its name in the package: the action would be gone after that."""
+    rooms = {path.stem for path in Path(moulage.__file__).parent.iterdir()}
+    assert rooms.isdisjoint(moulage.__all__)

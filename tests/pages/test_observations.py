@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from moulage.pages import observations
-from moulage.survey.appearance import Outlier
-from moulage.survey.associations import Crosstab, Inference, crosstab, spread
-from moulage.survey.exploration import ages_of, distribution_of
-from moulage.survey.groups import Leakage
-from moulage.survey.telltales import Telltale
+from moulage.surveying.appearance import Outlier
+from moulage.surveying.associations import Crosstab, Inference, crosstab, spread
+from moulage.surveying.exploration import ages_of, distribution_of
+from moulage.surveying.groups import Leakage
+from moulage.surveying.telltales import Telltale
 
 FRAME = pd.DataFrame(
     {

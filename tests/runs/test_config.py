@@ -8,6 +8,8 @@ from moulage.runs.config import StudyConfig, parse_study, read_study
 
 PHASE = {"name": "frozen", "train_from": "head"}
 EXPERIMENT = {"name": "exp1", "backbone": "MobileNetV2", "phases": [PHASE]}
+FIRST = {**EXPERIMENT, "name": "first"}
+NAN, INF = float("nan"), float("inf")
 TEXT = """
 [split]
 seeds = [0, 1]
@@ -128,6 +130,26 @@ def test_every_fault_stands_in_one_message() -> None:
         ({"experiment": EXPERIMENT}, "experiment"),
         ({"experiment": [1]}, r"experiment\.0"),
         ({"common": 5}, "`common` must be a table"),
+        ({"decisions": {"cost": {"mel": {"nv": NAN}}}}, r"cost\.mel\.nv`: must be a finite .* nan"),
+        (
+            {"decisions": {"clinic": {"mel": NAN}}},
+            r"clinic\.mel`: must be a finite number; got nan",
+        ),
+        (
+            {"decisions": {"clinic": {"mel": INF}}},
+            r"clinic\.mel`: must be a finite number; got inf",
+        ),
+        ({"split": {"ratios": {"train": INF}}}, "must be a finite number; got inf"),
+        (
+            {"experiment": [{**EXPERIMENT, "imbalance": {"kind": "focal", "tau": INF}}]},
+            r"tau`: must be a finite number; got inf\.",
+        ),
+        ({"experiment": [{**EXPERIMENT, "augmentation": {"mixup": INF}}]}, "must be a finite"),
+        ({"split": {"seeds": [1, 1]}}, r"`seeds` must differ from each other; got \[1, 1\]\."),
+        (
+            {"ensemble": [{"name": "both", "of": ["frist"]}], "experiment": [FIRST]},
+            r"must name experiments; got 'frist'\. Did you mean 'first'\?$",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_refused(changes: dict[str, Any], says: str) -> None:

@@ -17,8 +17,8 @@ from moulage.pages import observations
 from moulage.pages.survey import survey_page
 from moulage.runs.progress import silently
 from moulage.runs.survey import survey_dataset
-from moulage.survey.record import Survey
-from moulage.survey.verdict import verdict_of
+from moulage.surveying.record import Survey
+from moulage.surveying.verdict import verdict_of
 
 
 @pytest.fixture(scope="module")

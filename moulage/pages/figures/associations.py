@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from moulage.pages import words
 from moulage.pages.figures.svg import ACCENT, DEEPEST, INK, LETTER_INCHES, MUTED, as_svg, drawing
-from moulage.survey.associations import Crosstab
+from moulage.surveying.associations import Crosstab
 
 _CELL_WIDTH, _CELL_HEIGHT = 0.66, 0.36
 _LONG = 8  # letters of a word that no longer fit above a cell

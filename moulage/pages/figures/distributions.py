@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from moulage.pages import words
 from moulage.pages.figures.svg import ACCENT, INK, MUTED, as_svg, drawing
 from moulage.split import Unit
-from moulage.survey.exploration import BIN_YEARS, Ages, Distribution
+from moulage.surveying.exploration import BIN_YEARS, Ages, Distribution
 
 _WIDTH = 4.8
 _ROW_INCHES = 0.3

@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 
 from moulage.pages import words
 from moulage.pages.figures.svg import ACCENT, INK, MUTED, as_svg, drawing
-from moulage.survey.associations import Spread
+from moulage.surveying.associations import Spread
 
 _WIDTH = 4.6
 _MOST_UPRIGHT = 8  # letters of a code that fit below a box

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from moulage.catalogue import Catalogue, Diagnosis
-from moulage.survey.exploration import ages_of, balance_of, distribution_of, summarise
+from moulage.surveying.exploration import ages_of, balance_of, distribution_of, summarise
 
 
 def catalogue_of(rows: list[tuple[str, str, float, str | None]]) -> Catalogue:

@@ -14,9 +14,9 @@ from typing import Literal
 
 from moulage.errors import examples
 from moulage.split import Unit
-from moulage.survey.faults import KINDS, count_faults
-from moulage.survey.record import Survey
-from moulage.survey.telltales import AFTER_DIAGNOSIS, SIGNIFICANT, Telltale
+from moulage.surveying.faults import KINDS, count_faults
+from moulage.surveying.record import Survey
+from moulage.surveying.telltales import AFTER_DIAGNOSIS, SIGNIFICANT, Telltale
 
 Level = Literal["ok", "look", "stop"]
 LEVELS: tuple[Level, ...] = ("stop", "look", "ok")

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from moulage.survey.marks import with_marks
+from moulage.surveying.marks import with_marks
 
 FOUND = pd.DataFrame(
     {

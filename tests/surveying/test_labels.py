@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from moulage.survey.labels import Review, confident_counts, out_of_fold, review_labels
-from moulage.survey.telltales import grouped_folds
+from moulage.surveying.labels import Review, confident_counts, out_of_fold, review_labels
+from moulage.surveying.telltales import grouped_folds
 
 CODES = ("bcc", "mel", "nv")
 

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from moulage.data.headers import jpeg_turn, quantisation_steps
-from moulage.survey.appearance import measure_pixels
-from moulage.survey.faults import Fault, count_faults, find_faults
-from moulage.survey.files import COLUMNS, examine_files
+from moulage.surveying.appearance import measure_pixels
+from moulage.surveying.faults import Fault, count_faults, find_faults
+from moulage.surveying.files import COLUMNS, examine_files
 
 NOISE = np.random.default_rng(42).integers(0, 256, (90, 120, 3), dtype=np.uint8)
 

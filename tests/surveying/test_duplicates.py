@@ -10,7 +10,7 @@ from moulage.casts.lesion import paint_lesion
 from moulage.casts.photograph import photograph
 from moulage.errors import ShapeError
 from moulage.seeding import generator
-from moulage.survey.duplicates import Gallery, find_near_duplicates, pairs_table
+from moulage.surveying.duplicates import Gallery, find_near_duplicates, pairs_table
 
 DIAGNOSES = ("nv", "mel", "bkl", "bcc")
 

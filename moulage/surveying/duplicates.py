@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from moulage.data.images import decode
 from moulage.errors import ShapeError
-from moulage.survey.alignment import (
+from moulage.surveying.alignment import (
     Alignment,
     Level,
     align,
@@ -27,8 +27,8 @@ from moulage.survey.alignment import (
     make_level,
     zoom,
 )
-from moulage.survey.candidates import Candidates, choose_candidates, make_coarse
-from moulage.survey.frames import trim_bars
+from moulage.surveying.candidates import Candidates, choose_candidates, make_coarse
+from moulage.surveying.frames import trim_bars
 from moulage.views import apply_view
 
 Evidence = Literal["same bytes", "same pixels", "same lesion"]

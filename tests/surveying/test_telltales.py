@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from moulage.survey.telltales import (
+from moulage.surveying.telltales import (
     Telltale,
     find_pure_levels,
     find_telltales,

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moulage.survey.appearance import (
+from moulage.surveying.appearance import (
     border_masks,
     find_outliers,
     measure_pixels,

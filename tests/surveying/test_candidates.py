@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from moulage.seeding import generator
-from moulage.survey import candidates
-from moulage.survey.candidates import ZOOMS, choose_candidates, make_coarse
+from moulage.surveying import candidates
+from moulage.surveying.candidates import ZOOMS, choose_candidates, make_coarse
 from moulage.views import N_VIEWS, apply_view
 
 

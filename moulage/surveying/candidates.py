@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from moulage.survey.contrast import local_contrast
-from moulage.survey.frames import lit
+from moulage.surveying.contrast import local_contrast
+from moulage.surveying.frames import lit
 from moulage.views import N_VIEWS, apply_view
 
 Maps = NDArray[np.float32]

@@ -8,7 +8,7 @@ import pytest
 
 from moulage.catalogue import Catalogue, Diagnosis
 from moulage.split import Split
-from moulage.survey.groups import audit_split, image_split_leakage
+from moulage.surveying.groups import audit_split, image_split_leakage
 
 CODES = ("mel", "nv")
 

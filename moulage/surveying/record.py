@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moulage.catalogue import Catalogue
-from moulage.survey.appearance import Outlier
-from moulage.survey.associations import Crosstab, Spread
-from moulage.survey.duplicates import Pair
-from moulage.survey.exploration import Ages, Balance, Distribution, Summary
-from moulage.survey.faults import Fault
-from moulage.survey.groups import Leakage, SplitAudit
-from moulage.survey.labels import Review
-from moulage.survey.telltales import PureLevel, Telltale
+from moulage.surveying.appearance import Outlier
+from moulage.surveying.associations import Crosstab, Spread
+from moulage.surveying.duplicates import Pair
+from moulage.surveying.exploration import Ages, Balance, Distribution, Summary
+from moulage.surveying.faults import Fault
+from moulage.surveying.groups import Leakage, SplitAudit
+from moulage.surveying.labels import Review
+from moulage.surveying.telltales import PureLevel, Telltale
 
 MOST_SUSPECTS, MOST_FAULTS, MOST_PAIRS = 20, 12, 20
 """How many of each a page shows, so of how many a survey keeps thumbnails."""

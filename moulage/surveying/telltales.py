@@ -20,7 +20,7 @@ from moulage.evaluation.exact import holm
 from moulage.evaluation.undefined import mean_defined, ratio
 from moulage.seeding import generator
 from moulage.splits.grouped import deal, groups_of
-from moulage.survey.exploration import UNSAID, words_of
+from moulage.surveying.exploration import UNSAID, words_of
 
 Kind = Literal["metadata", "file", "border"]
 Column = NDArray[np.str_] | NDArray[np.float64]

@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 
 from moulage.seeding import generator
-from moulage.survey.contrast import local_contrast
-from moulage.survey.frames import lit, trim_bars
+from moulage.surveying.contrast import local_contrast
+from moulage.surveying.frames import lit, trim_bars
 
 
 def skin(seed: int = 42) -> np.ndarray:

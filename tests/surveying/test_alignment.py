@@ -4,7 +4,7 @@ import pytest
 from numpy.typing import NDArray
 
 from moulage.seeding import generator
-from moulage.survey.alignment import align, approach, coarse_contrast, make_level, zoom
+from moulage.surveying.alignment import align, approach, coarse_contrast, make_level, zoom
 
 SIDE = 64
 

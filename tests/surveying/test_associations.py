@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from moulage.evaluation.exact import holm
-from moulage.survey.associations import (
+from moulage.surveying.associations import (
     Crosstab,
     Inference,
     corrected,

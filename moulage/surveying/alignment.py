@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from moulage.survey.contrast import local_contrast
-from moulage.survey.frames import lit
+from moulage.surveying.contrast import local_contrast
+from moulage.surveying.frames import lit
 
 Maps = NDArray[np.float32]
 Mask = NDArray[np.bool_]
