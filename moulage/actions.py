@@ -114,7 +114,7 @@ def trust(run: StrPath) -> Path:
     record = trust_record(folder)
     store.write_json(folder.path / TRUST_TEST, as_json(record.found))
     store.write_text(folder.path / TRUST_PAGE, trust_page(record))
-    _link(folder)
+    _link(folder, folder.path)
     return folder.path / TRUST_PAGE
 
 
@@ -127,18 +127,21 @@ def card(run: StrPath) -> tuple[Path, Path]:
     record = card_record(folder)
     store.write_text(folder.path / CARD, card_markdown(record))
     store.write_text(folder.path / CARD_PAGE, card_page(record))
-    _link(folder)
+    _link(folder, folder.path)
     return folder.path / CARD, folder.path / CARD_PAGE
 
 
-def _link(folder: RunFolder) -> None:
-    """Write a run's page anew, so that it names the page that was just written beside it."""
-    if (folder.path / REPORT).is_file():
+def _link(folder: RunFolder, place: Path) -> None:
+    """Write a run's page anew, so that it names a page just written, where that is beside it."""
+    if place.resolve() == folder.path.resolve() and (folder.path / REPORT).is_file():
         report(folder.path)
 
 
 def compare(study: StrPath) -> Path:
-    """Write `comparison.csv`, `comparison.json` and the page of a study's finished runs."""
+    """Write `comparison.csv`, `comparison.json` and the page of a study's finished runs.
+
+    Runs that are torn are named there and in the log; RunError where no other is left.
+    """
     from moulage.dossier import study_record
     from moulage.pages.account import account_of
     from moulage.pages.comparison import comparison_table
@@ -146,8 +149,9 @@ def compare(study: StrPath) -> Path:
     from moulage.pages.study import study_page
 
     folder = Path(study)
+    layout = read_layout(folder)
     finished = [run for run in find_runs(folder) if run.is_finished]
-    record = study_record(finished, name=folder.name, layout=read_layout(folder))
+    record = study_record(finished, name=folder.name, layout=layout)
     table = comparison_table(record)
     store.write_text(folder / f"{COMPARISON}.csv", table.to_csv(index=False, lineterminator="\n"))
     standing = standing_of(record)
@@ -543,8 +547,9 @@ def explain(
     else:
         chosen = explaining.Chosen(part=part, sample=sample, seed=inquiry.manner.seed)
         casebook = explaining.explain_part(folder, chosen, inquiry=inquiry, progress=progress)
-    _write_explanations(folder, casebook, Path(out) if out is not None else folder.path)
-    _link(folder)
+    to = Path(out) if out is not None else folder.path
+    _write_explanations(folder, casebook, to)
+    _link(folder, to)
     return casebook
 
 
@@ -583,7 +588,7 @@ def units(
         store.write_bytes(to / f"{UNITS}-{name}.png", picture)
     store.write_json(to / f"{UNITS}.json", layer.as_dict())
     store.write_text(to / UNITS_PAGE, page)
-    _link(folder)
+    _link(folder, to)
     return layer
 
 
