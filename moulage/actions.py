@@ -24,12 +24,12 @@ from moulage.runs.folder import (
     TRUST_TEST,
     find_runs,
     open_run,
-    open_study,
     read_layout,
 )
 from moulage.runs.folder import EXPLANATIONS_PAGE as EXPLANATIONS_PAGE
 from moulage.runs.folder import UNITS_PAGE as UNITS_PAGE
 from moulage.runs.folder import RunFolder as RunFolder
+from moulage.runs.folder import open_study as open_study
 from moulage.runs.progress import Progress, silently
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def trust(run: StrPath) -> Path:
     found = counted_as(as_json(record.found), record.leak.groups)
     store.write_json(folder.path / TRUST_TEST, found)
     store.write_text(folder.path / TRUST_PAGE, trust_page(record))
-    _link(folder)
+    _link(folder, folder.path)
     return folder.path / TRUST_PAGE
 
 
@@ -152,20 +152,21 @@ def card(run: StrPath) -> tuple[Path, Path]:
     record = card_record(folder)
     store.write_text(folder.path / CARD, card_markdown(record))
     store.write_text(folder.path / CARD_PAGE, card_page(record))
-    _link(folder)
+    _link(folder, folder.path)
     return folder.path / CARD, folder.path / CARD_PAGE
 
 
-def _link(folder: RunFolder) -> None:
-    """Write a run's page anew, so that it names the page that was just written beside it."""
-    if (folder.path / REPORT).is_file():
+def _link(folder: RunFolder, place: Path) -> None:
+    """Write a run's page anew, so that it names a page just written, where that is beside it."""
+    if place.resolve() == folder.path.resolve() and (folder.path / REPORT).is_file():
         report(folder.path)
 
 
 def compare(study: StrPath) -> Path:
     """Write `comparison.csv`, `comparison.json` and the page of a study's finished runs.
 
-    study: its folder, in which runs have folders of their own.
+    study: its folder, in which runs have folders of their own. Runs that are torn are named there
+    and in the log; RunError where no other is left.
     """
     from moulage.dossier import study_record
     from moulage.pages.account import account_of
@@ -174,8 +175,8 @@ def compare(study: StrPath) -> Path:
     from moulage.pages.study import study_page
 
     folder = path_of(study, "study")
-    finished = open_study(folder)
-    record = study_record(finished, name=folder.name, layout=read_layout(folder))
+    finished, layout = open_study(folder), read_layout(folder)
+    record = study_record(finished, name=folder.name, layout=layout)
     table = comparison_table(record)
     store.write_text(folder / f"{COMPARISON}.csv", table.to_csv(index=False, lineterminator="\n"))
     standing = standing_of(record)
@@ -585,8 +586,9 @@ def explain(
     else:
         chosen = explaining.Chosen(part=part, sample=sample, seed=inquiry.manner.seed)
         casebook = explaining.explain_part(folder, chosen, inquiry=inquiry, progress=progress)
-    _write_explanations(folder, casebook, Path(out) if out is not None else folder.path)
-    _link(folder)
+    to = Path(out) if out is not None else folder.path
+    _write_explanations(folder, casebook, to)
+    _link(folder, to)
     return casebook
 
 
@@ -625,7 +627,7 @@ def units(
         store.write_bytes(to / f"{UNITS}-{name}.png", picture)
     store.write_json(to / f"{UNITS}.json", layer.as_dict())
     store.write_text(to / UNITS_PAGE, page)
-    _link(folder)
+    _link(folder, to)
     return layer
 
 

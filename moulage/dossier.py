@@ -4,17 +4,17 @@ In:  finished run folders.   Out: frozen records of `moulage.pages`.
 Knows nothing of networks or HTML: it reads what a run kept, and puts it into words.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from moulage.catalogue import Catalogue, read_catalogue
+from moulage.catalogue import Catalogue
 from moulage.data.images import decode_square
 from moulage.data.sources import Sources
-from moulage.errors import DataError, ImageError
+from moulage.errors import DataError, ImageError, MoulageError, RunError
 from moulage.evaluation.examination import examine
 from moulage.evaluation.metrics import OVERALL
 from moulage.evaluation.trust import Asked
@@ -37,17 +37,18 @@ from moulage.pages.records import (
     StudyRecord,
 )
 from moulage.pages.trust import TrustRecord
-from moulage.predictions import Predictions, read_predictions
-from moulage.runs import folder as folders
+from moulage.predictions import Predictions
 from moulage.runs import ledger
 from moulage.runs.baselines import read_baselines
 from moulage.runs.folder import Layout, RunFolder
 from moulage.runs.study import split_name
 from moulage.runs.trust import keep_trust, read_trust
-from moulage.split import Split, read_split
+from moulage.split import Split
 
 if TYPE_CHECKING:
     from moulage.runs.application import Answers  # loads torch, which pages do not need
+
+logger = logging.getLogger(__name__)
 
 _LICENCES = {
     "ham10000": "CC BY-NC 4.0 (Tschandl, Rosendahl, Kittler 2018, doi 10.7910/DVN/DBW86T).",
@@ -71,9 +72,7 @@ def run_record(run: RunFolder) -> RunRecord:
     """Open one finished run."""
     study, metrics = run.study(), run.metrics()
     about, resolved = metrics["run"], study["resolved"]
-    catalogue = read_catalogue(run.path / folders.CATALOGUE)
-    split = read_split(run.path / folders.SPLIT)
-    predictions = read_predictions(run.path / folders.PREDICTIONS)
+    catalogue, split, predictions = run.catalogue(), run.split(), run.predictions()
     return RunRecord(
         name=run.path.name,
         study=study["name"],
@@ -91,7 +90,7 @@ def run_record(run: RunFolder) -> RunRecord:
         split=split,
         split_kind=study["split"]["kind"],
         split_seed=study["split"]["seeds"][0],
-        history=pd.read_csv(run.path / folders.HISTORY, keep_default_na=False, na_values=[""]),
+        history=run.history(),
         predictions=predictions,
         temperature_note=about["temperature_note"],
         ledger=ledger.in_words(about["n_looks"]),
@@ -107,7 +106,7 @@ def run_record(run: RunFolder) -> RunRecord:
 
 def first_notes(run: RunFolder) -> tuple[str, ...]:
     """Return what every page of a run says first: that its split leaks, if it does."""
-    return leak_notes(leak_of(read_split(run.path / folders.SPLIT)))
+    return leak_notes(leak_of(run.split()))
 
 
 def inner_notes(run: RunFolder) -> tuple[str, ...]:
@@ -128,9 +127,7 @@ def trust_record(run: RunFolder) -> TrustRecord:
     Runs older than `trust.json` are fitted now, from their predictions.
     """
     study = run.study()
-    catalogue = read_catalogue(run.path / folders.CATALOGUE)
-    split = read_split(run.path / folders.SPLIT)
-    predictions = read_predictions(run.path / folders.PREDICTIONS)
+    catalogue, split, predictions = run.catalogue(), run.split(), run.predictions()
     trust = read_trust(run.path) or keep_trust(
         run.path,
         predictions,
@@ -144,13 +141,14 @@ def trust_record(run: RunFolder) -> TrustRecord:
             f"Trust must be measured on test images; got none in {run.path}. "
             "Train with a split that has a test part."
         )
+    n_test = len(set(test.image_ids.tolist()))
     frame = catalogue.frame.set_index("image_id").loc[test.image_ids.tolist()]
     return TrustRecord(
         name=run.path.name,
         study=study["name"],
         diagnoses=catalogue.diagnoses,
         trust=trust,
-        found=examine(trust, test, frame, strangeness=_strangeness(run)),
+        found=examine(trust, test, frame, strangeness=run.unfamiliarity(n_test)),
         leak=leak_of(split),
     )
 
@@ -164,24 +162,15 @@ def card_record(run: RunFolder) -> CardRecord:
     )
 
 
-def _strangeness(run: RunFolder) -> dict[str, float]:
-    """Return image_id → unfamiliarity of the test images that were measured; old runs have none."""
-    file = run.path / folders.UNFAMILIARITY
-    if not file.is_file():
-        return {}
-    table = pd.read_csv(file, dtype=str, na_filter=False)
-    return dict(zip(table["image_id"], table["unfamiliarity"].astype(float), strict=True))
-
-
 def answers_record(run: RunFolder, answers: "Answers") -> AnswersRecord:
     """Put answers for loose images together with the names of their diagnoses, and their sets'."""
     return AnswersRecord(
         name=run.path.name,
-        diagnoses=read_catalogue(run.path / folders.CATALOGUE).diagnoses,
+        diagnoses=run.catalogue().diagnoses,
         table=answers.table,
         pictures=answers.pictures,
         trust=read_trust(run.path),
-        unit=leak_of(read_split(run.path / folders.SPLIT)).unit,
+        unit=leak_of(run.split()).unit,
         unreadable=tuple((str(fault.path), fault.cause) for fault in answers.unreadable),
         notes=(*first_notes(run), *answers.missing),
     )
@@ -195,7 +184,8 @@ def study_record(
 ) -> StudyRecord:
     """Open the finished runs of one study, in the order of its file.
 
-    Experiments that the file no longer names come last, in order of name.
+    Experiments that the file no longer names come last, in order of name. Torn runs are left out
+    and named; RunError where nothing else is there.
     """
     places = {name: place for place, name in enumerate(layout.experiments)}
 
@@ -203,22 +193,38 @@ def study_record(
         named = run.experiment.name
         return places.get(named, len(places)), named, run.split_seed, run.experiment.seed
 
-    records = tuple(sorted(map(run_record, runs), key=place_of))
+    opened, torn = _opened(runs)
+    records = tuple(sorted(opened, key=place_of))
     return StudyRecord(
         name=name,
         description=layout.description,
         runs=records,
         not_run=tuple(NotRun(name=cell, reason=reason) for cell, reason in layout.not_run),
+        torn=torn,
         baselines=baselines_of(records),
     )
+
+
+def _opened(runs: Sequence[RunFolder]) -> tuple[list[RunRecord], dict[str, str]]:
+    """Open runs; return those that are whole, and why the others are not."""
+    opened: list[RunRecord] = []
+    torn: dict[str, str] = {}
+    for run in runs:
+        try:
+            opened.append(run_record(run))
+        except MoulageError as error:
+            logger.warning("%s is left out: %s", run.path.name, error)
+            torn[run.path.name] = str(error)
+    if torn and not opened:
+        raise RunError(next(iter(torn.values())))
+    return opened, torn
 
 
 def _first_end(run: RunFolder, phases: Sequence[Mapping[str, Any]]) -> Predictions | None:
     """Return what the first phase ended with, where others came after it."""
     if len(phases) < 2:  # an ensemble has none of its own
         return None
-    path = run.predictions_of(phases[0]["name"])
-    return read_predictions(path) if path.is_file() else None
+    return run.predictions(phases[0]["name"])
 
 
 def _certainty(found: Mapping[str, Any] | None) -> Certainty | None:

@@ -316,8 +316,11 @@ def _refusal(path: Path, error: OSError) -> RunError:
     if isinstance(error, IsADirectoryError):
         return RunError(f"`{path}` must be the name of a file; got a folder's. Name a file.")
     reason = error.strerror or str(error)
-    is_record = path.is_relative_to(data_folder())
-    moved = "MOULAGE_DATA moves the records" if is_record else "MOULAGE_CACHE moves the cache"
+    moved = "`--out` names it, where the command has that"
+    if path.is_relative_to(data_folder()):
+        moved = "MOULAGE_DATA moves the records"
+    elif path.is_relative_to(cache_folder()):
+        moved = "MOULAGE_CACHE moves the cache"
     return RunError(
         f"`{path}` must be writable and its disk must have room; got '{reason}'. Free space or "
         f"choose another folder ({moved}), then run the same command again."

@@ -7,6 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "moulage"
 FLOORS = {
+    "__main__": 7,
     "cli": 6,
     "actions": 5,
     "dossier": 4,

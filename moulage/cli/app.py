@@ -6,6 +6,7 @@ Knows nothing but words: it parses them, calls `moulage.actions`, prints what co
 import logging
 import os
 import sys
+from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -36,10 +37,22 @@ app = typer.Typer(
 )
 
 
+def _say_version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"moulage {version('moulage')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _common(
     debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
     quiet: Annotated[bool, typer.Option(help="Say only what goes wrong.")] = False,
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Say which version this is.", callback=_say_version, is_eager=True
+        ),
+    ] = False,
 ) -> None:
     os.environ["MOULAGE_DEBUG"] = "1" if debug else ""
     level = logging.WARNING if quiet else logging.INFO

@@ -14,15 +14,15 @@ from rich.table import Table
 from moulage import actions
 from moulage.cli.progress import shown_progress
 from moulage.cli.tables import print_table
-from moulage.errors import ConfigError
+from moulage.errors import ConfigError, MoulageError, RunError
 from moulage.runs.folder import REPORT, RunFolder
 
 _RUNS = Path("runs")
 Fresh = Annotated[
     bool,
     typer.Option(
-        help="Start over where a run of another recipe stands, or an unfinished one "
-        "of other versions."
+        help="Start over where a run of another recipe stands, one that is torn, or an "
+        "unfinished one of other versions."
     ),
 ]
 
@@ -71,10 +71,16 @@ def report(
     if folders == [run] or not folders:
         print(actions.report(run))
         return
-    page = actions.report(run)
-    for folder in folders:
-        print(folder / REPORT)
-    print(page)
+    n_torn = 0
+    for folder in actions.open_study(run):
+        try:
+            print(actions.report(folder.path))
+        except MoulageError as error:
+            n_torn += 1
+            print(f"moulage: {error}", file=sys.stderr)
+    print(actions.compare(run))
+    if n_torn:
+        raise SystemExit(2)
 
 
 def runs(
@@ -92,6 +98,9 @@ def runs(
         print(f"No runs below {root}. Start one with `moulage train STUDY`.")
         return
     print_table(_table(found))
+    for run in found:
+        if fault := _fault(run):
+            print(f"moulage: {fault}", file=sys.stderr)
 
 
 @contextmanager
@@ -114,11 +123,24 @@ def _facts(run: RunFolder) -> dict[str, object]:
         "finished": run.is_finished,
         "page": str(run.path / REPORT),
     }
-    if run.is_finished:
+    if fault := _fault(run):
+        facts["torn"] = fault
+    elif run.is_finished:
         test = run.metrics()["parts"].get("test", {})
         for rule, name in (("natural", "accuracy"), ("balanced", "balanced_accuracy")):
             facts[f"test_{name}_{rule}"] = test.get(rule, {}).get(name)
     return facts
+
+
+def _fault(run: RunFolder) -> str:
+    """Say what is torn of the files that a list reads, or nothing."""
+    try:
+        run.study()
+        if run.is_finished:
+            run.metrics()
+    except RunError as error:
+        return str(error)
+    return ""
 
 
 def _table(runs_: list[RunFolder]) -> Table:
@@ -135,5 +157,6 @@ def _table(runs_: list[RunFolder]) -> Table:
         )
         said = [f"{value:.3f}" if isinstance(value, float) else "–" for value in scores]
         place = str(facts["page"]) if facts["finished"] else "unfinished: train it again to go on"
+        place = "torn" if "torn" in facts else place
         table.add_row(run.path.name, *said, place)
     return table

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from moulage.errors import RunError, examples
@@ -22,6 +22,7 @@ from moulage.networks.tensors import write_tensors
 from moulage.store import write_json
 
 WEIGHTS, CONTRACT = "classifier.safetensors", "classifier.json"
+_CURE = "Copy the run folder again, or delete it and train it again."
 _KEYS = {"digest", "recipe", "prior", "temperature", "weights_source", "licence"}
 
 
@@ -55,18 +56,22 @@ def save_classifier(saved: Saved, folder: Path) -> None:
 def load_classifier(folder: Path) -> Saved:
     """Read a classifier back; raises RunError where a file is missing, torn or another's."""
     content = _read_contract(folder / CONTRACT)
-    classifier = rebuild(recipe_from(content["recipe"]))
+    try:
+        classifier = rebuild(recipe_from(content["recipe"]))
+    except (KeyError, TypeError) as error:
+        raise RunError(
+            f"A classifier's contract must hold its recipe; got another in `{folder / CONTRACT}` "
+            f"({error!r}). {_CURE}"
+        ) from error
     try:
         classifier.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise RunError(
-            f"`{folder / WEIGHTS}` must hold the weights of its contract; got: {error}. "
-            "Copy the run folder again, or delete it and train it again."
-        ) from error
+        raise _no_weights(folder / WEIGHTS, error) from error
     if classifier.digest() != content["digest"]:
         raise RunError(
             f"`{folder / WEIGHTS}` must have the digest {content['digest']} of its contract; got "
-            f"{classifier.digest()}. Copy both files from the same run."
+            f"{classifier.digest()}. Copy both files from the same run, or delete its folder "
+            "and train it again."
         )
     classifier.eval()
     return Saved(
@@ -78,18 +83,31 @@ def load_classifier(folder: Path) -> Saved:
     )
 
 
+def check_saved(folder: Path) -> None:
+    """Raise RunError where a file is missing or cut; the weights' bits are not read."""
+    _read_contract(folder / CONTRACT)
+    try:
+        with safe_open(folder / WEIGHTS, framework="pt"):
+            pass
+    except (OSError, SafetensorError) as error:
+        raise _no_weights(folder / WEIGHTS, error) from error
+
+
+def _no_weights(path: Path, error: Exception) -> RunError:
+    return RunError(f"`{path}` must hold the weights of its contract; got: {error}. {_CURE}")
+
+
 def _read_contract(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_text())
         missing = _KEYS - content.keys()
     except (OSError, ValueError, AttributeError) as error:
         raise RunError(
-            f"A run folder must hold a finished classifier; got no readable `{path}`. "
-            "Finish the run: the same `moulage train` command goes on where it stopped."
+            f"A run folder must hold a finished classifier; got no readable `{path}`. {_CURE}"
         ) from error
     if missing:
         raise RunError(
             f"A classifier's contract must be whole; got no {examples(sorted(missing))} in "
-            f"`{path}`. Copy the run folder again."
+            f"`{path}`. {_CURE}"
         )
     return content

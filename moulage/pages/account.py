@@ -71,6 +71,7 @@ def _account(study: StudyRecord, standing: Standing, frame: pd.DataFrame) -> dic
         ],
         "looks": {run.name: run.ledger for run in study.runs},
         "not_run": {one.name: one.reason for one in study.not_run},
+        "torn": dict(study.torn),
         "advice": {
             "take": advice.chosen,
             "paragraphs": [{"heading": head, "text": said} for head, said in advice.paragraphs],

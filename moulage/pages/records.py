@@ -196,14 +196,15 @@ class NotRun:
 class StudyRecord:
     """Everything the comparison page says.
 
-    runs: finished runs, any number of seeds an experiment. baselines: name -> predictions, one
-    a split, in any order.
+    runs: finished runs, any number of seeds an experiment. torn: name -> what is wrong with a run
+    that had to be left out. baselines: name -> predictions, one a split, in any order.
     """
 
     name: str
     description: str
     runs: tuple[RunRecord, ...]
     not_run: tuple[NotRun, ...] = ()
+    torn: Mapping[str, str] = field(default_factory=dict)
     baselines: Mapping[str, tuple[Predictions, ...]] = field(default_factory=dict)
 
     @property

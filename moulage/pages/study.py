@@ -64,13 +64,14 @@ def study_page(study: StudyRecord, standing: Standing, frame: pd.DataFrame) -> s
 
 
 def _notes(study: StudyRecord) -> tuple[str, ...]:
-    """Return leaks first, then the runs' own notes, each once with the runs it holds for."""
+    """Return runs left out, leaks, then the runs' own notes, each once with whom it holds for."""
     said: dict[str, list[str]] = {}
     for run in study.runs:
         found = (*leak_notes(leak_of(run.split)), *run.notes)
         for note in found:
             said.setdefault(note, []).append(run.name)
-    return tuple(f"{_named(runs, study)}: {note}" for note, runs in said.items())
+    left_out = (f"{name} is torn and left out: {why}" for name, why in study.torn.items())
+    return (*left_out, *(f"{_named(runs, study)}: {note}" for note, runs in said.items()))
 
 
 def _named(runs: Sequence[str], study: StudyRecord) -> str:

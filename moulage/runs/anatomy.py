@@ -17,12 +17,11 @@ from moulage.explanation.layers import HiddenLayer, Images, describe_layer
 from moulage.networks.classifier import Recipe
 from moulage.networks.committee import first_of
 from moulage.networks.witness import Witness
-from moulage.predictions import read_predictions
 from moulage.runs.explaining import Chosen, draw_rows, open_witness, own_images
-from moulage.runs.folder import PREDICTIONS, SPLIT, RunFolder
+from moulage.runs.folder import RunFolder
 from moulage.runs.patients import told_of_table
 from moulage.runs.progress import Progress, named
-from moulage.split import Part, Split, positions, read_split
+from moulage.split import Part, Split, positions
 
 _N_ASKED = 14
 _BATCH = 256
@@ -45,7 +44,7 @@ class Anatomy:
 
 def dissect(run: RunFolder, *, progress: Progress) -> Anatomy:
     """Read the hidden layer on every part, and characterise it."""
-    catalogue, split = own_images(run), read_split(run.path / SPLIT)
+    catalogue, split = own_images(run), run.split()
     _check(split)
     witness = open_witness(run)
     contract = witness.saved.classifier.recipe.contract
@@ -114,7 +113,7 @@ def _images(
 
 def _decided(run: RunFolder, image_ids: NDArray[np.str_]) -> NDArray[np.int64]:
     """Return what the run decided of test images (N,), in their order."""
-    predictions = read_predictions(run.path / PREDICTIONS).of("test")
+    predictions = run.predictions().of("test")
     decided = decide_all(predictions, rule="natural")
     of_image = dict(zip(predictions.image_ids.tolist(), decided.tolist(), strict=True))
     return np.array([of_image[image_id] for image_id in image_ids.tolist()], dtype=np.int64)

@@ -32,7 +32,7 @@ from moulage.networks.machine import Machine, resolve_answering
 from moulage.networks.saved import Saved, load_classifier
 from moulage.predictions import Predictions
 from moulage.runs.familiarity import read_familiarity
-from moulage.runs.folder import CATALOGUE, RunFolder
+from moulage.runs.folder import CATALOGUE, FAMILIARITY, TRUST, RunFolder
 from moulage.runs.patients import Told, told_of_files, told_of_table
 from moulage.runs.progress import Progress, named
 from moulage.runs.trust import read_trust
@@ -139,13 +139,13 @@ def open_classifier(run: RunFolder) -> Opened:
     missing = []
     if trust is None:
         missing.append(
-            f"{run.path} is older than sets and abstention: its answers lack both. "
+            f"{run.path} lacks `{TRUST}`: its answers have neither sets nor abstention. "
             "`moulage trust` adds them from its predictions."
         )
     if familiarity is None:
         missing.append(
-            f"{run.path} is older than the measure of unfamiliar images: its answers lack it. "
-            "Delete the folder and train it again to have it."
+            f"{run.path} lacks `{FAMILIARITY}`: its answers do not say how unfamiliar an image "
+            "is. Delete the folder and train it again to have it."
         )
     return Opened(saved=saved, trust=trust, familiarity=familiarity, missing=tuple(missing))
 

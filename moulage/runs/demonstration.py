@@ -9,8 +9,7 @@ from pathlib import Path
 
 from moulage.networks.registry import backbone_named
 from moulage.networks.weights import local_weights
-from moulage.runs.folder import SPLIT, RunFolder
-from moulage.split import read_split
+from moulage.runs.folder import RunFolder
 
 STUDY_FILE = Path(__file__).with_name("demo.toml")
 # Small ones first: the demonstration must not take longer than a cup of coffee.
@@ -62,7 +61,7 @@ def draw_programme() -> Programme:
 
 def demonstrated(runs: tuple[RunFolder, ...], *, page: Path, study_file: Path) -> Demonstration:
     """Read back what the finished runs of the demonstration have to show."""
-    split = read_split(runs[0].path / SPLIT)
+    split = runs[0].split()
     return Demonstration(
         scores=tuple(_score(run) for run in runs),
         n_images=len(split),

@@ -5,37 +5,47 @@ Knows nothing of training and pages. Predictions are the mean log-probability of
 each at its own temperature; then everything is fitted and measured as for any run.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import tomli_w
 from numpy.typing import NDArray
 
-from moulage.catalogue import read_catalogue, write_catalogue
+from moulage.catalogue import write_catalogue
+from moulage.errors import RunError
 from moulage.evaluation.decisions import log_sum_exp
 from moulage.networks.committee import committee_of
 from moulage.networks.saved import Saved, load_classifier
-from moulage.predictions import Predictions, read_predictions
+from moulage.predictions import Predictions
 from moulage.runs import folder as folders
 from moulage.runs.certainty import certainty_of
 from moulage.runs.config import EnsembleConfig
+from moulage.runs.contents import read_json
 from moulage.runs.familiarity import adopt_familiarity
 from moulage.runs.folder import RunFolder
 from moulage.runs.outcome import calibrated, keep_final, scores_by_part
 from moulage.runs.study import Cell
 from moulage.runs.trust import asked_of, fitting_part
-from moulage.split import read_split, write_split
+from moulage.runs.wholeness import clear_torn
+from moulage.split import write_split
 from moulage.store import alone_at, digest_of, write_json, write_text
+
+logger = logging.getLogger(__name__)
 
 _MEMBERS = "members"
 
 
-def keep_ensembles(cells: Sequence[Cell], folder: Path) -> tuple[RunFolder, ...]:
-    """Keep every ensemble whose members are all finished, on each split; return the folders."""
+def keep_ensembles(
+    cells: Sequence[Cell], folder: Path, *, fresh: bool = False
+) -> tuple[RunFolder, ...]:
+    """Keep every ensemble whose members are all finished, on each split; return the folders.
+
+    fresh: one that is torn is made anew. Without it RunError is raised.
+    """
     if not cells:
         return ()
     kept = []
@@ -44,7 +54,7 @@ def keep_ensembles(cells: Sequence[Cell], folder: Path) -> tuple[RunFolder, ...]
         for cell in cells:
             if cell.experiment.name in ensemble.of:
                 together.setdefault(cell.split_name, []).append(cell)
-        kept += [_keep(ensemble, members, folder) for members in together.values()
+        kept += [_keep(ensemble, members, folder, fresh=fresh) for members in together.values()
                  if _are_all_there(ensemble, members, folder)]  # fmt: skip
     return tuple(kept)
 
@@ -64,20 +74,38 @@ def _are_all_there(ensemble: EnsembleConfig, members: Sequence[Cell], folder: Pa
     )
 
 
-def _keep(ensemble: EnsembleConfig, members: Sequence[Cell], folder: Path) -> RunFolder:
+def _keep(
+    ensemble: EnsembleConfig, members: Sequence[Cell], folder: Path, *, fresh: bool
+) -> RunFolder:
     experiment = members[0].experiment.model_copy(update={"name": ensemble.name})
     cell = replace(members[0], experiment=experiment)
     runs = [RunFolder(path=folder / member.name) for member in members]
     kept = RunFolder(path=folder / cell.name)
-    predictions = [read_predictions(run.path / folders.PREDICTIONS) for run in runs]
+    predictions = [run.predictions() for run in runs]
     asked = asked_of(cell.study.decisions)
     recipe = digest_of([[one.classifier_digest for one in predictions], repr(asked)])
     alike = len({member.experiment.name for member in members}) == 1
     with alone_at(kept.path):
-        if not kept.is_finished or kept.metrics().get(_MEMBERS, {}).get("digest") != recipe:
+        if not _stands(kept, recipe, fresh=fresh):
             folders.drop_pages(kept.path, *folders.PAGES)
             _write(kept, runs, predictions, cell, recipe=recipe, alike=alike)
     return kept
+
+
+def _stands(kept: RunFolder, recipe: str, *, fresh: bool) -> bool:
+    """Say whether the ensemble of these members is there and whole; RunError where it is torn."""
+    if not kept.is_finished:
+        return False
+    try:
+        members = read_json(kept.path / folders.METRICS).get(_MEMBERS, {})
+    except RunError:
+        if not fresh:
+            raise
+        return False
+    if members.get("digest") != recipe:
+        logger.info("%s is of other members, and is made anew", kept.path.name)
+        return False
+    return not clear_torn(kept, fresh=fresh)
 
 
 def _write(
@@ -92,8 +120,7 @@ def _write(
     """Write the whole run; alike: its members are of one recipe."""
     saved = [load_classifier(run.path) for run in runs]
     committee = committee_of([one.classifier for one in saved], [one.temperature for one in saved])
-    split = read_split(runs[0].path / folders.SPLIT)
-    catalogue = read_catalogue(runs[0].path / folders.CATALOGUE)
+    split, catalogue = runs[0].split(), runs[0].catalogue()
     digest = committee.digest()
     final = calibrated(replace(average(predictions), classifier_digest=digest), split)
     licences = " · ".join(dict.fromkeys(one.licence for one in saved))
@@ -112,7 +139,7 @@ def _write(
         kept.path, cell, whole, final, split=split, catalogue=catalogue, recipe=digest
     )
     adopt_familiarity(runs[0].path, kept.path, classifier=committee)
-    history = pd.read_csv(runs[0].path / folders.HISTORY).iloc[:0]
+    history = runs[0].history().iloc[:0]
     write_text(kept.path / folders.HISTORY, history.to_csv(index=False, lineterminator="\n"))
     content = _metrics(whole, final, runs, n_looks=n_looks, alike=alike)
     content[_MEMBERS] = {"names": [run.path.name for run in runs], "digest": recipe}
@@ -147,7 +174,7 @@ def _metrics(
     about = runs[0].metrics()["run"]
     titles = dict.fromkeys(run.metrics()["run"]["backbone_title"] for run in runs)
     members = [run.path.name for run in runs]
-    _, whose = fitting_part(read_split(runs[0].path / folders.SPLIT))
+    _, whose = fitting_part(runs[0].split())
     return {
         "parts": scores_by_part(final),
         "phases": [],

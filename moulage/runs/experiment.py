@@ -8,6 +8,7 @@ import logging
 import platform
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,6 @@ from moulage.networks.classifier import Classifier, InputContract, Recipe, build
 from moulage.networks.machine import Machine, resolve_machine, return_freed_memory
 from moulage.networks.registry import backbone_named
 from moulage.networks.weights import WeightsFile, find_weights, load_weights
-from moulage.predictions import read_predictions
 from moulage.runs import folder as folders
 from moulage.runs import ledger
 from moulage.runs.baselines import keep_baselines, read_baselines, read_key, write_key
@@ -33,6 +33,7 @@ from moulage.runs.outcome import PhaseEnd, drop_checkpoints, keep_outcome
 from moulage.runs.progress import Progress, named
 from moulage.runs.study import Cell
 from moulage.runs.trust import asked_of, keep_trust, read_trust
+from moulage.runs.wholeness import clear_torn, regain
 from moulage.split import write_split
 from moulage.store import alone_at, digest_of, write_text
 from moulage.training.augmentation import Augmentation
@@ -77,7 +78,10 @@ def _run_alone(
     run = folders.RunFolder(path=path)
     resolved = _resolve(cell, material)
     present = versions() if run.is_finished else _grounds(cell)
-    kept = folders.claim(path, resolved, fresh=fresh, present=present)
+    ask = partial(_refuse_here, cell)
+    kept = folders.claim(path, resolved, fresh=fresh, present=present, before=ask)
+    if kept is not None:
+        kept = _whole(cell, run, kept, fresh=fresh)
     if kept is not None and run.is_finished:
         logger.info("%s is finished", cell.name)
         drop_checkpoints(path)
@@ -94,6 +98,18 @@ def _run_alone(
     return run
 
 
+def _whole(
+    cell: Cell, run: folders.RunFolder, kept: dict[str, Any], *, fresh: bool
+) -> dict[str, Any] | None:
+    """Return the machine of a run that is whole; None where one that is not was cleared.
+
+    Raises RunError where a torn one is not to start over, or could not here.
+    """
+    phases = [phase.name for phase in cell.experiment.phases]
+    cleared = clear_torn(run, phases, fresh=fresh, before=partial(_refuse_here, cell))
+    return None if cleared else kept
+
+
 def _ask_anew(cell: Cell, material: Material, path: Path) -> None:
     """Fit a finished run's sets and thresholds anew where the study asks for others."""
     asked, kept = asked_of(cell.study.decisions), read_trust(path)
@@ -101,7 +117,7 @@ def _ask_anew(cell: Cell, material: Material, path: Path) -> None:
         return
     keep_trust(
         path,
-        read_predictions(path / folders.PREDICTIONS),
+        folders.RunFolder(path=path).predictions(),
         split=material.split,
         catalogue=material.catalogue,
         asked=asked,
@@ -148,9 +164,12 @@ def build(cell: Cell, material: Material) -> tuple[Classifier, WeightsFile | Non
 def refuse_early(cell: Cell, material: Material, path: Path) -> None:
     """Raise what `run_cell` would raise before its first step, for a run that is to come later."""
     check_asked(asked_of(cell.study.decisions), material.catalogue.codes, prior=material.prior)
-    kept = folders.read_begun(path, _resolve(cell, material))
-    if kept is not None and not folders.RunFolder(path=path).is_finished:
+    run, kept = folders.RunFolder(path=path), folders.read_begun(path, _resolve(cell, material))
+    if kept is None:
+        return
+    if not run.is_finished:
         folders.refuse_other_versions(path, begun=kept, present=_grounds(cell))
+    _whole(cell, run, kept, fresh=False)
 
 
 def count_images(cell: Cell, material: Material) -> int:
@@ -251,6 +270,7 @@ def _begin(
 ) -> None:
     """Write what the run is before its first step, so that a killed one can be known again."""
     if (path / folders.STUDY).is_file():
+        regain(path, material)
         return
     write_catalogue(material.catalogue, path / folders.CATALOGUE)
     write_split(material.split, path / folders.SPLIT)

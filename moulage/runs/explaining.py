@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from moulage.catalogue import Catalogue, read_catalogue
+from moulage.catalogue import Catalogue
 from moulage.covariates import Covariate
 from moulage.data.decoding import decode_batches, list_image_files
 from moulage.data.masks import find_masks, read_mask
@@ -24,11 +24,11 @@ from moulage.networks.classifier import InputContract
 from moulage.networks.machine import resolve_answering
 from moulage.networks.saved import load_classifier
 from moulage.networks.witness import Witness, call_witness
-from moulage.runs.folder import CATALOGUE, SPLIT, RunFolder
+from moulage.runs.folder import RunFolder
 from moulage.runs.patients import Told, told_of_files, told_of_table
 from moulage.runs.progress import Progress
 from moulage.seeding import generator
-from moulage.split import PARTS, Part, Split, positions, read_split
+from moulage.split import PARTS, Part, Split, positions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ def coloured(manner: Manner, *, run: RunFolder, witness: Witness, progress: Prog
     """
     if manner.fill != "dataset" or manner.colour is not None:
         return manner
-    catalogue, split = own_images(run), read_split(run.path / SPLIT)
+    catalogue, split = own_images(run), run.split()
     contract = witness.saved.classifier.recipe.contract
     pixels = build_pixels(
         catalogue,
@@ -140,7 +140,7 @@ def explain_part(
         Subject(image_id=image_id, path=path, truth=truth, mask=masks.get(image_id, ""))
         for image_id, path, truth in zip(*columns, strict=True)
     ]
-    source = _source(read_split(run.path / SPLIT), chosen)
+    source = _source(run.split(), chosen)
     told = told_of_table(_covariates(inquiry), catalogue.frame.iloc[rows])
     return _explain(
         run, subjects, inquiry, root=catalogue.root, told=told, source=source, progress=progress
@@ -163,7 +163,7 @@ def _covariates(inquiry: Inquiry) -> tuple[Covariate, ...]:
 
 def own_images(run: RunFolder) -> Catalogue:
     """Return a run's catalogue; raises DataError where its images no longer lie there."""
-    catalogue = read_catalogue(run.path / CATALOGUE)
+    catalogue = run.catalogue()
     if not catalogue.root.is_dir():
         raise DataError(
             f"A run's own images must lie where they lay when it was trained; got no folder at "
@@ -177,7 +177,7 @@ def draw_rows(run: RunFolder, catalogue: Catalogue, chosen: Chosen) -> NDArray[n
 
     Lesions come in random order, one of each diagnosis in turn.
     """
-    split = read_split(run.path / SPLIT)
+    split = run.split()
     if not split.has(chosen.part):
         parts = [part for part in PARTS if split.has(part)]
         raise ConfigError(

@@ -26,7 +26,8 @@ from moulage.networks.activations import impressions_at
 from moulage.networks.classifier import Classifier
 from moulage.networks.committee import first_of
 from moulage.networks.machine import Machine
-from moulage.runs.folder import FAMILIARITY, UNFAMILIARITY
+from moulage.runs.contents import AGAIN, torn
+from moulage.runs.folder import FAMILIARITY, N_MEASURED, UNFAMILIARITY
 from moulage.runs.material import Material
 from moulage.runs.progress import Progress, named
 from moulage.runs.trust import fitting_part
@@ -34,7 +35,7 @@ from moulage.seeding import generator
 from moulage.split import Part
 from moulage.store import write_bytes, write_text
 
-_MOST: dict[str, int] = {"train": 2000, "known": 1000, "test": 2000}
+_MOST: dict[str, int] = {"train": 2000, "known": 1000, "test": N_MEASURED}
 
 
 def keep_familiarity(
@@ -91,14 +92,12 @@ def read_familiarity(path: Path, digest: str) -> Familiarity | None:
         tensors = load_file(file)
         with safe_open(file, framework="numpy") as opened:
             about = json.loads(opened.metadata()["about"])
-    except (OSError, SafetensorError) as error:
-        raise RunError(
-            f"`{file}` must be what moulage wrote; got: {error}. Copy the run folder again."
-        ) from error
+    except (OSError, SafetensorError, ValueError, TypeError, KeyError) as error:
+        raise torn(file, error) from error
     if about["classifier"] != digest:
         raise RunError(
             f"`{file}` must belong to the classifier beside it ({digest}); got one of "
-            f"{about['classifier']}. Copy both files from the same run."
+            f"{about['classifier']}. {AGAIN}"
         )
     return Familiarity(rest=float(about["rest"]), **tensors)
 

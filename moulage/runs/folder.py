@@ -5,15 +5,22 @@ Knows nothing of networks or study files; listing runs reads small JSON and TOML
 imports so little that the command line's help need not wait for it.
 """
 
-import json
 import shutil
-import tomllib
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moulage import store
-from moulage.errors import ConfigError, RunError, examples
+from moulage.errors import ConfigError, DataError, MoulageError, RunError, examples
+from moulage.runs.contents import AGAIN, read_json, read_table, read_toml, torn
+from moulage.split import Split, read_split
+
+if TYPE_CHECKING:  # load pandas and Arrow
+    import pandas as pd
+
+    from moulage.catalogue import Catalogue
+    from moulage.predictions import Predictions
 
 STUDY, METRICS, HISTORY, SPLIT = "study.toml", "metrics.json", "history.csv", "split.csv"
 PREDICTIONS, REPORT, CATALOGUE, LEDGER = (
@@ -36,6 +43,10 @@ PAGES = {
 LAYOUT = "study.json"
 _FREE = ("dataset.path", "name", "dataset.name", "split.merge", "split.file")
 _RESOLVED = "resolved"
+_TABLES = ("name", "dataset", "images", "split", "experiment", _RESOLVED)
+_ANEW = "Delete this file: the same `moulage train` command writes it anew."
+N_MEASURED = 2000
+"""Of so many test images, at most, a run notes how unfamiliar they are."""
 _MEANT = {
     "dataset.digest": " (the table of images, or their diagnoses)",
     "images.digest": " (their pixels)",
@@ -55,13 +66,69 @@ class RunFolder:
         return (self.path / METRICS).is_file()
 
     def study(self) -> dict[str, Any]:
-        """Return the resolved study file."""
-        return tomllib.loads((self.path / STUDY).read_text())
+        """Return the resolved study file; this and all below raise RunError where it is torn."""
+        content = read_toml(self.path / STUDY, keys=_TABLES)
+        _ = content[_RESOLVED]["versions"]  # the last table: what breaks off before it is torn
+        return content
 
     def metrics(self) -> dict[str, Any]:
         """Return `metrics.json`."""
-        content: dict[str, Any] = json.loads((self.path / METRICS).read_text())
-        return content
+        return read_json(self.path / METRICS, keys=("parts", "phases", "run"))
+
+    def split(self) -> Split:
+        """Return the run's split; it must be the one that `study.toml` states."""
+        path = self.path / SPLIT
+        try:
+            found = read_split(path)
+        except DataError as error:
+            raise torn(path, _told(error, path, "no split"), self._cure) from error
+        self._refuse_other(path, found.digest, self.study()["split"].get("digest"))
+        return found
+
+    def catalogue(self) -> "Catalogue":
+        """Return the run's catalogue; it must be the one that `study.toml` states."""
+        from moulage.catalogue import read_catalogue
+
+        path = self.path / CATALOGUE
+        try:
+            found = read_catalogue(path)
+        except (OSError, ValueError, KeyError, TypeError) as error:  # Arrow's own are ValueErrors
+            raise torn(path, _told(error, path, "no catalogue"), self._cure) from error
+        self._refuse_other(path, found.digest, self.study()["dataset"].get("digest"))
+        return found
+
+    def predictions(self, phase: str | None = None) -> "Predictions":
+        """Return what the kept weights predict, or the best ones at a phase's end."""
+        from moulage.predictions import read_predictions
+
+        path = self.path / PREDICTIONS if phase is None else self.predictions_of(phase)
+        try:
+            return read_predictions(path)
+        except (OSError, ValueError) as error:
+            raise torn(path, _told(error, path, "no predictions")) from error
+
+    def history(self) -> "pd.DataFrame":
+        """Return a row an epoch, as many as `metrics.json` counts."""
+        path = self.path / HISTORY
+        found = read_table(path, columns=("phase", "epoch"), texts=("phase",))
+        n_epochs = sum(phase["epochs"] for phase in self.metrics()["phases"])
+        if len(found) != n_epochs:
+            raise torn(path, f"{len(found)} of the {n_epochs} epochs in `{METRICS}`")
+        return found
+
+    def unfamiliarity(self, n_test: int) -> dict[str, float]:
+        """Return image_id → unfamiliarity of the test images measured; old runs have none.
+
+        n_test: how many images the test part has.
+        """
+        path = self.path / UNFAMILIARITY
+        if not path.is_file():
+            return {}
+        found = read_table(path, columns=("image_id", "unfamiliarity"), texts=("image_id",))
+        n_measured = min(n_test, N_MEASURED)
+        if len(found) != n_measured:
+            raise torn(path, f"{len(found)} of {n_measured} test images")
+        return dict(zip(found["image_id"], found["unfamiliarity"].astype(float), strict=True))
 
     def pages(self) -> dict[str, str]:
         """Return the pages beside the report that are there: file -> what stands in it."""
@@ -70,6 +137,18 @@ class RunFolder:
     def predictions_of(self, phase: str) -> Path:
         """Return where the predictions at a phase's end lie."""
         return self.path / f"predictions-{phase}.parquet"
+
+    @property
+    def _cure(self) -> str:
+        """Say what mends the split or the catalogue: before the end both are written anew."""
+        return AGAIN if self.is_finished else _ANEW
+
+    def _refuse_other(self, path: Path, found: str, stated: str | None) -> None:
+        if stated is not None and found != stated:  # runs of before state none
+            raise RunError(
+                f"`{path}` must have the digest {stated}, as `{STUDY}` says; got {found}. "
+                f"{self._cure}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +172,8 @@ def read_layout(folder: Path) -> Layout:
     """Return the layout kept in a study's folder; an empty one where there is none."""
     if not (folder / LAYOUT).is_file():
         return Layout()
-    kept = json.loads((folder / LAYOUT).read_text())
+    cure = "Delete it: the next `moulage train` of this study writes it anew."
+    kept = read_json(folder / LAYOUT, cure=cure)
     return Layout(
         description=kept["description"],
         experiments=tuple(kept["experiments"]),
@@ -145,16 +225,23 @@ def drop_pages(path: Path, *pages: str) -> None:
 
 
 def claim(
-    path: Path, resolved: dict[str, Any], *, fresh: bool, present: dict[str, str]
+    path: Path,
+    resolved: dict[str, Any],
+    *,
+    fresh: bool,
+    present: dict[str, str],
+    before: Callable[[], None] = lambda: None,
 ) -> dict[str, Any] | None:
     """Clear a folder for a run, and return what stands there as `read_begun` does.
 
-    fresh: what cannot go on under these libraries, or is of another recipe, is deleted.
+    fresh: what cannot go on under these libraries, or is of another recipe, is deleted. before:
+    called ahead of that; what it raises keeps the folder as it is.
     """
     if fresh and path.exists() and not _may_go_on(path, resolved, present):
+        before()
         shutil.rmtree(path)
-    for torn in (*path.glob(".*.part"), *path.glob(".tmp*")):  # what a killed run was writing
-        torn.unlink(missing_ok=True)
+    for left in (*path.glob(".*.part"), *path.glob(".tmp*")):  # what a killed run was writing
+        left.unlink(missing_ok=True)
     return read_begun(path, resolved)
 
 
@@ -163,7 +250,7 @@ def _may_go_on(path: Path, resolved: dict[str, Any], present: dict[str, str]) ->
         kept = read_begun(path, resolved)
         if kept is not None and not RunFolder(path=path).is_finished:
             refuse_other_versions(path, begun=kept, present=present)
-    except (ConfigError, RunError, tomllib.TOMLDecodeError):
+    except (ConfigError, RunError):
         return False
     return True
 
@@ -175,8 +262,8 @@ def read_begun(path: Path, resolved: dict[str, Any]) -> dict[str, Any] | None:
     """
     if not (path / STUDY).is_file():
         return None
-    kept = tomllib.loads((path / STUDY).read_text())
-    machine = kept.pop(_RESOLVED, {})
+    kept = RunFolder(path=path).study()
+    machine = kept.pop(_RESOLVED)
     changed = [
         f"{key}{_MEANT.get(key, '')}" for key in differing_keys(kept, resolved) if not _is_free(key)
     ]
@@ -222,6 +309,14 @@ def differing_keys(old: Any, new: Any, prefix: str = "") -> list[str]:
             for key in differing_keys(a, b, f"{prefix}.{index}")
         ]
     return [] if old == new else [prefix]
+
+
+def _told(error: Exception, path: Path, what: str) -> str:
+    """Say what was met, without the cure that a reader gives for a file of the user's own."""
+    if not path.is_file():
+        return "no such file"
+    cause = error.__cause__ or error
+    return what if isinstance(cause, MoulageError) else f"{what} ({cause})"
 
 
 def _is_free(key: str) -> bool:

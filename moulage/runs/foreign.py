@@ -12,14 +12,12 @@ from typing import Any
 from moulage.data.dataset import Dataset
 from moulage.errors import RunError
 from moulage.evaluation.examination import as_json, examine
-from moulage.predictions import read_predictions
 from moulage.runs.application import Foreign
 from moulage.runs.certainty import certainty_of
-from moulage.runs.folder import METRICS, PREDICTIONS, SPLIT, RunFolder
+from moulage.runs.folder import METRICS, RunFolder
 from moulage.runs.material import left_out_notes
 from moulage.runs.outcome import scores_of
 from moulage.runs.trust import fitting_part, read_trust
-from moulage.split import read_split
 
 
 def account_of(run: RunFolder, dataset: Path, opened: Dataset, foreign: Foreign) -> dict[str, Any]:
@@ -28,8 +26,8 @@ def account_of(run: RunFolder, dataset: Path, opened: Dataset, foreign: Foreign)
     dataset: where it was read from, a study file perhaps. `confusion` is in the order of
     `diagnoses`; thresholds of questions were chosen on the run's own images.
     """
-    own = read_predictions(run.path / PREDICTIONS)
-    part, whose = fitting_part(read_split(run.path / SPLIT))
+    own = run.predictions()
+    part, whose = fitting_part(run.split())
     predictions, catalogue, trust = foreign.predictions, foreign.catalogue, read_trust(run.path)
     return {
         "run": str(run.path),
@@ -62,7 +60,7 @@ def refuse_another(out: Path, run: RunFolder, opened: Dataset) -> None:
     if not (out / METRICS).is_file():
         return
     digests, whose = _whose(out / METRICS)
-    own = read_predictions(run.path / PREDICTIONS).classifier_digest
+    own = run.predictions().classifier_digest
     if digests != (own, opened.catalogue.digest):
         raise RunError(
             f"`out` must be free, or hold what this classifier made of these same labels; got "

@@ -22,7 +22,7 @@ from moulage.networks.machine import Machine, return_freed_memory
 from moulage.networks.registry import backbone_named
 from moulage.networks.saved import Saved, save_classifier
 from moulage.networks.weights import WeightsFile
-from moulage.predictions import Predictions, read_predictions, write_predictions
+from moulage.predictions import Predictions, write_predictions
 from moulage.runs import folder as folders
 from moulage.runs import ledger
 from moulage.runs.certainty import certainty_of
@@ -107,7 +107,7 @@ def keep_outcome(
         machine=job.machine,
         progress=job.progress,
     )
-    final = calibrated(read_predictions(run.predictions_of(phases[-1].name)), split)
+    final = calibrated(run.predictions(phases[-1].name), split)
     saved = Saved(
         classifier=job.classifier,
         prior=job.prior,
@@ -202,8 +202,7 @@ def _metrics(
 
 
 def _phase_scores(run: folders.RunFolder, phase: Phase) -> dict[str, Any]:
-    predictions = read_predictions(run.predictions_of(phase.name))
-    return scores_by_part(predictions)
+    return scores_by_part(run.predictions(phase.name))
 
 
 def scores_by_part(predictions: Predictions) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from moulage.evaluation.calibration import fit_temperature
 from moulage.evaluation.priors import class_prior, move_prior
-from moulage.predictions import Predictions, read_predictions, write_predictions
+from moulage.predictions import Predictions, write_predictions
 from moulage.runs.folder import METRICS, PREDICTIONS, RunFolder
 from moulage.runs.outcome import scores_of
 from moulage.runs.study import Cell
@@ -72,7 +72,7 @@ def pool(folds: Sequence[Predictions]) -> Predictions:
 
 
 def _keep(path: Path, runs: Sequence[RunFolder]) -> Path:
-    folds = [read_predictions(run.path / PREDICTIONS) for run in runs]
+    folds = [run.predictions() for run in runs]
     pooled = pool(folds)
     write_predictions(pooled, path / PREDICTIONS)
     content = {

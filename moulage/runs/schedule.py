@@ -63,6 +63,7 @@ def run_study(
     """
     cells = cells_of(sharing_threads(study, n_jobs), only=only)
     folder = out / study.name
+    before = read_layout(folder)
     materials = Materials(read_images(study, progress))
     finished, not_run = run_cells(
         cells,
@@ -85,23 +86,23 @@ def run_study(
                 *(experiment.name for experiment in study.experiments),
                 *(ensemble.name for ensemble in study.ensembles),
             ),
-            not_run=tuple((_not_run_before(cells, folder) | not_run).items()),
+            not_run=tuple((_not_run_before(cells, before) | not_run).items()),
         ),
         folder,
     )
     return Outcome(
         folder=folder,
-        finished=(*finished, *keep_ensembles(cells, folder)),
+        finished=(*finished, *keep_ensembles(cells, folder, fresh=fresh)),
         not_run=tuple(not_run.items()),
         pooled=keep_pooled(cells, folder),
     )
 
 
-def _not_run_before(cells: Sequence[Cell], folder: Path) -> dict[str, str]:
+def _not_run_before(cells: Sequence[Cell], before: Layout) -> dict[str, str]:
     """Return why experiments of the study that nobody asked for now were not run before."""
     asked = {cell.experiment.name for cell in cells}
     known = {experiment.name for experiment in cells[0].study.experiments} - asked
-    return {name: reason for name, reason in read_layout(folder).not_run if name in known}
+    return {name: reason for name, reason in before.not_run if name in known}
 
 
 def _leaders(cells: Sequence[Cell], splits: set[str]) -> Sequence[Cell]:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -187,6 +188,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(
     assert call("--quiet", *desk.training[:-1], str(tmp_path / "file")) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "must be writable" in line
+    assert "choose another folder (`--out` names it, where the command has that)" in line
     assert call("split", str(desk.casts), "--out", str(tmp_path / "file" / "s.csv")) == 2
     assert "must be writable" in capsys.readouterr().err
     assert call("split", str(desk.casts), "--out", str(tmp_path)) == 2
@@ -225,8 +227,8 @@ def test_an_old_run_says_what_its_answers_lack(
     (picture, *_) = sorted(desk.casts.rglob("*.jpg"))
     assert call("predict", str(old), str(picture)) == 0
     said = capsys.readouterr()
-    assert "is older than sets and abstention" in said.err
-    assert "is older than the measure of unfamiliar images" in said.err
+    assert "lacks `trust.json`: its answers have neither sets nor abstention" in said.err
+    assert "lacks `familiarity.safetensors`: its answers do not say how unfamiliar" in said.err
     assert "set" not in pd.read_csv(io.StringIO(said.out)).columns
     assert call("trust", str(old)) == 0
     assert call("trust", str(finished)) == 0
@@ -313,6 +315,58 @@ def test_runs_lists_finished_and_unfinished_ones_as_a_table_or_json(
     finally:
         (other / "study.toml").unlink()
         other.rmdir()
+
+
+def test_a_torn_run_is_named_among_the_others(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(finished.parent, tmp_path / "small")
+    for name in ("cut-seed0", "lost-seed0"):
+        shutil.copytree(finished, tmp_path / "small" / name)
+    cut, lost = (tmp_path / "small" / name for name in ("cut-seed0", "lost-seed0"))
+    (cut / "metrics.json").write_text("{")
+    (lost / "study.toml").write_text("")
+    assert call("runs", str(tmp_path)) == 0
+    out, err = capsys.readouterr()
+    assert [line.split()[-1] == "torn" for line in out.splitlines()[1:]] == [True, True, False]
+    assert [f"`{cut / 'metrics.json'}` must be whole" in line for line in err.splitlines()] == [
+        *(True, False)
+    ]
+    assert call("runs", str(tmp_path), "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert ["torn" in fact for fact in facts] == [True, True, False]
+    assert 0 <= facts[2]["test_accuracy_natural"] <= 1
+    assert call("report", str(tmp_path / "small")) == 2
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [
+        str(tmp_path / "small" / finished.name / "report.html"),
+        str(tmp_path / "small" / "comparison.html"),
+    ]
+    assert sum("study.toml` must be whole, as moulage wrote it; got an empty" in line
+               for line in err.splitlines() if line.startswith("moulage: ")) == 1  # fmt: skip
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--version") == 0
+    assert capsys.readouterr().out == f"moulage {version('moulage')}\n"
+    words = [sys.executable, "-m", "moulage", "--version"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"moulage {version('moulage')}\n")
+
+
+def test_ctrl_c_while_modules_load_is_one_line() -> None:
+    code = (
+        "import sys\n"
+        "class Pressed:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Pressed())\n"
+        "from moulage.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "moulage: stopped before it began.\n")
 
 
 def test_runs_says_so_where_there_are_none(

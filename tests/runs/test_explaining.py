@@ -72,16 +72,21 @@ def test_a_sample_is_drawn_evenly_over_diagnoses_from_its_part_alone(run: RunFol
     np.testing.assert_array_equal(rows, draw_rows(run, catalogue, Chosen(part="train", sample=10)))
 
 
+def resplit(run: RunFolder, there: Path, split: Split) -> None:
+    """Write another split into a folder, and the run's study file that states it."""
+    stated = (run.path / "study.toml").read_text().replace(run.split().digest, split.digest)
+    (there / "study.toml").write_text(stated)
+    write_split(split, there / "split.csv")
+
+
 @pytest.fixture
 def crowded(run: RunFolder, tmp_path: Path) -> tuple[RunFolder, Catalogue]:
     """Return five test lesions: one of 36 photographs, four of one each, all of one diagnosis."""
     catalogue = read_catalogue(run.path / "catalogue.parquet").take(np.arange(40))
     lesions = np.array(["L0"] * 36 + ["L1", "L2", "L3", "L4"])
     frame = catalogue.frame.assign(lesion_id=lesions, diagnosis="nv")
-    write_split(
-        Split(image_ids=catalogue.image_ids, lesion_ids=lesions, parts=np.full(40, "test")),
-        tmp_path / "split.csv",
-    )
+    split = Split(image_ids=catalogue.image_ids, lesion_ids=lesions, parts=np.full(40, "test"))
+    resplit(run, tmp_path, split)
     return RunFolder(path=tmp_path), replace(catalogue, frame=frame)
 
 
@@ -134,7 +139,7 @@ def test_a_run_under_a_leaky_split_has_a_first_note(
 ) -> None:
     there = RunFolder(path=tmp_path / "leaky")
     shutil.copytree(run.path, there.path)
-    write_split(train_on_test(read_split(run.path / "split.csv")), there.path / "split.csv")
+    resplit(run, there.path, train_on_test(run.split()))
     (said,) = first_notes(there)
     assert "show a lesion that was trained on" in said
     assert said in actions.trust(there.path).read_text()

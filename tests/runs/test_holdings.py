@@ -10,6 +10,7 @@ import pytest
 from moulage import store
 from moulage.data.dataset import read_dataset
 from moulage.data.pixels import build_pixels
+from moulage.errors import RunError
 from moulage.networks.activations import activations_at
 from moulage.networks.classifier import InputContract, Recipe, build_classifier
 from moulage.networks.machine import Machine
@@ -23,6 +24,23 @@ def publish(
     with store.publish(kind, key, about=about) as folder:
         (folder / "content").write_bytes(bytes(n_bytes))
     return store.digest_of(key)
+
+
+@pytest.mark.parametrize(
+    ("variable", "cure"),
+    [
+        ("MOULAGE_CACHE", "MOULAGE_CACHE moves the cache"),
+        ("MOULAGE_DATA", "MOULAGE_DATA moves the records"),
+        ("OTHER", "`--out` names it, where the command has that"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_told_with_what_moves_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, cure: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv(variable, str(tmp_path / "file"))
+    with pytest.raises(RunError, match=rf"choose another folder \({cure}\), then run the same"):
+        store.write_text(tmp_path / "file" / "inside", "text")
 
 
 def test_an_empty_cache_holds_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
