@@ -2,7 +2,7 @@
 
 In:  logits before temperature, with the training part's natural prior put back.
 Out: a frozen record; everything downstream is a function of it, the catalogue and the split.
-Knows nothing of networks. Equal content gives equal bytes on disk.
+Knows nothing of networks. Equal content gives equal bytes on disk, and other bytes are refused.
 """
 
 import json
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from moulage.errors import DataError, ShapeError
+from moulage.seal import BLANK, NOT_AS_WRITTEN, is_sound, seal
 from moulage.split import Part
 from moulage.store import write_bytes
 
@@ -95,6 +96,7 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
     for k, code in enumerate(predictions.diagnoses):
         columns[f"logit_{code}"] = pa.array(predictions.logits[:, k], pa.float32())
     meta = {
+        "seal": BLANK,
         "diagnoses": list(predictions.diagnoses),
         "prior": predictions.prior.tolist(),
         "temperature": predictions.temperature,
@@ -104,7 +106,7 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
     table = pa.table(columns).replace_schema_metadata({"moulage": json.dumps(meta)})
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)
-    write_bytes(path, sink.getvalue().to_pybytes())
+    write_bytes(path, seal(sink.getvalue().to_pybytes()))
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -112,6 +114,8 @@ def read_predictions(path: Path) -> Predictions:
     content = path.read_bytes()
     try:
         fields = _fields_of(pq.read_table(pa.BufferReader(content)))
+        if not is_sound(content):
+            raise ValueError(NOT_AS_WRITTEN)
     except (ValueError, KeyError, OSError, pa.ArrowException) as error:
         raise DataError(
             f"`{path}` must be whole predictions in Parquet; got '{error}'. Name another file, or "
