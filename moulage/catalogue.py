@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from moulage.arrays import row_numbers
 from moulage.errors import DataError, examples
+from moulage.seal import BLANK, NOT_AS_WRITTEN, is_sound, seal
 from moulage.split import Unit
 from moulage.store import digest_of, write_bytes
 
@@ -129,6 +130,7 @@ def write_catalogue(catalogue: Catalogue, path: Path) -> None:
     """Write a Parquet file that `read_catalogue` reads back equal."""
     table = pa.Table.from_pandas(catalogue.frame[list(COLUMNS)], preserve_index=False)
     meta = {
+        "seal": BLANK,
         "root": str(catalogue.root),
         "name": catalogue.name,
         "unit": catalogue.unit,
@@ -137,13 +139,22 @@ def write_catalogue(catalogue: Catalogue, path: Path) -> None:
     table = table.replace_schema_metadata({"moulage": json.dumps(meta)})
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)
-    write_bytes(path, sink.getvalue().to_pybytes())
+    write_bytes(path, seal(sink.getvalue().to_pybytes()))
 
 
 def read_catalogue(path: Path) -> Catalogue:
-    """Read what `write_catalogue` wrote."""
-    table = pq.read_table(path)
-    meta = json.loads((table.schema.metadata or {}).get(b"moulage", b"{}"))
+    """Read what `write_catalogue` wrote; raises DataError on any other file, or a torn one."""
+    content = path.read_bytes()
+    try:
+        if not is_sound(content):
+            raise ValueError(NOT_AS_WRITTEN)
+        table = pq.read_table(pa.BufferReader(content))
+        meta = json.loads((table.schema.metadata or {}).get(b"moulage", b"{}"))
+    except (ValueError, OSError, pa.ArrowException) as error:
+        raise DataError(
+            f"`{path}` must be a whole catalogue in Parquet; got '{error}'. Copy the run folder "
+            "again, or delete it and train it again."
+        ) from error
     if not meta:
         raise DataError(
             f"`{path}` must be a catalogue written by moulage; got a Parquet file without its "

@@ -2,7 +2,7 @@
 
 In:  logits before temperature, with the training part's natural prior put back.
 Out: a frozen record; everything downstream is a function of it, the catalogue and the split.
-Knows nothing of networks. Equal content gives equal bytes on disk.
+Knows nothing of networks. Equal content gives equal bytes on disk, and other bytes are refused.
 """
 
 import json
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from moulage.arguments import is_positive, one_of, path_of
 from moulage.arrays import check_array, check_shares, row_numbers
 from moulage.errors import DataError, ShapeError
+from moulage.seal import BLANK, NOT_AS_WRITTEN, is_sound, seal
 from moulage.split import PARTS, Part, Unit, unit_of
 from moulage.store import write_bytes
 
@@ -122,6 +123,7 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
     for k, code in enumerate(predictions.diagnoses):
         columns[f"logit_{code}"] = pa.array(predictions.logits[:, k], pa.float32())
     meta = {
+        "seal": BLANK,
         "diagnoses": list(predictions.diagnoses),
         "prior": predictions.prior.tolist(),
         "temperature": predictions.temperature,
@@ -131,14 +133,17 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
     table = pa.table(columns).replace_schema_metadata({"moulage": json.dumps(meta)})
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)
-    write_bytes(path, sink.getvalue().to_pybytes())
+    write_bytes(path, seal(sink.getvalue().to_pybytes()))
 
 
 def read_predictions(path: Path | str) -> Predictions:
     """Read what `write_predictions` wrote; raises DataError on any other file, or a torn one."""
     path = path_of(path, "path")
     try:
-        fields = _fields_of(pq.read_table(pa.BufferReader(path.read_bytes())))
+        content = path.read_bytes()
+        fields = _fields_of(pq.read_table(pa.BufferReader(content)))
+        if not is_sound(content):
+            raise ValueError(NOT_AS_WRITTEN)
     except (ValueError, KeyError, OSError, pa.ArrowException) as error:
         raise DataError(
             f"`{path}` must be whole predictions in Parquet; got '{error}'. Name another file, or "

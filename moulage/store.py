@@ -4,7 +4,8 @@ In:  a kind ("pixels", "activations"), a key (what the content depends on), a bu
 Out: a finished folder, or none: a killed builder leaves only a `.building-*` folder behind.
 Knows nothing of images or networks.
 Why: a half-written cache that is read as whole gives wrong numbers without a word. A full disk
-must raise, so arrays are written with plain writes and mapped only for reading.
+must raise, so arrays are written with plain writes and mapped only for reading. What is in a
+folder is listed when it is published: one that is not so any more is told, and none.
 """
 
 import hashlib
@@ -27,6 +28,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from moulage.errors import ConfigError, RunError, ShapeError
+from moulage.seal import fault_among, list_files
 
 try:
     import fcntl
@@ -38,6 +40,8 @@ logger = logging.getLogger(__name__)
 _BUILDING = ".building-"
 _LOCK = "lock"
 _KEY, _ABOUT = "key.json", "about.json"
+_FILES = "files"  # in about.json: the list; folders of before 2026-11-28 have none
+_DIGEST = re.compile(r"[0-9a-f]{32}")
 _STALE_S = 24 * 3600
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*%]')  # and %, which marks their codes
 _LONGEST = 200  # bytes, of the 255 that file systems take: room for a suffix and `replacing`
@@ -46,7 +50,10 @@ _held: dict[Path, int] = {}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One finished folder of the cache; `about` is for people and no part of its key."""
+    """One finished folder of the cache; `about` is for people and no part of its key.
+
+    fault: what of it is not as it was published, if anything; key and about are then empty.
+    """
 
     folder: Path
     kind: str
@@ -54,6 +61,7 @@ class Entry:
     about: Mapping[str, Any]
     size_bytes: int
     used_at: float
+    fault: str = ""
 
 
 def cache_folder() -> Path:
@@ -233,14 +241,36 @@ class ArrayWriter:
             )
 
 
-def find(kind: str, key: Mapping[str, Any]) -> Path | None:
-    """Return the finished folder of this key, held against pruning until the process ends."""
+def find(kind: str, key: Mapping[str, Any], *, verify: bool = False) -> Path | None:
+    """Return the finished folder of this key, held against pruning until the process ends.
+
+    One that is not as it was published is told, dropped, and none. That is seen by the sizes of
+    its files and by their heads; verify: by every byte.
+    """
     folder = cache_folder() / kind / digest_of(key)
-    if not (folder / _KEY).is_file() or not _hold(folder):
+    if (folder / _KEY).is_file() and not _hold(folder):
+        return None
+    if not folder.is_dir() or not drop_unless_whole(folder, verify=verify):
         return None
     with suppress(OSError):  # a read-only cache is as good; it only looks older than it is
         os.utime(folder / _KEY)
     return folder
+
+
+def drop_unless_whole(folder: Path, *, verify: bool) -> bool:
+    """Say whether a folder is as it was published; warn and delete it if not, held or not.
+
+    Who has mapped its files keeps them. verify: read every byte.
+    """
+    fault = _fault(folder, verify=verify)
+    if not fault or not folder.is_dir():  # another may have been faster
+        return not fault
+    logger.warning("%s is not whole (%s): what it held is computed anew", folder, fault)
+    if (handle := _held.pop(folder, None)) is not None:
+        os.close(handle)
+    with suppress(OSError):
+        _delete(folder)
+    return False
 
 
 @contextmanager
@@ -250,7 +280,8 @@ def publish(
     """Yield an empty folder to fill; at a clean end it becomes the folder of this key.
 
     about: what lists of the cache say of it, such as its data set; it changes no key.
-    Where another builder was faster, ours is dropped: both hold the same content.
+    Where another builder was faster, ours is dropped: both hold the same content. The disk has
+    all of it before it gets its name.
     """
     room = cache_folder() / kind
     building = room / f"{_BUILDING}{digest_of(key)}-{secrets.token_hex(4)}"
@@ -260,7 +291,7 @@ def publish(
         raise _refusal(building, error) from error
     try:
         yield building
-        write_json(building / _ABOUT, dict(about or {}))
+        write_json(building / _ABOUT, {**(about or {}), _FILES: list_files(building)})
         write_json(building / _KEY, dict(key))
         _rename(building, room / digest_of(key))
     except OSError as error:
@@ -272,8 +303,9 @@ def publish(
 
 
 def entries() -> list[Entry]:
-    """List the finished folders of the cache, last used first."""
-    found = [_entry(path) for path in cache_folder().glob(f"*/[!.]*/{_KEY}")]
+    """List the finished folders of the cache, torn ones too, last used first."""
+    folders = (path for path in cache_folder().glob("*/*/") if _DIGEST.fullmatch(path.name))
+    found = [_entry(folder) for folder in folders]
     return sorted(found, key=lambda entry: entry.used_at, reverse=True)
 
 
@@ -282,8 +314,8 @@ def prune(
 ) -> tuple[list[Entry], list[Entry]]:
     """Delete entries unused for `older_than_s`, then the oldest until `keep_bytes` are left.
 
-    Returns (deleted, in use): an entry that a living process holds is never touched. What
-    killed builders left behind for a day goes too.
+    Returns (deleted, in use): an entry that a living process holds is never touched. What is torn
+    goes too, and what killed builders left behind for a day.
     """
     if older_than_s is None and keep_bytes is None:
         raise ConfigError("`prune` must be told an age or a size; got neither. Pass one.")
@@ -294,7 +326,7 @@ def prune(
     in_use: list[Entry] = []
     for entry in reversed(found):
         is_old = older_than_s is not None and now - entry.used_at > older_than_s
-        if not is_old and (keep_bytes is None or left <= keep_bytes):
+        if not entry.fault and not is_old and (keep_bytes is None or left <= keep_bytes):
             continue
         if not _delete_unless_held(entry.folder):
             in_use.append(entry)
@@ -331,8 +363,10 @@ def _rename(building: Path, folder: Path) -> None:
     try:
         building.rename(folder)
     except OSError:
-        if not (folder / _KEY).is_file():
+        if not folder.is_dir():
             raise
+        if not drop_unless_whole(folder, verify=False):  # it is ours that counts
+            building.rename(folder)
 
 
 def _wait_for(lock: IO[str], path: Path) -> None:
@@ -362,34 +396,61 @@ def _hold(folder: Path) -> bool:
 
 def _delete_unless_held(folder: Path) -> bool:
     """Delete a folder, or leave it to who holds it, or to another that prunes it."""
-    doomed = folder.with_name(f"{_BUILDING}doomed-{secrets.token_hex(4)}")
     try:
         with ExitStack() as stack:
             if fcntl is not None:
                 handle = os.open(folder / _LOCK, os.O_RDONLY | os.O_CREAT)
                 stack.callback(os.close, handle)
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            folder.rename(doomed)  # under the lock: who asks for it now finds none
+            _delete(folder)  # under the lock: who asks for it now finds none
     except OSError:
         return False
-    shutil.rmtree(doomed, ignore_errors=True)
     return True
 
 
-def _entry(path: Path) -> Entry:
-    files = [file for file in path.parent.rglob("*") if file.is_file()]
+def _delete(folder: Path) -> None:
+    """Take a folder out of sight at once, then file by file."""
+    doomed = folder.with_name(f"{_BUILDING}doomed-{secrets.token_hex(4)}")
+    folder.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _fault(folder: Path, *, verify: bool = False) -> str:
+    """Say what of a folder is not as it was published, or nothing."""
+    words: dict[str, dict[str, Any]] = {}
+    for name in (_KEY, _ABOUT):
+        try:
+            words[name] = _read(folder / name)
+        except FileNotFoundError:
+            return f"{name} is gone"
+        except (ValueError, TypeError):
+            return f"{name} is torn"
+    if digest_of(words[_KEY]) != folder.name:
+        return f"{_KEY} is another's"
+    try:
+        return fault_among(folder, words[_ABOUT].get(_FILES, {}), verify=verify)
+    except (LookupError, TypeError, AttributeError):
+        return f"{_ABOUT} is torn"
+
+
+def _entry(folder: Path) -> Entry:
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    fault = _fault(folder)
+    key, about = ({} if fault else _read(folder / name) for name in (_KEY, _ABOUT))
+    about.pop(_FILES, None)
     return Entry(
-        folder=path.parent,
-        kind=path.parent.parent.name,
-        key=json.loads(path.read_text()),
-        about=_read_about(path.with_name(_ABOUT)),
+        folder=folder,
+        kind=folder.parent.name,
+        key=key,
+        about=about,
         size_bytes=sum(file.stat().st_size for file in files),
-        used_at=path.stat().st_mtime,
+        used_at=(folder if fault else folder / _KEY).stat().st_mtime,
+        fault=fault,
     )
 
 
-def _read_about(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text())) if path.is_file() else {}
+def _read(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text()))
 
 
 def _sweep_unfinished() -> None:

@@ -31,6 +31,7 @@ FLOORS = {
     "covariates": 0,
     "split": 0,
     "predictions": 0,
+    "seal": 0,
 }
 TORCH_ROOMS = {"networks", "training"}
 TORCH_FAMILY = {"torch", "torchvision", "timm", "safetensors.torch"}

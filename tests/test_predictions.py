@@ -150,3 +150,22 @@ def test_a_split_and_a_catalogue_are_held_together_too() -> None:
     assert catalogue.take(np.array([False, True])).image_ids.tolist() == ["b"]
     with pytest.raises(DataError, match=r"A diagnosis must be one of mel; got nv\. Correct"):
         _ = catalogue.labels
+
+
+def test_no_flipped_bit_is_read_as_other_numbers(written: Path) -> None:
+    content, before = written.read_bytes(), read_predictions(written)
+    for at in range(0, len(content), 7):
+        written.write_bytes(content[:at] + bytes([content[at] ^ 16]) + content[at + 1 :])
+        try:
+            found = read_predictions(written)
+        except DataError as error:
+            assert "must be whole predictions" in str(error)  # noqa: PT017 - either may happen
+            continue
+        assert (found.logits == before.logits).all()
+        assert (found.prior == before.prior).all()
+        assert found.parts.tolist() == before.parts.tolist()
+
+
+def test_predictions_of_before_seals_are_read(written: Path) -> None:
+    written.write_bytes(written.read_bytes().replace(b"moulage crc32", b"another thing"))
+    assert read_predictions(written).logits.tolist() == [[1, -1], [0.5, 2]]

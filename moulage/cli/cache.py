@@ -13,7 +13,7 @@ from moulage import actions
 from moulage.cli.sizes import in_words, moment
 from moulage.cli.tables import print_table
 from moulage.errors import ConfigError
-from moulage.runs.holdings import Holding
+from moulage.runs.holdings import TORN, Holding
 from moulage.store import Entry
 
 app = typer.Typer(help="List the cache, or prune it. All in it can be computed again.")
@@ -36,6 +36,8 @@ def cache(context: typer.Context, as_json: AsJson = False) -> None:
     if holdings:
         print_table(_table(holdings))
     print(f"{in_words(sum(row.size_bytes for row in holdings))} in {folder}")
+    if any(row.dataset == TORN for row in holdings):
+        print("What is torn is computed anew where it is needed; `moulage cache prune` deletes it.")
 
 
 @app.command()

@@ -37,7 +37,10 @@ def train(
     ] = None,
     fresh: Fresh = False,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Know images by their bytes, not by size and time.")
+        bool,
+        typer.Option(
+            "--verify", help="Know images and caches by their bytes, not by size and time."
+        ),
     ] = False,
     jobs: Annotated[
         int, typer.Option(help="Runs at once, each with its share of the threads.")

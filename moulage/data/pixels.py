@@ -62,13 +62,14 @@ def build_pixels(
 ) -> Pixels:
     """Return the catalogue's pixels, from the cache or decoded now.
 
-    A source is known by path, size and time, or a zip member's CRC; `verify` hashes all bytes.
+    A source is known by path, size and time, or a zip member's CRC; `verify` hashes all bytes, and
+    those of the cache.
     unreadable: "refuse" raises a DataError that counts causes, "skip" leaves such images out.
     progress: called with (done, all) after each batch that is decoded.
     """
     key = _key(catalogue, size_px=size_px, resize=resize, verify=verify)
     refuses = unreadable == "refuse"
-    folder = store.find(_KIND, key)
+    folder = store.find(_KIND, key, verify=verify)
     if folder is None:
         _build(catalogue, key, resize=resize, threads=threads, refuses=refuses, progress=progress)
         folder = store.find(_KIND, key)

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from moulage.errors import DataError, examples
+from moulage.seal import BLANK, seal_file
 from moulage.store import replacing
 
 ONLY_SAFETENSORS = (
@@ -38,7 +39,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], **words: str) -> No
     """Write tensors without a copy in memory; raises as `replacing` does.
 
     words: what the header says of them; of one entry at most, since the library writes several
-    in an order of its own.
+    in an order of its own. That entry may hold the `BLANK` of a seal; without words, a seal is
+    all that the header says.
     """
     lay_out_tensors(path, tensors, **words)()
 
@@ -47,14 +49,19 @@ def lay_out_tensors(path: Path, tensors: Mapping[str, Tensor], **words: str) -> 
     """Write tensors beside `path`; to call what is returned makes them last and moves them there.
 
     The tensors may change in between: that the disk has every byte takes as long as laying out.
+    So does summing up what was laid out, which is left to that call as well.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with ExitStack() as stack:
         partial = stack.enter_context(replacing(path))
+        partial.touch()
+        rights = partial.stat().st_mode  # as other files: the library gives them to the owner alone
         try:
-            save_file(plain, partial, metadata=words or None)
+            save_file(plain, partial, metadata=words or {"seal": BLANK})
         except safetensors.SafetensorError as error:
             raise OSError(str(error)) from error
+        partial.chmod(rights)
+        stack.callback(seal_file, partial)
         return stack.pop_all().close
 
 

@@ -105,8 +105,8 @@ class ImagesConfig(_Model):
     verify: bool = Field(
         False,
         exclude=True,
-        description="know files by their bytes, not by path, size and time; `--verify` is short "
-        "for it",
+        description="know files by their bytes, not by path, size and time, and hold the cache's "
+        "bytes against their checksums; `--verify` is short for it",
     )
 
 

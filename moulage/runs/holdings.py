@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from moulage import store
 
-UNKNOWN = "unknown"
+UNKNOWN, TORN = "unknown", "torn"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +26,16 @@ class Holding:
 
 
 def list_holdings() -> tuple[Holding, ...]:
-    """Sum up the cache; what stems from pixels that are gone is of an unknown data set."""
+    """Sum up the cache; what stems from pixels that are gone is of an unknown data set.
+
+    Entries that are not as they were published stand apart, a row a kind, as torn.
+    """
     entries = store.entries()
     grouped: dict[tuple[str, str], list[store.Entry]] = defaultdict(list)
     names = _datasets(entries)
     for entry in entries:
-        grouped[entry.kind, names.get(entry.folder.name, UNKNOWN)].append(entry)
+        dataset = TORN if entry.fault else names.get(entry.folder.name, UNKNOWN)
+        grouped[entry.kind, dataset].append(entry)
     rows = [
         Holding(
             kind=kind,
@@ -43,6 +47,13 @@ def list_holdings() -> tuple[Holding, ...]:
         for (kind, dataset), members in grouped.items()
     ]
     return tuple(sorted(rows, key=lambda row: (-row.size_bytes, row.kind, row.dataset)))
+
+
+def verify_computed(pixels_key: str) -> None:
+    """Read all that was computed from some pixels; what has other bytes is told and dropped."""
+    for entry in store.entries():
+        if entry.key.get("pixels") == pixels_key:
+            store.drop_unless_whole(entry.folder, verify=True)
 
 
 def _datasets(entries: Iterable[store.Entry]) -> dict[str, str]:

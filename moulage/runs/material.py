@@ -23,6 +23,7 @@ from moulage.errors import DataError, examples
 from moulage.evaluation.priors import class_prior
 from moulage.runs.atelier import drawn_casts
 from moulage.runs.config import StudyConfig, read_described
+from moulage.runs.holdings import verify_computed
 from moulage.runs.progress import Progress, named
 from moulage.runs.study import DISHONEST, Cell
 from moulage.split import Part, Split, positions
@@ -78,7 +79,10 @@ class Images:
 
 
 def read_images(study: StudyConfig, progress: Progress) -> Images:
-    """Read a study's catalogue and decode its images, or map them from the cache."""
+    """Read a study's catalogue and decode its images, or map them from the cache.
+
+    Where a study asks to verify, what the cache has computed from them is read as well.
+    """
     opened = open_dataset(study.dataset.path or drawn_casts(), **study.dataset.layout)
     pixels = build_pixels(
         opened.catalogue,
@@ -88,6 +92,8 @@ def read_images(study: StudyConfig, progress: Progress) -> Images:
         verify=study.images.verify,
         progress=named("decoding images", progress),
     )
+    if study.images.verify:
+        verify_computed(pixels.key)
     return _keep_readable(opened, pixels)
 
 

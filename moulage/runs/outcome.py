@@ -34,8 +34,8 @@ from moulage.runs.trust import asked_of, fitting_part, keep_trust
 from moulage.split import PARTS, Part, Split
 from moulage.store import digest_of, write_json, write_text
 from moulage.training.batches import Source
-from moulage.training.checkpoint import State
-from moulage.training.loop import CHECKPOINT, Job, logits_of
+from moulage.training.checkpoint import CHECKPOINT, State
+from moulage.training.loop import Job, logits_of
 from moulage.training.phases import Phase
 
 

@@ -19,8 +19,7 @@ from moulage.runs.folder import CATALOGUE, SPLIT, RunFolder
 from moulage.runs.material import Material
 from moulage.runs.trust import read_trust
 from moulage.split import write_split
-from moulage.training.checkpoint import read_state
-from moulage.training.loop import CHECKPOINT
+from moulage.training.checkpoint import CHECKPOINT, read_state
 
 logger = logging.getLogger(__name__)
 

@@ -1,27 +1,32 @@
 """The state of a training that may be killed at any moment, and its file.
 
 In:  where the run stands and every tensor that the next step reads.
-Out: one safetensors file, written whole or not at all; reading it back gives the same bits.
+Out: one safetensors file, written whole or not at all; reading it back gives the same bits, and
+where the disk has changed some, one sentence.
 Why not torch.save: a pickle can run code.
 """
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from moulage.errors import RunError
 from moulage.networks.tensors import lay_out_tensors
+from moulage.seal import BLANK, NOT_AS_WRITTEN, is_sound_file
 
 logger = logging.getLogger(__name__)
 
+CHECKPOINT = "checkpoint.safetensors"
 Tensors = dict[str, Tensor]
 _PLAIN = (
     "phase",
@@ -75,8 +80,8 @@ class State:
 class Keeper:
     """Keeps one state after the other in a file, while the training goes on.
 
-    A state is laid out before `keep` returns. Waiting for the disk and moving the file are a
-    thread's, so that a kill finds this state or the one before it, whole.
+    A state is laid out before `keep` returns. Sealing it, waiting for the disk and moving the file
+    are a thread's, so that a kill finds this state or the one before it, whole.
     """
 
     def __init__(self, path: Path) -> None:
@@ -128,17 +133,31 @@ def lay_out_state(state: State, path: Path) -> Callable[[], None]:
         for name, tensor in named.items()
     }
     plain = {name: getattr(state, name) for name in _PLAIN}
-    return lay_out_tensors(path, tensors, state=json.dumps(plain))
+    return lay_out_tensors(path, tensors, state=json.dumps({"seal": BLANK, **plain}))
 
 
 def read_state(path: Path) -> State:
-    """Read what a `Keeper` kept."""
-    with safe_open(path, framework="pt") as file:
-        state = State(**json.loads(file.metadata()["state"]))
+    """Read what a `Keeper` kept; raises RunError as `as_written` does."""
+    with as_written(path), safe_open(path, framework="pt") as file:
+        plain = json.loads(file.metadata()["state"])
+        state = State(**{name: plain[name] for name in _PLAIN})
         for key in file.keys():  # noqa: SIM118 - the handle is no dict
             group, name = key.split("/", 1)
             getattr(state, group)[name] = file.get_tensor(key)
     return state
+
+
+@contextmanager
+def as_written(path: Path) -> Iterator[None]:
+    """Raise RunError unless a file of an unfinished run is as it was written and can be read."""
+    try:
+        if not is_sound_file(path):
+            raise ValueError(NOT_AS_WRITTEN)
+        yield
+    except FileNotFoundError as error:
+        raise _refusal(path, "no such file") from error
+    except (SafetensorError, RuntimeError, LookupError, TypeError, ValueError) as error:
+        raise _refusal(path, str(error).partition("\n")[0].rstrip(":")) from error
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:
@@ -165,6 +184,14 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Tensors) -> Non
         laid_out = laid_out_as(parameter, value) if is_alike else value
         memory.setdefault(int(index), {})[name] = laid_out
     optimizer.load_state_dict({**optimizer.state_dict(), "state": memory})
+
+
+def _refusal(path: Path, found: str) -> RunError:
+    return RunError(
+        f"`{path}` must be as this run wrote it; got '{found}'. Delete "
+        f"`{path.with_name(CHECKPOINT)}` and run the same command again: the run starts over, and "
+        "ends in the same bytes."
+    )
 
 
 def laid_out_as(model: Tensor, values: Tensor) -> Tensor:

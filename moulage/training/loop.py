@@ -38,9 +38,11 @@ from moulage.seeding import seed_of
 from moulage.training.augmentation import Augmentation, mix
 from moulage.training.batches import Place, Sample, Source, count_batches, cut_epoch, rows_of
 from moulage.training.checkpoint import (
+    CHECKPOINT,
     Keeper,
     State,
     Tensors,
+    as_written,
     laid_out_as,
     optimizer_tensors,
     read_state,
@@ -53,7 +55,6 @@ from moulage.training.phases import Phase
 logger = logging.getLogger(__name__)
 
 Monitor = Literal["loss", "calibrated_loss"]
-CHECKPOINT = "checkpoint.safetensors"
 _CHECKPOINT_EVERY_S = 60.0
 _EVALUATION_BATCH = 128  # as the training step's, so that memory of the one serves the other
 _HEAD_BYTES = 10 * 2**20  # of maps that are there: a head is rounded for each batch; as in training
@@ -262,7 +263,10 @@ def _room_for(n_rows: int, classifier: Classifier) -> NDArray[np.float32]:
 
 
 def _resume(job: Job) -> State:
-    """Read the checkpoint, if there is one, and the weights that its phase started from."""
+    """Read the checkpoint, if there is one, and the weights that its phase started from.
+
+    Raises RunError where one of the two is not as it was written.
+    """
     path = job.folder / CHECKPOINT
     if not path.is_file():
         state = State()
@@ -270,7 +274,9 @@ def _resume(job: Job) -> State:
         return state
     state = read_state(path)
     if state.phase > 0:
-        job.classifier.load_state_dict(load_file(_start_file(job, state.phase)))
+        start = _start_file(job, state.phase)
+        with as_written(start):
+            job.classifier.load_state_dict(load_file(start))
     logger.info("goes on at phase %d, epoch %d, step %d", state.phase, state.epoch, state.step)
     return state
 

@@ -156,6 +156,20 @@ def test_the_cache_is_listed_by_kind_and_data_set(capsys: pytest.CaptureFixture[
     assert (row["kind"], row["dataset"], row["n_entries"]) == ("pixels", "HAM10000", 1)
 
 
+def test_a_torn_entry_of_the_cache_is_listed_as_torn(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fill_cache(2_500_000)
+    (entry,) = store.entries()
+    (entry.folder / "key.json").write_bytes(b"")
+    assert call("cache") == 0
+    said = capsys.readouterr().out
+    assert re.search(r"pixels\s+torn\s+1\s+2\.5 MB\s+just now", said)
+    assert "What is torn is computed anew where it is needed" in said
+    assert call("cache", "prune", "--older-than", "30d") == 0
+    assert "1 entries deleted" in capsys.readouterr().out
+
+
 def test_an_empty_cache_is_said_to_be(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("cache") == 0
     assert capsys.readouterr().out.startswith("0 bytes in ")

@@ -174,6 +174,40 @@ def test_a_build_that_stops_midway_leaves_nothing_to_read(ham: Path) -> None:
     assert decoded(catalogue) == [14]
 
 
+@pytest.mark.parametrize("name", ["pixels.npy", "digest.txt", "unreadable.json", "key.json"])
+@pytest.mark.parametrize("content", [None, b"", b"half"])
+def test_a_torn_cache_is_told_and_decoded_anew(
+    ham: Path, caplog: pytest.LogCaptureFixture, name: str, content: bytes | None
+) -> None:
+    catalogue = read_dataset(ham)
+    before = build(catalogue)
+    torn = store.cache_folder() / "pixels" / before.key / name
+    torn.unlink()
+    if content is not None:
+        torn.write_bytes(content)
+    assert decoded(catalogue) == [14]
+    (line,) = caplog.messages
+    assert f"{torn.parent} is not whole ({name} " in line
+    after = build(catalogue)
+    assert (after.key, after.digest) == (before.key, before.digest)
+    np.testing.assert_array_equal(after.array, before.array)
+    assert decoded(catalogue) == []
+
+
+def test_a_flipped_bit_in_the_cache_is_found_where_bytes_are_verified(ham: Path) -> None:
+    catalogue = read_dataset(ham)
+    before = build(catalogue, verify=True)
+    kept = store.cache_folder() / "pixels" / before.key / "pixels.npy"
+    content = bytearray(kept.read_bytes())
+    content[-1] ^= 128
+    kept.write_bytes(content)
+    after = build(catalogue, verify=True)
+    assert not np.array_equal(
+        after.array, np.frombuffer(content, np.uint8)[128:].reshape(14, 8, 8, 3)
+    )
+    assert build(catalogue, verify=True).digest == before.digest
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,28 @@ def test_the_second_call_reads_the_cache(
     assert np.array_equal(first.array, again.array)
     assert isinstance(again.array, np.memmap)
     assert not again.array.flags.writeable
+
+
+@pytest.mark.parametrize("name", ["maps.npy", "impressions.npy", "key.json"])
+@pytest.mark.parametrize("size", [None, 0, 100])
+def test_a_torn_cache_is_told_and_computed_anew(
+    classifier: Classifier,
+    pixels: Pixels,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    size: int | None,
+) -> None:
+    boundary = len(classifier.stages) - 1
+    before = np.array(at(classifier, pixels, boundary=boundary).array)
+    (torn,) = (store.cache_folder() / KIND).glob(f"*/{name}")
+    if size is None:
+        torn.unlink()
+    else:
+        os.truncate(torn, size)
+    found = at(classifier, pixels, boundary=boundary)
+    assert np.array_equal(found.array, before)
+    assert isinstance(found.array, np.memmap)
+    assert [f"{torn.parent} is not whole ({name} " in line for line in caplog.messages] == [True]
 
 
 @pytest.mark.parametrize("above", [None, -2, 0, 1])

@@ -15,7 +15,7 @@ from moulage.networks.activations import activations_at
 from moulage.networks.classifier import InputContract, Recipe, build_classifier
 from moulage.networks.machine import Machine
 from moulage.networks.registry import TORCH_SCALING
-from moulage.runs.holdings import UNKNOWN, list_holdings
+from moulage.runs.holdings import TORN, UNKNOWN, list_holdings, verify_computed
 
 
 def publish(
@@ -93,6 +93,31 @@ def test_pixels_and_activations_are_traced_to_their_data_set(
         ("pixels", "ours"),
         ("activations", "ours"),
     }
+
+
+def test_torn_entries_stand_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MOULAGE_CACHE", str(tmp_path))
+    for n in range(3):
+        torn = tmp_path / "pixels" / publish("pixels", {"a": n}, about={"dataset": "HAM10000"})
+    (torn / "about.json").write_bytes(b"")
+    rows = {(row.kind, row.dataset): row.n_entries for row in list_holdings()}
+    assert rows == {("pixels", "HAM10000"): 2, ("pixels", TORN): 1}
+
+
+def test_what_was_computed_from_pixels_is_verified_with_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MOULAGE_CACHE", str(tmp_path))
+    for key in ({"pixels": "p"}, {"pixels": "p", "view": 1}, {"pixels": "q"}):
+        publish("activations", key, n_bytes=10_000)
+    for content in tmp_path.glob("*/*/content"):
+        if content.parent.name != store.digest_of({"pixels": "p"}):
+            content.write_bytes(bytes(9_999) + b"x")
+    verify_computed("p")
+    assert [store.find("activations", {"pixels": "p", "view": 1})] == [None]
+    assert store.find("activations", {"pixels": "p"}) is not None
+    assert store.find("activations", {"pixels": "q"}) is not None
+    assert len(caplog.messages) == 1
 
 
 def test_what_is_pruned_while_it_is_waited_for_is_not_found_and_made_again(

@@ -1,4 +1,6 @@
 import math
+import os
+from collections.abc import Callable
 from concurrent.futures import wait
 from pathlib import Path
 
@@ -209,3 +211,51 @@ def test_an_optimizer_goes_on_with_the_same_bits_on_channels_last_weights() -> N
     for seed in range(2, 4):
         step(again, resumed, seed)
     assert torch.equal(again.weight, whole.weight)
+
+
+TEARS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "empty": (lambda b: b"", "header too small"),
+    "cut": (lambda b: b[: len(b) // 2], "other bytes than were written"),
+    "zeroed": (lambda b: bytes(len(b)), "invalid JSON in header"),
+    "place": (
+        lambda b: b.replace(b'epoch\\": 2', b'epoch\\": 3', 1),
+        "other bytes than were written",
+    ),
+    "weight": (lambda b: b[:-3] + bytes([b[-3] ^ 2]) + b[-2:], "other bytes than were written"),
+    "length": (lambda b: bytes([b[0] ^ 1]) + b[1:], "other bytes than were written"),
+}
+
+
+@pytest.mark.parametrize("tear", TEARS)
+def test_a_state_with_other_bytes_is_refused_in_one_sentence(tmp_path: Path, tear: str) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    keep(full_state(), path)
+    spoil, told = TEARS[tear]
+    before = path.read_bytes()
+    path.write_bytes(spoil(before))
+    assert path.read_bytes() != before
+    with pytest.raises(RunError, match=told) as caught:
+        read_state(path)
+    said = str(caught.value)
+    assert said.startswith(f"`{path}` must be as this run wrote it; got '")
+    assert f"Delete `{path}` and run the same command again" in said
+    assert "\n" not in said
+
+
+def test_a_state_of_before_seals_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    keep(full_state(), path)
+    plain = path.read_bytes().replace(b"moulage crc32", b"another thing")
+    path.write_bytes(plain)
+    assert read_state(path).history == full_state().history
+
+
+def test_a_state_has_the_rights_of_other_files(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        keep(full_state(), tmp_path / "state")
+        (tmp_path / "other").touch()
+    finally:
+        os.umask(before)
+    rights = {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert rights == {0o640}

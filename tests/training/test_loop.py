@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,19 +15,13 @@ from torch import Tensor
 
 from moulage.errors import RunError
 from moulage.networks.classifier import Classifier
+from moulage.networks.tensors import write_tensors
 from moulage.training import loop
 from moulage.training.augmentation import Augmentation
 from moulage.training.batches import Place, Sample
-from moulage.training.checkpoint import Keeper, State, read_state
+from moulage.training.checkpoint import CHECKPOINT, Keeper, State, read_state
 from moulage.training.imbalance import Treatment, TreatmentKind
-from moulage.training.loop import (
-    CHECKPOINT,
-    Job,
-    logits_of,
-    prepare,
-    run_phases,
-    train_step,
-)
+from moulage.training.loop import Job, logits_of, prepare, run_phases, train_step
 from moulage.training.phases import Phase
 
 HEAD = Phase(name="frozen", train_from="head", epochs=2, batch=5, learning_rate=1e-2)
@@ -181,6 +176,46 @@ def test_a_phase_clips_what_it_trains_and_keeps_no_gradient_of_the_phase_before(
     gradients_of_a_step(worn, replace(ALL, learning_rate=0.0, batchnorm="fixed"))
     worn.classifier.load_state_dict(studio.job().classifier.state_dict())
     assert torch.equal(gradients_of_a_step(worn, head), alone)
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 2  # the top byte of a weight
+    path.write_bytes(content)
+
+
+def exchange(path: Path) -> None:
+    write_tensors(path, {"another": torch.zeros(3)})
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "told"),
+    [
+        (CHECKPOINT, flip, "other bytes than were written"),
+        ("start-1.safetensors", flip, "other bytes than were written"),
+        ("start-1.safetensors", Path.unlink, "no such file"),
+        ("start-1.safetensors", lambda path: path.write_bytes(b""), "header too small"),
+        ("start-1.safetensors", exchange, "got 'Error(s) in loading state_dict for Classifier'"),
+    ],
+    ids=["state-flipped", "start-flipped", "start-gone", "start-empty", "start-anothers"],
+)
+def test_a_run_whose_files_changed_says_which_and_its_cure_gives_the_same_bytes(
+    studio_in: Any, tmp_path: Path, name: str, spoil: Callable[[Path], object], told: str
+) -> None:
+    whole, killed = studio_in(tmp_path / "whole"), studio_in(tmp_path / "killed")
+    run_phases(whole.job(), (HEAD, ALL))
+    with pytest.raises(KilledError, match=r"^$"):
+        run_phases(killed.job(progress=killer(10)), (HEAD, ALL))
+    spoil(killed.folder / name)
+    with pytest.raises(RunError, match=re.escape(f"{name}` must be as this run wrote it")) as fault:
+        run_phases(killed.job(), (HEAD, ALL))
+    state = killed.folder / CHECKPOINT
+    assert told in str(fault.value)
+    assert f"Delete `{state}` and run the same command again" in str(fault.value)
+    assert "\n" not in str(fault.value)
+    state.unlink()
+    run_phases(killed.job(), (HEAD, ALL))
+    assert outcome(killed) == outcome(whole)
 
 
 def test_what_lies_below_the_boundary_keeps_every_bit(studio: Any) -> None:
