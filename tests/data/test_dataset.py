@@ -379,7 +379,7 @@ def test_a_catalogue_older_than_groups_is_one_of_lesions(
     write_catalogue(groups, tmp_path / "old.parquet")
     table = pq.read_table(tmp_path / "old.parquet")
     meta = json.loads(table.schema.metadata[b"moulage"])
-    del meta["unit"]
+    del meta["unit"], meta["seal"]
     older = table.replace_schema_metadata({"moulage": json.dumps(meta)})
     pq.write_table(older, tmp_path / "old.parquet")
     assert read_catalogue(tmp_path / "old.parquet").unit == "lesion"

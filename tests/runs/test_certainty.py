@@ -46,8 +46,8 @@ def test_groups_have_no_scores_of_lesions_though_each_has_one_diagnosis() -> Non
     """Whether patients with two diagnoses are in the test part is luck and says nothing."""
     diagnoses = describe(["mel", "nv"])
     lesions, groups = (
-        certainty_of(predictions_of(unit), diagnoses=diagnoses, chosen_on="validation")
-        for unit in UNITS
+        certainty_of(both.of("test"), chosen_on=both.of("validation"), diagnoses=diagnoses)
+        for both in map(predictions_of, UNITS)
     )
     assert lesions["by_lesion"]["natural"]["n_images"] == 4
     assert "why_not_by_lesion" not in lesions
