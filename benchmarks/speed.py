@@ -65,6 +65,14 @@ class Match:
         )
         return epoch * EPOCHS
 
+    def keras_keeping(self, treatments: Sequence[dict[str, Any]] = ({},)) -> Took:
+        """Return the same of a frozen Keras whose user keeps each image's maps by hand.
+
+        Maps of turned copies, which a treatment may show, cost it nothing.
+        """
+        keep = self.keras.took("keep", n_steps=self.n_steps) * (self.given.n_images / self.n_timed)
+        return self.keras.took("decode") + keep + self.keras_epochs("kept", treatments)
+
     @property
     def n_timed(self) -> int:
         """Images that Keras is timed on."""
@@ -79,9 +87,7 @@ class Match:
     def frozen(self, pair: int) -> Pairs:
         """Return (ours, Keras') from files; last, beside a Keras that keeps maps as we do."""
         pairs = self.to_best_and_end("head", cache=f"cache{pair}", name=f"cold{pair}")
-        keep = self.keras.took("keep", n_steps=self.n_steps) * (self.given.n_images / self.n_timed)
-        keeping = self.keras.took("decode") + keep + self.keras_epochs("kept")
-        return (*pairs, (pairs[0][0], keeping))
+        return (*pairs, (pairs[0][0], self.keras_keeping()))
 
     def frozen_again(self, pair: int) -> Pairs:
         """Return (ours, Keras'), with another dropout; our caches are warm by now.
@@ -111,15 +117,17 @@ class Match:
     def treatments(self, pair: int) -> Pairs:
         """Return (ours, Keras'), every treatment with every seed; our caches are cold.
 
-        Two of our runs go at once, on a thread each.
+        Two of our runs go at once, on a thread each. Last, beside a Keras that keeps maps.
         """
         asked: dict[str, Any] = {"treatments": TREATMENTS, "seeds": list(range(N_SEEDS))}
         asked["n_jobs"] = N_THREADS
         ours = self.ours.took("run", cache=f"many{pair}", name=f"many{pair}", **asked)
-        return ((ours, self.keras_whole("head", TREATMENTS * N_SEEDS)),)
+        runs = TREATMENTS * N_SEEDS
+        return (ours, self.keras_whole("head", runs)), (ours, self.keras_keeping(runs))
 
 
 _END, _KEPT = "… to last file", "… to best head, beside a Keras that keeps maps"
+_ALL_KEPT = "… beside a Keras that keeps maps"
 # quantities, what measures them, whether in batches or in new files or whole, the first at least
 ROWS: dict[str, tuple[tuple[str, ...], Callable[[Match, int], Pairs], str, float]] = {
     "cold": (("frozen, files to best head", _END, _KEPT), Match.frozen, "whole", 10),
@@ -137,7 +145,7 @@ ROWS: dict[str, tuple[tuple[str, ...], Callable[[Match, int], Pairs], str, float
         5,
     ),
     "predict": (("predictions of new 600×450 files",), Match.predictions, "files", 2.5),
-    "treatments": (("seven treatments × three seeds",), Match.treatments, "whole", 40),
+    "treatments": (("seven treatments × three seeds", _ALL_KEPT), Match.treatments, "whole", 40),
 }
 AFTER_COLD = {"warm", "predict"}  # these begin from what the cold run left
 

@@ -1,4 +1,4 @@
-"""fastai's `vision_learner` with its usual settings: files read and augmented by two workers.
+"""fastai's `vision_learner` with its usual settings: files read and cropped by two workers.
 
 Its backbone is timm's, as ours, with random weights; `freeze` and `unfreeze` as its users do.
 Batches of an epoch are measured from the end of the first on, which waits for workers to start.
