@@ -1,9 +1,10 @@
 """Against fastai's `vision_learner`: images a second with everything open, and frozen, in turn.
 
 fastai reads, decodes and crops each file anew every epoch, by two workers, and computes in
-float32; that is its usual way and part of its time. Ours takes steps on pixels that were decoded before, and frozen on activations,
-which are computed before the clock starts; what those cost is part of `benchmarks.speed`. With
-everything open the statistics of norms follow the images on both sides. Run as
+float32; that is its usual way and part of its time. Ours takes steps on pixels that were decoded
+before, and frozen on activations, which are computed before the clock starts; what those cost is
+part of `benchmarks.speed`. With everything open the statistics of norms follow the images on both
+sides. Run as
 `python -m benchmarks.fastai_speed [--data DIR]`; without a data set it draws casts.
 """
 
