@@ -22,6 +22,7 @@ from moulage.networks.stages import stages_of
 from moulage.networks.thrift import CEILING, ClippedReLU, convs_and_norms
 
 _ROUNDED = (nn.Conv2d, nn.Linear)
+_USUAL, _N_QUANTILES = "usual_input", 256
 # First stages that stay in float32, by class of network: rounding wide, smooth maps loses what
 # the next kernels look for, edges (docs/decisions/precision.md).
 _EXACT = {"MobileNetV3": 3}
@@ -97,9 +98,38 @@ def fold(classifier: Classifier, machine: Machine) -> Classifier:
 
 
 def _round(layer: nn.Conv2d | nn.Linear, dtype: torch.dtype) -> None:
-    if isinstance(layer, nn.Conv2d) and dtype != layer.weight.dtype:
-        layer.weight.data = round_kernels(layer.weight.data, dtype)
-    layer.to(dtype)
+    """Round a layer's weights; a convolution's bias is left exact, and makes up for them.
+
+    What rounding adds to a 1 × 1 convolution's answer to its usual input is taken off again, so
+    that the mean of its maps stays [nagel2019].
+    """
+    if isinstance(layer, nn.Linear) or dtype == layer.weight.dtype:
+        layer.to(dtype)
+        return
+    rounded = round_kernels(layer.weight.data, dtype)
+    usual = getattr(layer, _USUAL, None)
+    if usual is not None and layer.bias is not None:
+        lost = layer.weight.data.double() - rounded.double()
+        layer.bias.data += (lost.flatten(1) @ usual.double()).float()
+    layer.weight.data = rounded
+
+
+def _note_usual_inputs(parent: nn.Module) -> None:
+    """Note what a 1 × 1 convolution right behind a norm and its activation usually reads."""
+    parts = [part for part in parent.children() if type(part) is not nn.Identity]
+    for norm, conv in pairwise(parts):
+        if not isinstance(norm, nn.BatchNorm2d) or not isinstance(conv, nn.Conv2d):
+            continue
+        if conv.kernel_size == (1, 1) and conv.groups == 1:
+            setattr(conv, _USUAL, usual_maps(norm))
+
+
+def usual_maps(norm: nn.BatchNorm2d) -> Tensor:
+    """Return the mean (C,) of the maps behind a norm and its activation, if they are normal."""
+    normal = torch.special.ndtri((torch.arange(_N_QUANTILES) + 0.5) / _N_QUANTILES)
+    maps = norm.bias + norm.weight.abs() * normal[:, None]
+    activation = getattr(norm, "act", nn.Identity())
+    return torch.as_tensor(activation(maps)).mean(dim=0)
 
 
 def round_kernels(weights: Tensor, dtype: torch.dtype) -> Tensor:
@@ -143,6 +173,7 @@ def _fold_stages(classifier: Classifier, machine: Machine) -> list[nn.Module]:
     network = classifier.network
     family = type(network).__name__
     for parent in list(network.modules()):
+        _note_usual_inputs(parent)
         fold_norms(parent)
     if family == "DenseNet":
         _fold_dense_parts(network.get_submodule("features"), _dtype(machine))

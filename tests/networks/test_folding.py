@@ -80,6 +80,9 @@ def test_onednn_asked_directly_answers_as_torch_does(
         nn.Conv2d
     )
     assert not any(isinstance(part, folding.DirectConv) for part in usual.modules())
+    for part in direct.modules():  # torch's own, in bfloat16, rounds biases, too
+        if isinstance(part, folding.DirectConv) and part.conv.bias is not None:
+            part.conv.bias.data = part.conv.bias.data.to(part.conv.weight.dtype)
     with torch.inference_mode(), machine.computing():
         ours, theirs = (one.below(images, len(one.stages)) for one in (direct, usual))
     assert ours.dtype == theirs.dtype
@@ -194,3 +197,27 @@ def test_a_folded_committee_answers_as_its_folded_members_to_the_bit(
         first, second = (fold(member, machine).answer(given) for member in members)
         logs = [torch.log_softmax(logits, dim=1) for logits in (first, second / 2.0)]
         assert torch.equal(folded.answer(given), torch.stack(logs).mean(dim=0))
+
+
+def test_usual_maps_are_the_means_behind_a_norm_and_its_activation() -> None:
+    norm = nn.BatchNorm2d(2)
+    norm.weight.data, norm.bias.data = torch.tensor([1.0, -2.0]), torch.tensor([0.0, 5.0])
+    norm.act = nn.ReLU6()
+    drawn = torch.randn(200_000, 2, generator=torch.Generator().manual_seed(0))
+    theirs = (drawn * norm.weight + norm.bias).clamp(0, 6).mean(dim=0)
+    torch.testing.assert_close(folding.usual_maps(norm), theirs, rtol=0, atol=0.02)
+
+
+def test_a_bias_makes_up_for_rounded_weights_at_the_usual_input() -> None:
+    block = nn.Sequential(nn.BatchNorm2d(8), nn.Conv2d(8, 4, 1)).requires_grad_(False)
+    nn.init.uniform_(block[0].bias, 2, 6, generator=torch.Generator().manual_seed(0))
+    block[0].weight.data /= 100  # so that all maps are nearly the usual ones
+    maps = block[0].bias.expand(1, 5, 5, 8).permute(0, 3, 1, 2)
+    exact, bias = block[1](maps), block[1].bias.clone()
+    folding._note_usual_inputs(block)
+    folding._round(block[1], torch.bfloat16)
+    conv = block[1]
+    ours = nn.functional.conv2d(maps, conv.weight.float(), conv.bias)
+    torch.testing.assert_close(ours, exact, rtol=0, atol=1e-5)
+    plain = nn.functional.conv2d(maps, conv.weight.float(), bias)
+    assert (plain - exact).abs().max() > 1e-3
