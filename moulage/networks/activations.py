@@ -28,7 +28,7 @@ from moulage.views import IDENTITY, apply_view
 Progress = Callable[[int, int], None]
 KIND = "activations"
 _BATCH = 64
-_ENGINE = 4  # raise it when the same weights and pixels would become other maps
+_ENGINE = 5  # raise it when the same weights and pixels would become other maps
 _MAPS, _IMPRESSIONS = "maps.npy", "impressions.npy"
 
 
