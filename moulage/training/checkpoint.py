@@ -8,6 +8,7 @@ Why not torch.save: a pickle can run code.
 
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -88,6 +89,7 @@ class Keeper:
         self._path = path
         self._hand = ThreadPoolExecutor(max_workers=1)
         self._moved: Future[None] | None = None
+        self._kept_at = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -104,10 +106,16 @@ class Keeper:
         elif self._moved is not None and (fault := self._moved.exception()) is not None:
             logger.warning("%s", fault)
 
+    @property
+    def age(self) -> float:
+        """Seconds since a state was kept, or since the keeper was made."""
+        return time.monotonic() - self._kept_at
+
     def keep(self, state: State) -> None:
         """Keep a state; raises RunError where the disk is full, perhaps for the one before."""
         self.finish()
         self._moved = self._hand.submit(lay_out_state(state, self._path))
+        self._kept_at = time.monotonic()
 
     def finish(self) -> None:
         """Return when the last state has its place; raises RunError where it got none."""

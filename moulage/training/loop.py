@@ -56,6 +56,7 @@ logger = logging.getLogger(__name__)
 
 Monitor = Literal["loss", "calibrated_loss"]
 _CHECKPOINT_EVERY_S = 60.0
+_CHECKPOINT_APART_S = 5.0  # ends of epochs that follow each other sooner leave none
 _EVALUATION_BATCH = 128  # as the training step's, so that memory of the one serves the other
 _HEAD_BYTES = 10 * 2**20  # of maps that are there: a head is rounded for each batch; as in training
 
@@ -148,16 +149,15 @@ def run_epoch(
     job, phase = step.job, step.phase
     place = Place(seed=job.seed, phase=state.phase, epoch=state.epoch)
     batches = cut_epoch(job.epoch(place), phase.batch, place)
-    kept = epoch_started = time.monotonic()
+    epoch_started = time.monotonic()
     job.classifier.train_above(step.boundary, phase.batchnorm)
     while state.step < len(batches):
         train_step(step, state, batches[state.step], place)
         state.step += 1
         state.seconds[state.phase] = time.monotonic() - started
         job.progress(f"{phase.name} {state.epoch + 1}/{phase.epochs}", state.step, len(batches))
-        if interrupted() or time.monotonic() - kept > _CHECKPOINT_EVERY_S:
+        if interrupted() or keeper.age > _CHECKPOINT_EVERY_S:
             _keep(step, state, keeper)
-            kept = time.monotonic()
         if interrupted():
             raise KeyboardInterrupt
     _note_memory(state)
@@ -165,7 +165,8 @@ def run_epoch(
     state.seconds[state.phase] = time.monotonic() - started
     if step.boundary < len(job.classifier.stages):  # a head's steps are many and need little
         return_freed_memory()  # else what an epoch and its end need adds up
-    _keep(step, state, keeper)
+    if interrupted() or keeper.age > _CHECKPOINT_APART_S:
+        _keep(step, state, keeper)
     if interrupted():
         raise KeyboardInterrupt
 
@@ -420,7 +421,7 @@ def _refuse_divergence(loss: float, phase: Phase, state: State, rate: float) -> 
         raise RunError(
             f"The training loss must be finite; got {loss} in phase `{phase.name}`, epoch "
             f"{state.epoch + 1}, step {state.step + 1}, at a learning rate of {rate:.2g}. Lower "
-            "`learning_rate` or set `clip_norm = 1.0`; the best weights so far are kept."
+            "`learning_rate` or set `clip_norm = 1.0`; the last checkpoint stays as it was."
         )
 
 

@@ -93,6 +93,13 @@ def rich_job(
     return job
 
 
+@pytest.fixture
+def each_epoch_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let epochs of a few milliseconds leave a checkpoint, as those of seconds do."""
+    monkeypatch.setattr(loop, "_CHECKPOINT_APART_S", 0.0)
+
+
+@pytest.mark.usefixtures("each_epoch_is_kept")
 def test_a_run_killed_in_any_epoch_ends_in_the_same_bytes(studio_in: Any, tmp_path: Path) -> None:
     whole = studio_in(tmp_path / "whole")
     state = run_phases(rich_job(whole), RICH)
@@ -121,6 +128,28 @@ def test_a_run_killed_at_every_step_again_and_again_ends_in_the_same_bytes(
     assert outcome(killed) == outcome(whole)
 
 
+def test_ends_of_epochs_leave_no_checkpoint_where_one_was_kept_seconds_before(
+    studio_in: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[tuple[int, int]] = []
+    keep = Keeper.keep
+
+    def note(keeper: Keeper, state: State) -> None:
+        kept.append((state.phase, state.epoch))
+        keep(keeper, state)
+
+    monkeypatch.setattr(Keeper, "keep", note)
+    run_phases(studio_in(tmp_path / "quick").job(), (HEAD, ALL))
+    assert kept == [(1, 0), (2, 0)], "two epochs of milliseconds a phase"
+    kept.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_CHECKPOINT_APART_S", 0.0)
+        run_phases(studio_in(tmp_path / "slow").job(), (HEAD, ALL))
+    assert kept == [(0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0)]
+    assert outcome(studio_in(tmp_path / "quick")) == outcome(studio_in(tmp_path / "slow"))
+
+
+@pytest.mark.usefixtures("each_epoch_is_kept")
 def test_a_run_killed_between_two_phases_ends_in_the_same_bytes(
     studio_in: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +278,7 @@ def log_loss(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
     return float(metrics.log_loss(labels, shares, labels=range(shares.shape[1])))
 
 
+@pytest.mark.usefixtures("each_epoch_is_kept")
 @pytest.mark.parametrize(("monitor", "epochs"), [("loss", 8), ("calibrated_loss", 5)])
 def test_the_best_weights_of_an_epoch_are_kept_not_the_last(
     studio: Any, monitor: Any, epochs: int
@@ -358,6 +388,7 @@ def test_the_training_loss_is_the_mean_over_images_however_large_their_batches(
     assert state.history[0]["train_loss"] == pytest.approx(np.mean(np.concatenate(told)), rel=1e-5)
 
 
+@pytest.mark.usefixtures("each_epoch_is_kept")
 def test_a_loss_that_is_no_number_ends_in_one_sentence_and_keeps_the_checkpoint(
     studio: Any,
 ) -> None:
