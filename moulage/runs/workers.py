@@ -6,6 +6,7 @@ Why: a head's steps are short, and between them a second thread finds nothing to
 once, on a thread each, keep both processors busy (docs/decisions/jobs.md).
 """
 
+import atexit
 import logging
 import os
 import signal
@@ -103,6 +104,7 @@ def _begin(stopped: Event, level: int) -> None:
         os.setpgid(0, 0)  # the terminal's Ctrl-C reaches the parent alone
     threading.Thread(target=_stop_when_told, args=(stopped,), daemon=True).start()
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    atexit.register(os._exit, 0)  # nothing is left to tidy, and torch takes a second to fall apart
 
 
 def _stop_when_told(stopped: Event) -> None:
