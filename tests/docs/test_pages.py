@@ -59,7 +59,7 @@ def test_the_version_of_a_release_stands_in_the_changelog() -> None:
 
 
 def test_the_readmes_ratios_are_those_of_the_page_of_performance() -> None:
-    said = re.findall(r"(\d+\.\d+) times", (ROOT / "README.md").read_text())
+    said = re.findall(r"(\d+\.\d+)×", (ROOT / "README.md").read_text())
     table = (ROOT / "docs/performance.md").read_text().partition("A's table in full:")[2]
     medians = re.findall(r"^\|.*?\| [\d.]+× \| ([\d.]+)× \|", table, re.MULTILINE)
     assert said
