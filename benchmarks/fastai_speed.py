@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.material import give
+from benchmarks.peers.material import LEAST, give
 from benchmarks.peers.turns import Ratio, Side, Took, print_table
 
 BACKBONES, BATCH = ("MobileNetV2", "DenseNet201"), 128
@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--steps", type=int, default=2, help="batches a turn")
     chosen = parser.parse_args(arguments)
+    if 0 < chosen.images < LEAST:
+        parser.error(f"--images must be 0 or at least {LEAST}; got {chosen.images}")
     if find_spec("fastai") is None:
         print("fastai is not installed: `make bench` does it in .venv-bench.")
         return
@@ -38,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder = Path(name)
         given = give(folder, data=chosen.data, n_images=chosen.images)
         for backbone in chosen.backbone or BACKBONES:
-            about: dict[str, Any] = {"folder": str(folder), "backbone": backbone}
+            about: dict[str, Any] = {"folder": str(given.folder), "backbone": backbone}
             with (
                 Side("moulage_side", **about, place=str(folder / backbone)) as ours,
                 Side("fastai_side", is_peer=True, **about) as fastai,

@@ -10,6 +10,7 @@ asked for it. Run as `python -m benchmarks.limit`.
 import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack
+from importlib.util import find_spec
 from statistics import median
 from typing import Any
 
@@ -33,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     engines = chosen.engine or [
         name for name in ENGINES if precision == "bfloat16" or "bfloat16" not in name
     ]
+    if find_spec("onnxruntime") is None:
+        print("ONNX Runtime is not installed: `make bench` does it in .venv-bench.")
+        engines = [name for name in engines if "ONNX" not in name]
     with apart():
         for backbone in chosen.backbone or ("MobileNetV2", "DenseNet201"):
             measure(backbone, engines, precision, n_images=chosen.images, n_pairs=chosen.pairs)

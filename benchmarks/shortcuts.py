@@ -30,6 +30,8 @@ from moulage.data.masks import find_masks, read_mask
 from moulage.explanation.lime import explain
 from moulage.explanation.shortcuts import N_TOP, Case, find_shortcuts
 from moulage.explanation.superpixels import segment
+from moulage.networks.registry import backbone_named
+from moulage.networks.weights import local_weights
 from moulage.networks.witness import Witness
 from moulage.runs.demonstration import STUDY_FILE
 from moulage.runs.explaining import open_witness
@@ -39,6 +41,7 @@ from moulage.split import positions, read_split
 
 RULER = Ruler(diagnosis="mel", share=0.80, share_elsewhere=0.05)
 LEAST_HELD = 0.25
+BACKBONE = "MobileNetV3Small"  # of the demo's study, where its weights are here
 _SIZE = (200, 150)
 _PHASES = (
     'common.phases=[{{name="frozen",train_from="head",epochs=10,batch=32,learning_rate=3e-3}},'
@@ -229,6 +232,9 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, default=5, help="of fine-tuning")
     parser.add_argument("--most", type=int, default=100, help="images explained of each kind")
     chosen = parser.parse_args(words)
+    if local_weights(backbone_named(BACKBONE)) is None:
+        print(f"It begins from {BACKBONE}'s ImageNet weights: `moulage weights fetch` gets them.")
+        return
     numbers = {"n_images": chosen.images, "epochs": chosen.epochs}
     with apart() as folder:
         ruled = train_on_casts(folder / "ruled", plantings=[*EVERYDAY, RULER], **numbers)

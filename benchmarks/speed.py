@@ -2,11 +2,11 @@
 
 Keras is slow, so it is given a fraction: `--steps` full batches of each kind after a first one.
 Its whole is the decoding of every file, measured, and epochs · (images an epoch at the pace of
-`fit` + validation images at that of `evaluate`), scaled. Ours runs whole: it counts to the best
-weights, where Keras' ends, and in rows of their own to the last file written, and beside a Keras
-whose maps below the head are computed once, as its users may do by hand. Processes are apart
-and stay; their starts count on neither side. Weights are random. Run as `python -m benchmarks.speed
-[--data DIR] [--images N]`; without a data set it draws casts.
+`fit` + validation images at that of `evaluate` + a copy of all weights, to keep the best), scaled.
+Ours runs whole: it counts to the best weights, where Keras' ends, and in rows of their own to the
+last file written, and beside a Keras whose maps below the head are computed once, as its users may
+do by hand. Processes are apart and stay; their starts count on neither side. Weights are random.
+Run as `python -m benchmarks.speed [--data DIR] [--images N]`; without a data set it draws casts.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.material import Given, enlarge, give
+from benchmarks.peers.material import LEAST, Given, enlarge, give
 from benchmarks.peers.turns import N_THREADS, Ratio, Side, Took, print_table, took_of
 from moulage.training.batches import Place
 from moulage.training.imbalance import Treatment
@@ -63,6 +63,7 @@ class Match:
         epoch += self.keras.took("evaluate", **words) * (
             len(treatments) * n_validation / self.n_timed
         )
+        epoch += self.keras.took("remember", train_from=train_from) * len(treatments)
         return epoch * EPOCHS
 
     def keras_keeping(self, treatments: Sequence[dict[str, Any]] = ({},)) -> Took:
@@ -78,10 +79,14 @@ class Match:
         """Images that Keras is timed on."""
         return self.n_steps * BATCH
 
-    def to_best_and_end(self, train_from: str, **words: Any) -> Pairs:
-        """Return (ours, Keras') twice: ours to the best weights, and to the last file."""
+    def to_best_and_end(self, train_from: str, *, is_warm: bool = False, **words: Any) -> Pairs:
+        """Return (ours, Keras') twice: ours to the best weights, and to the last file.
+
+        is_warm: Keras has its images in memory and decodes none.
+        """
         answer = self.ours.ask("run", train_from=train_from, **words)
-        keras = self.keras_whole(train_from)
+        peer = self.keras_epochs if is_warm else self.keras_whole
+        keras = peer(train_from)
         return (took_of(answer, "best_"), keras), (took_of(answer), keras)
 
     def frozen(self, pair: int) -> Pairs:
@@ -92,10 +97,10 @@ class Match:
     def frozen_again(self, pair: int) -> Pairs:
         """Return (ours, Keras'), with another dropout; our caches are warm by now.
 
-        Last, beside a Keras whose maps are still in memory.
+        Keras has its images in memory; last, one whose maps are there.
         """
         ours = {"cache": f"cache{pair}", "name": f"warm{pair}", "dropout": 0.3}
-        pairs = self.to_best_and_end("head", **ours)
+        pairs = self.to_best_and_end("head", is_warm=True, **ours)
         return (*pairs, (pairs[0][0], self.keras_epochs("kept")))
 
     def all(self, pair: int) -> Pairs:
@@ -161,6 +166,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=2, help="batches that Keras is timed on")
     parser.add_argument("--policy", choices=POLICIES, default=POLICIES[0], help="Keras' types")
     chosen = parser.parse_args(arguments)
+    if 0 < chosen.images < LEAST:
+        parser.error(f"--images must be 0 or at least {LEAST}; got {chosen.images}")
     if find_spec("tensorflow") is None:
         print("Keras and TensorFlow are not installed: `make bench` does it in .venv-bench.")
         return
@@ -169,7 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         given = give(folder, data=chosen.data, n_images=chosen.images)
         new = enlarge(given, N_NEW)
         for backbone in chosen.backbone or LAST_THIRD:
-            about: dict[str, Any] = {"folder": str(folder), "backbone": backbone}
+            about: dict[str, Any] = {"folder": str(given.folder), "backbone": backbone}
             with (
                 Side("moulage_side", **about, place=str(folder / backbone)) as ours,
                 Side("keras_side", is_peer=True, **about, policy=chosen.policy) as keras,

@@ -95,6 +95,13 @@ class Study:
         model.evaluate(given[rows], self.labels[rows], BATCH, verbose=0, callbacks=[pace])
         return pace.watch.took
 
+    def remember(self, *, train_from: str) -> dict[str, float]:
+        """Copy all weights, as `EarlyStopping(restore_best_weights=True)` does in a best epoch."""
+        model, _ = self._trained(train_from)
+        with Stopwatch() as watch:
+            model.get_weights()
+        return watch.took
+
     def keep(self, *, n_steps: int) -> dict[str, float]:
         """Compute maps of a few batches after a first one, and keep as many as there are images.
 
@@ -186,6 +193,7 @@ if __name__ == "__main__":
             "decode": study.decode,
             "train": study.train,
             "keep": study.keep,
+            "remember": study.remember,
             "evaluate": study.evaluate,
             "predict": study.predict,
         }

@@ -1,7 +1,7 @@
 """The images that all sides are given: files, labels and one split without leaks, as two tables.
 
 In:  a data set of any known kind, or none: then casts are drawn.
-Out: a folder with `images.csv`, `split.csv`, copies of the files, and new files to predict.
+Out: a folder with `images.csv`, `split.csv` and copies of the files; beside it new ones to predict.
 """
 
 from collections.abc import Mapping
@@ -18,6 +18,7 @@ from moulage.data.sources import Sources
 from moulage.split import Part, write_split
 from moulage.splits.grouped import split_by_group
 
+LEAST = 200  # images: fewer leave a diagnosis without a part
 RATIOS: Mapping[Part, float] = {"train": 0.6, "validation": 0.2, "test": 0.2}
 _NEW_SIZE, _NEW_QUALITY, _NOISE = (600, 450), 92, 4.0
 
@@ -45,11 +46,13 @@ def read_table(folder: Path) -> pd.DataFrame:
 def give(folder: Path, *, data: Path | None, n_images: int) -> Given:
     """Copy some images of a data set, 0 meaning all, and write their tables.
 
-    They are taken at even distances: tables are often sorted by diagnosis. A folder of their own
-    keeps them apart from the rest, which no side may see.
+    They are taken at even distances: tables are often sorted by diagnosis. They have a folder of
+    their own within the one named: casts, and new files to predict, are not of the data set.
     """
     if data is None:
         data = make_casts(folder / "casts", n_images=n_images or 2_000, seed=0).folder
+    folder = folder / "given"
+    folder.mkdir()
     catalogue = read_dataset(data)
     n_images = min(n_images or len(catalogue), len(catalogue))
     catalogue = catalogue.take(np.arange(n_images) * len(catalogue) // n_images)
@@ -73,7 +76,7 @@ def give(folder: Path, *, data: Path | None, n_images: int) -> Given:
 
 def enlarge(given: Given, n_images: int) -> Path:
     """Write some images anew as JPEGs of 600 × 450 with a sensor's noise."""
-    rng, folder = np.random.default_rng(0), given.folder / "new"
+    rng, folder = np.random.default_rng(0), given.folder.parent / "new"
     folder.mkdir()
     for name in given.table["path"][:n_images]:
         image = cv2.imread(name)

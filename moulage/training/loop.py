@@ -145,7 +145,7 @@ def run_phase(job: Job, phase: Phase, state: State, keeper: Keeper) -> None:
 def run_epoch(
     step: Step, state: State, keeper: Keeper, started: float, interrupted: Callable[[], bool]
 ) -> None:
-    """Take an epoch's remaining steps, measure on validation, keep the state."""
+    """Take an epoch's remaining steps, measure on validation, keep the state now and then."""
     job, phase = step.job, step.phase
     place = Place(seed=job.seed, phase=state.phase, epoch=state.epoch)
     batches = cut_epoch(job.epoch(place), phase.batch, place)
@@ -421,7 +421,7 @@ def _refuse_divergence(loss: float, phase: Phase, state: State, rate: float) -> 
         raise RunError(
             f"The training loss must be finite; got {loss} in phase `{phase.name}`, epoch "
             f"{state.epoch + 1}, step {state.step + 1}, at a learning rate of {rate:.2g}. Lower "
-            "`learning_rate` or set `clip_norm = 1.0`; the last checkpoint stays as it was."
+            "`learning_rate` or set `clip_norm = 1.0`."
         )
 
 

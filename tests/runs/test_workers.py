@@ -51,6 +51,25 @@ def test_calls_run_in_processes_that_end_with_the_last() -> None:
     assert not any(map(is_alive, numbers))
 
 
+class Late:
+    """Writes a file when its process is taken apart."""
+
+    def __init__(self, path: str) -> None:
+        self.touch = partial(open, path, "w")
+
+    def __del__(self) -> None:
+        self.touch().close()
+
+
+def leave(path: str) -> None:
+    sys.late = Late(path)  # type: ignore[attr-defined]
+
+
+def test_processes_end_without_being_taken_apart(tmp_path: Path) -> None:
+    ran([partial(leave, str(tmp_path / "apart"))])
+    assert not (tmp_path / "apart").exists()
+
+
 def test_each_call_has_its_share_of_the_threads() -> None:
     before = {name: os.environ.get(name) for name in NAMES}
     assert ran([torch.get_num_threads] * 2, threads=1) == [1, 1]
