@@ -80,8 +80,8 @@ def train(
     several must do so below `if __name__ == "__main__":`. progress is called with (what, done,
     total). Raises MoulageError.
     """
-    from moulage.runs.config import read_study
     from moulage.runs.schedule import run_study
+    from moulage.runs.studyfile import read_study
 
     config = read_study(
         path_of(study, "study"),
