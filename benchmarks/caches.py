@@ -13,8 +13,8 @@ from pathlib import Path
 
 from benchmarks._folders import apart
 from moulage.casts.generator import make_casts
-from moulage.runs.config import parse_study
 from moulage.runs.schedule import run_study
+from moulage.runs.studyfile import parse_study
 
 N_PAIRS = 3
 N_CASTS = 1000

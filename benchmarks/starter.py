@@ -24,12 +24,13 @@ from moulage.networks.classifier import Classifier, build_network
 from moulage.networks.inputs import pixels_to_images
 from moulage.networks.tensors import read_header
 from moulage.networks.weights import starter_architecture
-from moulage.runs.config import StudyConfig, parse_study
+from moulage.runs.config import StudyConfig
 from moulage.runs.experiment import build
 from moulage.runs.material import Material, prepare, read_images
 from moulage.runs.progress import silently
 from moulage.runs.schedule import run_study
 from moulage.runs.study import cells_of
+from moulage.runs.studyfile import parse_study
 
 _BATCH = 100
 _MOST_IMAGES = 2_000

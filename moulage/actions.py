@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from moulage import store
+from moulage import files, store
 from moulage.arguments import known_keywords, mapping_of, names_of, path_of, paths_of, whole_number
 from moulage.errors import ConfigError
 from moulage.runs.folder import (
@@ -80,8 +80,8 @@ def train(
     several must do so below `if __name__ == "__main__":`. progress is called with (what, done,
     total). Raises MoulageError.
     """
-    from moulage.runs.config import read_study
     from moulage.runs.schedule import run_study
+    from moulage.runs.studyfile import read_study
 
     config = read_study(
         path_of(study, "study"),
@@ -123,7 +123,7 @@ def report(run: StrPath) -> Path:
         return compare(path)
     folder = open_run(path)
     page = folder.path / REPORT
-    store.write_text(page, report_page(run_record(folder)))
+    files.write_text(page, report_page(run_record(folder)))
     return page
 
 
@@ -137,8 +137,8 @@ def trust(run: StrPath) -> Path:
     folder = open_run(path_of(run, "run"))
     record = trust_record(folder)
     found = counted_as(as_json(record.found), record.leak.groups)
-    store.write_json(folder.path / TRUST_TEST, found)
-    store.write_text(folder.path / TRUST_PAGE, trust_page(record))
+    files.write_json(folder.path / TRUST_TEST, found)
+    files.write_text(folder.path / TRUST_PAGE, trust_page(record))
     _link(folder, folder.path)
     return folder.path / TRUST_PAGE
 
@@ -150,8 +150,8 @@ def card(run: StrPath) -> tuple[Path, Path]:
 
     folder = open_run(path_of(run, "run"))
     record = card_record(folder)
-    store.write_text(folder.path / CARD, card_markdown(record))
-    store.write_text(folder.path / CARD_PAGE, card_page(record))
+    files.write_text(folder.path / CARD, card_markdown(record))
+    files.write_text(folder.path / CARD_PAGE, card_page(record))
     _link(folder, folder.path)
     return folder.path / CARD, folder.path / CARD_PAGE
 
@@ -178,10 +178,10 @@ def compare(study: StrPath) -> Path:
     finished, layout = open_study(folder), read_layout(folder)
     record = study_record(finished, name=folder.name, layout=layout)
     table = comparison_table(record)
-    store.write_text(folder / f"{COMPARISON}.csv", table.to_csv(index=False, lineterminator="\n"))
+    files.write_text(folder / f"{COMPARISON}.csv", table.to_csv(index=False, lineterminator="\n"))
     standing = standing_of(record)
-    store.write_json(folder / f"{COMPARISON}.json", account_of(record, standing, table))
-    store.write_text(folder / COMPARISON_PAGE, study_page(record, standing, table))
+    files.write_json(folder / f"{COMPARISON}.json", account_of(record, standing, table))
+    files.write_text(folder / COMPARISON_PAGE, study_page(record, standing, table))
     return folder / COMPARISON_PAGE
 
 
@@ -208,7 +208,7 @@ def predict(
     from moulage.pages.answers import MOST, answers_page
 
     answers = classify_files(folder, paths, covariates=table, progress=progress, n_pictures=MOST)
-    store.write_text(Path(page), answers_page(answers_record(folder, answers)))
+    files.write_text(Path(page), answers_page(answers_record(folder, answers)))
     return answers
 
 
@@ -248,7 +248,7 @@ def evaluate(
     foreign = replace(foreign, metrics=account_of(folder, place, opened, foreign))
     if out is not None:
         write_predictions(foreign.predictions, Path(out) / PREDICTIONS)
-        store.write_json(Path(out) / METRICS, foreign.metrics)
+        files.write_json(Path(out) / METRICS, foreign.metrics)
     return foreign
 
 
@@ -325,7 +325,7 @@ def audit(
     )
     if out is not None:
         table = with_marks(pairs_table(found.pairs), _said_before(Path(out)))
-        store.write_text(Path(out), table.to_csv(index=False, lineterminator="\n"))
+        files.write_text(Path(out), table.to_csv(index=False, lineterminator="\n"))
     return found
 
 
@@ -370,7 +370,7 @@ def demo(
     programme = draw_programme()
     logger.info(programme.note)
     copied = Path(out) / STUDY_FILE.name
-    store.write_text(copied, STUDY_FILE.read_text())
+    files.write_text(copied, STUDY_FILE.read_text())
     outcome = train(
         STUDY_FILE,
         out=out,
@@ -448,8 +448,8 @@ def survey(
     if out is not None:
         path = Path(out) / NEAR_DUPLICATES
         pairs = with_marks(pairs_table(found.pairs), _said_before(path))
-        store.write_text(path, pairs.to_csv(index=False, lineterminator="\n"))
-        store.write_text(Path(out) / SURVEY_PAGE, survey_page(found, verdict))
+        files.write_text(path, pairs.to_csv(index=False, lineterminator="\n"))
+        files.write_text(Path(out) / SURVEY_PAGE, survey_page(found, verdict))
     return found, verdict
 
 
@@ -457,7 +457,7 @@ def list_cache() -> "tuple[Path, tuple[Holding, ...]]":
     """Return the cache's folder and what it holds, by kind and data set."""
     from moulage.runs.holdings import list_holdings
 
-    return store.cache_folder(), list_holdings()
+    return files.cache_folder(), list_holdings()
 
 
 def prune_cache(
@@ -495,7 +495,7 @@ def extract_features(
     from moulage.runs import features
 
     if out is not None:
-        store.check_ending(Path(out), features.FORMATS)
+        files.check_ending(Path(out), features.FORMATS)
     catalogue = read_dataset(dataset, absent="note", **layout)
     classifier = features.open_source(str(source), catalogue, weights=weights, size_px=size)
     found = features.compute_features(classifier, catalogue, boundary=at, progress=progress)
@@ -523,7 +523,7 @@ def range_test(
     from moulage.runs.rates import cell_of, climb_rates
 
     if out is not None:
-        store.check_ending(Path(out), FORMATS)
+        files.check_ending(Path(out), FORMATS)
     cell = cell_of(Path(source), experiment=experiment, data=Path(data) if data else None)
     found = climb_rates(cell, phase=phase, highest=highest, n_steps=n_steps, progress=progress)
     if out is not None:
@@ -535,8 +535,8 @@ def range_test(
             title=f"{cell.name}, phase {found.phase}",
             file_format=Path(out).suffix[1:].lower(),
         )
-        store.write_table_beside(Path(out), found.as_csv())
-        store.write_bytes(Path(out), picture)
+        files.write_table_beside(Path(out), found.as_csv())
+        files.write_bytes(Path(out), picture)
     return found
 
 
@@ -597,12 +597,12 @@ def _write_explanations(run: RunFolder, casebook: "Casebook", folder: Path) -> N
     from moulage.pages.explanations import draw_sheet, explanations_page
     from moulage.pages.figures.overlays import as_png
 
-    store.write_json(folder / f"{EXPLANATIONS}.json", casebook.as_dict())
+    files.write_json(folder / f"{EXPLANATIONS}.json", casebook.as_dict())
     page = explanations_page(casebook, first=inner_notes(run))
-    store.write_text(folder / EXPLANATIONS_PAGE, page)
+    files.write_text(folder / EXPLANATIONS_PAGE, page)
     for case in casebook.cases:
-        name = store.file_name(case.image_id)  # an id may look like a path
-        store.write_bytes(folder / EXPLANATIONS / f"{name}.png", as_png(draw_sheet(case)))
+        name = files.file_name(case.image_id)  # an id may look like a path
+        files.write_bytes(folder / EXPLANATIONS / f"{name}.png", as_png(draw_sheet(case)))
 
 
 def units(
@@ -624,9 +624,9 @@ def units(
     page = units_page(layer, maps, pictures, first=inner_notes(folder))
     to = Path(out) if out is not None else folder.path
     for name, picture in maps.files.items():
-        store.write_bytes(to / f"{UNITS}-{name}.png", picture)
-    store.write_json(to / f"{UNITS}.json", layer.as_dict())
-    store.write_text(to / UNITS_PAGE, page)
+        files.write_bytes(to / f"{UNITS}-{name}.png", picture)
+    files.write_json(to / f"{UNITS}.json", layer.as_dict())
+    files.write_text(to / UNITS_PAGE, page)
     _link(folder, to)
     return layer
 

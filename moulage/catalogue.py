@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from moulage.arrays import row_numbers
 from moulage.errors import DataError, examples
-from moulage.seal import BLANK, NOT_AS_WRITTEN, is_sound, seal
+from moulage.files import write_bytes
+from moulage.seal import BLANK, NOT_AS_WRITTEN, digest_of, is_sound, seal
 from moulage.split import Unit
-from moulage.store import digest_of, write_bytes
 
 COLUMNS = (
     "image_id",

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from moulage.arguments import is_positive, one_of, path_of
 from moulage.arrays import check_array, check_shares, row_numbers
 from moulage.errors import DataError, ShapeError
+from moulage.files import write_bytes
 from moulage.seal import BLANK, NOT_AS_WRITTEN, is_sound, seal
 from moulage.split import PARTS, Part, Unit, unit_of
-from moulage.store import write_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,11 +1,14 @@
-"""Seals: files that say their own checksum, and folders that say it of their files.
+"""Seals: files that say their own checksum, folders that say it of their files; keys' digests.
 
 In:  bytes that hold `BLANK` somewhere.   Out: the same, its zeros replaced by their checksum.
 Knows nothing of formats: a text in a header is room enough, and the zeros stand while summing.
 Why: a disk that flips a bit says nothing, and a logit with another bit looks like any other.
-CRC-32, since it is summed fast and finds what disks do; against foes it is none.
+CRC-32, since it is summed fast and finds what disks do; against foes it is none. Digests of
+keys are SHA-256, for two keys with one digest would be taken for one.
 """
 
+import hashlib
+import json
 import os
 import zlib
 from collections.abc import Mapping
@@ -107,6 +110,12 @@ def fault_among(folder: Path, files: Mapping[str, Any], *, verify: bool) -> str:
         if not is_same or (verify and checksum(folder / name) != told["crc32"]):
             return f"{name} has {NOT_AS_WRITTEN}"
     return ""
+
+
+def digest_of(key: object) -> str:
+    """Return 32 hexadecimal digits that are a function of a JSON-able key."""
+    text = json.dumps(key, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _digits(summed: int) -> bytes:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from moulage.arguments import one_of
 from moulage.arrays import check_array, row_numbers
 from moulage.errors import DataError, examples
-from moulage.store import digest_of, separator_of, write_text
+from moulage.files import separator_of, write_text
+from moulage.seal import digest_of
 
 if TYPE_CHECKING:
     import pandas as pd

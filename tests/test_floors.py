@@ -25,6 +25,7 @@ FLOORS = {
     "arguments": 0,
     "arrays": 0,
     "seeding": 0,
+    "files": 0,
     "store": 0,
     "views": 0,
     "catalogue": 0,

@@ -1,9 +1,11 @@
-"""A folder of the cache that is not as it was published is told, and made anew in its place."""
+"""The cache: what is torn is told and made anew in its place; what is held is not pruned."""
 
+import errno
 import json
 import logging
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ import pytest
 
 from moulage import store
 from moulage.errors import RunError
+from moulage.files import cache_folder, write_json
+from moulage.seal import digest_of
 
 KEY: dict[str, object] = {"n": 7}
 
@@ -24,12 +28,17 @@ def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def published() -> Path:
     with store.publish("pixels", KEY, about={"dataset": "ours"}) as folder:
         fill(folder)
-    return store.cache_folder() / "pixels" / store.digest_of(KEY)
+    return cache_folder() / "pixels" / digest_of(KEY)
+
+
+def make(key: dict[str, object]) -> None:
+    with store.publish("pixels", key) as folder:
+        (folder / "content").write_bytes(b"x")
 
 
 def fill(folder: Path) -> None:
     np.save(folder / "pixels.npy", np.arange(3_000))
-    store.write_json(folder / "unreadable.json", [])
+    write_json(folder / "unreadable.json", [])
     (folder / "part").mkdir()
     (folder / "part" / "image.jpg").write_bytes(b"jpeg")
 
@@ -161,3 +170,43 @@ def test_a_torn_folder_that_cannot_be_deleted_is_none(
     monkeypatch.setattr(Path, "rename", refuse)
     assert store.find("pixels", KEY) is None
     assert caplog.record_tuples[0][1] == logging.WARNING
+
+
+def test_what_is_pruned_while_it_is_waited_for_is_not_found_and_made_again() -> None:
+    fcntl = pytest.importorskip("fcntl")
+    make(KEY)
+    (entry,) = store.entries()
+    with (entry.folder / "lock").open("a") as lock, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = pool.submit(store.find, "pixels", KEY)
+        with pytest.raises(TimeoutError):
+            found.result(timeout=0.2)
+        entry.folder.rename(entry.folder.with_name(".gone"))
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        assert found.result(timeout=10) is None
+    make(KEY)
+    assert store.find("pixels", KEY) == entry.folder
+    assert store.prune(older_than_s=-1) == ([], store.entries()), "it is held"
+
+
+def test_a_cache_without_locks_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    make(KEY)
+    assert store.find("pixels", KEY) is not None
+
+
+def test_an_unfinished_folder_that_goes_while_it_is_swept_stops_nobody() -> None:
+    room = cache_folder() / "pixels"
+    room.mkdir(parents=True)
+    (room / ".building-x").symlink_to("gone")  # listed, but there is none
+    assert store.prune(keep_bytes=0) == ([], [])
+
+
+def test_two_that_prune_at_once_delete_an_entry_once() -> None:
+    make(KEY)
+    (entry,) = store.entries()
+    assert store._delete_unless_held(entry.folder)
+    assert not store._delete_unless_held(entry.folder)

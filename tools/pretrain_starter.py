@@ -27,9 +27,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 
+from moulage.files import write_bytes
 from moulage.networks.machine import keep_freed_memory
 from moulage.seeding import seed_of
-from moulage.store import write_bytes
 from moulage.views import apply_view
 from tools.bank import Bank, Course, batches, draw_banks, pictures_digest
 from tools.procedural import FACTORS, KINDS

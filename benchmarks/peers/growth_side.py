@@ -11,9 +11,10 @@ from typing import Any
 from benchmarks.peers.turns import N_THREADS, serve
 from moulage.networks.machine import private_memory_mib, resolve_machine
 from moulage.runs import experiment
-from moulage.runs.config import StudyConfig, parse_study
+from moulage.runs.config import StudyConfig
 from moulage.runs.material import prepare, read_images
 from moulage.runs.study import cells_of
+from moulage.runs.studyfile import parse_study
 from moulage.runs.survey import survey_dataset
 
 _EVERY_S = 0.02

@@ -21,11 +21,12 @@ from moulage.networks.registry import backbone_named
 from moulage.networks.tensors import write_tensors
 from moulage.runs import experiment
 from moulage.runs.application import classify_files
-from moulage.runs.config import StudyConfig, parse_study
+from moulage.runs.config import StudyConfig
 from moulage.runs.folder import RunFolder
 from moulage.runs.material import prepare, read_images
 from moulage.runs.schedule import Materials, run_cells, sharing_threads
 from moulage.runs.study import cells_of
+from moulage.runs.studyfile import parse_study
 from moulage.training.batches import Place, Sample
 from moulage.training.checkpoint import State
 from moulage.training.loop import prepare as prepare_step

@@ -19,7 +19,7 @@ from moulage.casts.planting import EVERYDAY, Planting, Ruler
 from moulage.casts.studio import IMAGE_FOLDERS, MASK_FOLDER, Studio
 from moulage.casts.truth import copied, truth_table, wrong_labels
 from moulage.errors import ConfigError, RunError, nearest
-from moulage.store import write_text
+from moulage.files import write_text
 
 METADATA_FILE = "HAM10000_metadata.csv"
 PLANTINGS_FILE = "plantings.csv"

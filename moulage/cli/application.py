@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from moulage import actions, store
+from moulage import actions, files
 from moulage.cli.progress import shown_progress
 from moulage.cli.tables import print_table
 from moulage.errors import ConfigError, examples
@@ -42,7 +42,7 @@ def predict(
     if out is None:
         sys.stdout.write(content)
     else:
-        store.write_text(out, content)
+        files.write_text(out, content)
     for sentence in answers.missing:
         print(sentence, file=sys.stderr)
     for fault in answers.unreadable:

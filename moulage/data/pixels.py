@@ -18,12 +18,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from moulage import store
+from moulage import files, store
 from moulage.catalogue import Catalogue
 from moulage.data.decoding import N_THREADS, Batch, Unreadable, decode_batches
 from moulage.data.images import Resize
 from moulage.data.sources import Sources
 from moulage.errors import DataError, examples
+from moulage.seal import digest_of
 
 Progress = Callable[[int, int], None]
 
@@ -79,7 +80,7 @@ def build_pixels(
     rows = np.delete(np.arange(len(catalogue)), [fault.row for fault in skipped])
     return Pixels(
         array=np.load(folder / _ARRAY, mmap_mode="r")[: len(rows)],
-        key=store.digest_of(key),
+        key=digest_of(key),
         digest=(folder / _DIGEST).read_text(),
         image_ids=catalogue.image_ids[rows],
         rows=rows,
@@ -93,7 +94,7 @@ def _key(catalogue: Catalogue, *, size_px: int, resize: Resize, verify: bool) ->
     with Sources(catalogue.root) as sources:
         known = [(path, know(sources, path)) for path in paths]
     return {
-        "sources": store.digest_of([None if verify else str(catalogue.root), known]),
+        "sources": digest_of([None if verify else str(catalogue.root), known]),
         "n_images": len(paths),
         "size_px": size_px,
         "resize": resize,
@@ -129,8 +130,8 @@ def _build(
     with store.publish(_KIND, key, about=about) as folder:
         broken, digest = _write(folder / _ARRAY, batches, _shape(key), progress)
         _check_broken(broken, catalogue, refuses=refuses)
-        store.write_json(folder / _BROKEN, [asdict(fault) for fault in broken])
-        store.write_text(folder / _DIGEST, digest)
+        files.write_json(folder / _BROKEN, [asdict(fault) for fault in broken])
+        files.write_text(folder / _DIGEST, digest)
 
 
 def _write(
@@ -142,7 +143,7 @@ def _write(
     """
     broken: list[Unreadable] = []
     seen = hashlib.sha256()
-    with store.ArrayWriter(path, shape=shape, dtype=np.uint8) as writer:
+    with files.ArrayWriter(path, shape=shape, dtype=np.uint8) as writer:
         for batch in batches:
             writer.append(batch.pixels)
             seen.update(batch.pixels.data)

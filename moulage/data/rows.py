@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from moulage.store import separator_of
+from moulage.files import separator_of
 
 _SAID = re.compile(r"\"?sep=([^\w\"\r\n])\"?\s*", re.IGNORECASE)
 

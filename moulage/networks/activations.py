@@ -17,12 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from moulage import store
+from moulage import files, store
 from moulage.networks.classifier import Classifier
 from moulage.networks.folding import fold
 from moulage.networks.impressions import impressions_of, noted_while, noting, places_of
 from moulage.networks.inputs import pixels_to_bytes
 from moulage.networks.machine import Machine
+from moulage.seal import digest_of
 from moulage.views import IDENTITY, apply_view
 
 Progress = Callable[[int, int], None]
@@ -171,7 +172,7 @@ def _key(
         "torch": torch.__version__,
         "engine": _ENGINE,
     }
-    return key if rows is None else key | {"rows": store.digest_of(rows.tolist())}
+    return key if rows is None else key | {"rows": digest_of(rows.tolist())}
 
 
 def _compute(
@@ -194,7 +195,7 @@ def _compute(
         width = notes.pop().shape[1] if notes else 0
         impressions = np.empty((n_images, width), np.float32)
         with (
-            store.ArrayWriter(folder / _MAPS, shape=(n_images, *shape), dtype=dtype) as writer,
+            files.ArrayWriter(folder / _MAPS, shape=(n_images, *shape), dtype=dtype) as writer,
             ThreadPoolExecutor(max_workers=1) as hand,
         ):
             written = hand.submit(_nothing_yet)

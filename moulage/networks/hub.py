@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from moulage.errors import ConfigError, MoulageError, RunError
-from moulage.store import alone_at
+from moulage.files import alone_at
 
 Progress = Callable[[int, int], None]
 PUBLIC = "https://huggingface.co"

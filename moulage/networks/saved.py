@@ -16,10 +16,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from moulage.errors import RunError, examples
+from moulage.files import write_json
 from moulage.networks.classifier import Classifier, recipe_from
 from moulage.networks.committee import rebuild
 from moulage.networks.tensors import write_tensors
-from moulage.store import write_json
 
 WEIGHTS, CONTRACT = "classifier.safetensors", "classifier.json"
 _CURE = "Copy the run folder again, or delete it and train it again."

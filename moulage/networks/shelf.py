@@ -15,11 +15,11 @@ import timm
 import torch
 
 from moulage.errors import ConfigError, MoulageError, RunError
+from moulage.files import write_json, write_text
 from moulage.networks import hub, weights
 from moulage.networks.classifier import build_network
 from moulage.networks.registry import Backbone, backbone_named
 from moulage.networks.tensors import check_fit
-from moulage.store import write_json, write_text
 
 FileProgress = Callable[[str, int, int], None]
 LICENCES = "LICENSES.md"

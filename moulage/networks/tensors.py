@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from moulage.errors import DataError, examples
+from moulage.files import replacing
 from moulage.seal import BLANK, seal_file
-from moulage.store import replacing
 
 ONLY_SAFETENSORS = (
     "Only safetensors are read, since a pickle can run code: where you trust it, convert it with "

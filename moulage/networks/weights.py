@@ -15,7 +15,7 @@ from typing import Any
 import huggingface_hub
 from torch import nn
 
-from moulage import store
+from moulage import files
 from moulage.errors import (
     ConfigError,
     DataError,
@@ -149,7 +149,7 @@ def digests_of(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def _folders() -> list[tuple[Path, str]]:
-    own = [(store.cache_folder() / "weights", "fetched from the hub before")]
+    own = [(files.cache_folder() / "weights", "fetched from the hub before")]
     named = os.environ.get("MOULAGE_WEIGHTS")
     if not named:
         return own
@@ -180,7 +180,7 @@ def _from_hub(backbone: Backbone) -> WeightsFile:
             f"The weights of {backbone.title} must be on this machine where the network is "
             f"forbidden; got none. Do one of two things: {_NO_WEIGHTS}."
         )
-    path = store.cache_folder() / "weights" / file_names(backbone)[0]
+    path = files.cache_folder() / "weights" / file_names(backbone)[0]
     try:
         hub.download(hub.address_of(backbone.hub_id), path, check=read_header)
     except RunError as error:

@@ -28,9 +28,9 @@ from moulage.pages.comparison import experiments_of
 from moulage.pages.records import RunRecord, StudyRecord
 from moulage.pages.results import ACCURACY, AUROC, BALANCED, Measure
 from moulage.predictions import Predictions
+from moulage.seal import digest_of
 from moulage.seeding import generator
 from moulage.split import Unit
-from moulage.store import digest_of
 
 HONEST = ("grouped", "file")
 _DRAWS = "comparison"

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moulage.evaluation.baselines import feature_regression, majority, metadata_regression
+from moulage.files import write_text
 from moulage.networks.activations import activations_at
 from moulage.networks.classifier import Classifier
 from moulage.networks.machine import Machine
 from moulage.predictions import Predictions, read_predictions, write_predictions
 from moulage.runs.material import Material
 from moulage.runs.progress import Progress, named
-from moulage.store import write_text
 
 logger = logging.getLogger(__name__)
 

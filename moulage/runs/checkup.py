@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from moulage import store
+from moulage import files
 from moulage.networks.inventory import Stocked, inventory
 from moulage.networks.machine import Machine, resolve_machine
 from moulage.runs.experiment import versions
@@ -58,7 +58,7 @@ def examine() -> Checkup:
     """Look the machine over."""
     machine = resolve_machine()
     weights = tuple(_found(stocked) for stocked in inventory())
-    free = _free_bytes(store.cache_folder())
+    free = _free_bytes(files.cache_folder())
     return Checkup(
         versions=versions(),
         device=machine.device,
@@ -66,9 +66,9 @@ def examine() -> Checkup:
         precision=machine.precision,
         precision_reason=reason_for(machine),
         weights=weights,
-        cache_folder=str(store.cache_folder()),
+        cache_folder=str(files.cache_folder()),
         cache_bytes=sum(row.size_bytes for row in list_holdings()),
-        data_folder=str(store.data_folder()),
+        data_folder=str(files.data_folder()),
         free_bytes=free,
         missing=(*_missing_weights(weights), *_missing_extra(), *_missing_space(free)),
     )

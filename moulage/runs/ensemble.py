@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from moulage.catalogue import write_catalogue
 from moulage.errors import RunError
 from moulage.evaluation.decisions import log_sum_exp
+from moulage.files import alone_at, write_json, write_text
 from moulage.networks.committee import committee_of
 from moulage.networks.saved import Saved, load_classifier
 from moulage.predictions import Predictions
@@ -31,8 +32,8 @@ from moulage.runs.outcome import calibrated, keep_final, scores_by_part
 from moulage.runs.study import Cell
 from moulage.runs.trust import asked_of, fitting_part
 from moulage.runs.wholeness import clear_torn
+from moulage.seal import digest_of
 from moulage.split import write_split
-from moulage.store import alone_at, digest_of, write_json, write_text
 
 logger = logging.getLogger(__name__)
 

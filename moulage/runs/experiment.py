@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from moulage.catalogue import write_catalogue
 from moulage.covariates import encode_covariates, fit_covariates
 from moulage.evaluation.trust import check_asked
+from moulage.files import alone_at, write_text
 from moulage.networks.activations import Activations, activations_at
 from moulage.networks.classifier import Classifier, InputContract, Recipe, build_classifier
 from moulage.networks.machine import Machine, resolve_machine, return_freed_memory
@@ -34,8 +35,8 @@ from moulage.runs.progress import Progress, named
 from moulage.runs.study import Cell
 from moulage.runs.trust import asked_of, keep_trust, read_trust
 from moulage.runs.wholeness import clear_torn, regain
+from moulage.seal import digest_of
 from moulage.split import write_split
-from moulage.store import alone_at, digest_of, write_text
 from moulage.training.augmentation import Augmentation
 from moulage.training.batches import ActivationSource, PixelSource, Place, Source, views_of
 from moulage.training.imbalance import Treatment

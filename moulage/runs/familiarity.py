@@ -22,6 +22,7 @@ from moulage.evaluation.unfamiliarity import (
     fit_familiarity,
     strangeness,
 )
+from moulage.files import write_bytes, write_text
 from moulage.networks.activations import impressions_at
 from moulage.networks.classifier import Classifier
 from moulage.networks.committee import first_of
@@ -33,7 +34,6 @@ from moulage.runs.progress import Progress, named
 from moulage.runs.trust import fitting_part
 from moulage.seeding import generator
 from moulage.split import Part
-from moulage.store import write_bytes, write_text
 
 _MOST: dict[str, int] = {"train": 2000, "known": 1000, "test": N_MEASURED}
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from moulage import store
+from moulage import files
 from moulage.catalogue import Catalogue
 from moulage.data.pixels import build_pixels
 from moulage.errors import ConfigError
@@ -103,15 +103,15 @@ def compute_features(
 
 def write_features(features: Features, path: Path) -> None:
     """Write a Parquet table, or an array with `<name>.csv` beside it that names its rows."""
-    store.check_ending(path, FORMATS)
+    files.check_ending(path, FORMATS)
     if path.suffix.lower() == ".parquet":
         _write_table(features, path)
         return
     array = io.BytesIO()
     np.save(array, features.values)
     ids = features.ids.to_csv(index=False, lineterminator="\n")
-    store.write_table_beside(path, ids)
-    store.write_bytes(path, array.getvalue())
+    files.write_table_beside(path, ids)
+    files.write_bytes(path, array.getvalue())
 
 
 def _write_table(features: Features, path: Path) -> None:
@@ -120,7 +120,7 @@ def _write_table(features: Features, path: Path) -> None:
         columns[f"feature_{place}"] = pa.array(column)
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table(columns), sink)
-    store.write_bytes(path, sink.getvalue().to_pybytes())
+    files.write_bytes(path, sink.getvalue().to_pybytes())
 
 
 def _refuse_pixels(place: int, boundary: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from moulage import store
+from moulage import files
 from moulage.errors import ConfigError, DataError, MoulageError, RunError, examples
 from moulage.runs.contents import AGAIN, read_json, read_table, read_toml, torn
 from moulage.split import Split, read_split
@@ -165,7 +165,7 @@ class Layout:
 
 def keep_layout(layout: Layout, folder: Path) -> None:
     """Write the layout of a study into its folder."""
-    store.write_json(folder / LAYOUT, asdict(layout))
+    files.write_json(folder / LAYOUT, asdict(layout))
 
 
 def read_layout(folder: Path) -> Layout:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from moulage.store import alone_at, data_folder, write_json
+from moulage.files import alone_at, data_folder, write_json
 
 
 def look(split_digest: str, *, run: str, recipe: str) -> list[dict[str, Any]]:

@@ -22,10 +22,11 @@ from moulage.data.pixels import Pixels, build_pixels
 from moulage.errors import DataError, examples
 from moulage.evaluation.priors import class_prior
 from moulage.runs.atelier import drawn_casts
-from moulage.runs.config import StudyConfig, read_described
+from moulage.runs.config import StudyConfig
 from moulage.runs.holdings import verify_computed
 from moulage.runs.progress import Progress, named
 from moulage.runs.study import DISHONEST, Cell
+from moulage.runs.studyfile import read_described
 from moulage.split import Part, Split, positions
 from moulage.splits.folds import split_in_folds
 from moulage.splits.fromfile import split_from_file

@@ -17,6 +17,7 @@ from moulage.evaluation.calibration import fit_temperature
 from moulage.evaluation.decisions import PLAIN_RULES
 from moulage.evaluation.lesions import counted_as
 from moulage.evaluation.metrics import as_json, summary
+from moulage.files import write_json, write_text
 from moulage.networks.classifier import Classifier
 from moulage.networks.machine import Machine, return_freed_memory
 from moulage.networks.registry import backbone_named
@@ -31,8 +32,8 @@ from moulage.runs.material import Material
 from moulage.runs.progress import Progress
 from moulage.runs.study import Cell
 from moulage.runs.trust import asked_of, fitting_part, keep_trust
+from moulage.seal import digest_of
 from moulage.split import PARTS, Part, Split
-from moulage.store import digest_of, write_json, write_text
 from moulage.training.batches import Source
 from moulage.training.checkpoint import CHECKPOINT, State
 from moulage.training.loop import Job, logits_of

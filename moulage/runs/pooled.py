@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from moulage.evaluation.calibration import fit_temperature
 from moulage.evaluation.priors import class_prior, move_prior
+from moulage.files import write_json
 from moulage.predictions import Predictions, write_predictions
 from moulage.runs.folder import METRICS, PREDICTIONS, RunFolder
 from moulage.runs.outcome import scores_of
 from moulage.runs.study import Cell
+from moulage.seal import digest_of
 from moulage.split import Part
-from moulage.store import digest_of, write_json
 
 _TESTED = "Each image was predicted by the fold that tested it. The temperature was fitted on "
 _FITTED: dict[Part, str] = {

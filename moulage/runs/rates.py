@@ -11,12 +11,13 @@ from typing import Any
 
 from moulage.errors import ConfigError, examples, nearest
 from moulage.networks.machine import resolve_machine
-from moulage.runs.config import StudyConfig, parse_study, read_study
+from moulage.runs.config import StudyConfig
 from moulage.runs.experiment import build, job_of
 from moulage.runs.folder import STUDY, RunFolder
 from moulage.runs.material import prepare, read_images
 from moulage.runs.progress import Progress
 from moulage.runs.study import Cell, cells_of
+from moulage.runs.studyfile import parse_study, read_study
 from moulage.training.loop import run_phases
 from moulage.training.phases import Phase
 from moulage.training.range_test import RangeTest, run_range_test

@@ -11,12 +11,12 @@ from moulage.catalogue import Catalogue
 from moulage.errors import RunError
 from moulage.evaluation.lesions import counted_as
 from moulage.evaluation.trust import Asked, Trust, fit_trust
+from moulage.files import write_json
 from moulage.predictions import Predictions
 from moulage.runs.config import DecisionsConfig
 from moulage.runs.folder import TRUST
 from moulage.seeding import generator
 from moulage.split import Part, Split
-from moulage.store import write_json
 
 _FORMAT = 1
 

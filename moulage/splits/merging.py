@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from moulage.catalogue import Catalogue
 from moulage.errors import ConfigError, DataError, examples
+from moulage.files import separator_of
 from moulage.split import Split, Unit
-from moulage.store import separator_of
 
 AUTO, NONE = "auto", "none"
 _KNOWN: Mapping[str, str] = {"ham10000": "ham10000-merge.csv"}

@@ -10,7 +10,7 @@ from io import StringIO
 import numpy as np
 import pandas as pd
 
-from moulage.store import separator_of
+from moulage.files import separator_of
 
 _ONE, _OTHER, _MARK = "image_id", "other_id", "confirmed"
 

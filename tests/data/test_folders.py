@@ -15,10 +15,10 @@ from moulage.data.dataset import open_dataset, read_dataset
 from moulage.data.outputs import outputs_of
 from moulage.data.sources import open_place
 from moulage.errors import DataError
+from moulage.files import write_text
 from moulage.predictions import Predictions, write_predictions
 from moulage.runs.folder import Layout, keep_layout
 from moulage.split import Split, write_split
-from moulage.store import write_text
 from moulage.surveying.duplicates import pairs_table
 
 Write = Callable[..., Path]

@@ -18,6 +18,7 @@ from moulage.data.dataset import read_dataset
 from moulage.data.images import decode, resize_image
 from moulage.data.pixels import Pixels, build_pixels
 from moulage.errors import ConfigError, DataError
+from moulage.files import cache_folder
 
 
 def build(catalogue: Catalogue, **options: object) -> Pixels:
@@ -181,7 +182,7 @@ def test_a_torn_cache_is_told_and_decoded_anew(
 ) -> None:
     catalogue = read_dataset(ham)
     before = build(catalogue)
-    torn = store.cache_folder() / "pixels" / before.key / name
+    torn = cache_folder() / "pixels" / before.key / name
     torn.unlink()
     if content is not None:
         torn.write_bytes(content)
@@ -197,7 +198,7 @@ def test_a_torn_cache_is_told_and_decoded_anew(
 def test_a_flipped_bit_in_the_cache_is_found_where_bytes_are_verified(ham: Path) -> None:
     catalogue = read_dataset(ham)
     before = build(catalogue, verify=True)
-    kept = store.cache_folder() / "pixels" / before.key / "pixels.npy"
+    kept = cache_folder() / "pixels" / before.key / "pixels.npy"
     content = bytearray(kept.read_bytes())
     content[-1] ^= 128
     kept.write_bytes(content)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from moulage import store
+from moulage import files, store
 from moulage.errors import RunError
 from moulage.networks import activations as rooms
 from moulage.networks.activations import KIND, Activations, activations_at, impressions_at
@@ -137,7 +137,7 @@ def test_a_torn_cache_is_told_and_computed_anew(
 ) -> None:
     boundary = len(classifier.stages) - 1
     before = np.array(at(classifier, pixels, boundary=boundary).array)
-    (torn,) = (store.cache_folder() / KIND).glob(f"*/{name}")
+    (torn,) = (files.cache_folder() / KIND).glob(f"*/{name}")
     if size is None:
         torn.unlink()
     else:
@@ -288,14 +288,14 @@ def test_what_the_disk_refuses_is_raised_and_nothing_is_kept(
 ) -> None:
     written: list[int] = []
 
-    def append(writer: store.ArrayWriter, maps: NDArray[np.float32]) -> None:
+    def append(writer: files.ArrayWriter, maps: NDArray[np.float32]) -> None:
         written.append(len(maps))
         if len(written) == 2:
             raise RunError("the disk is full")
 
     monkeypatch.setattr(rooms, "_BATCH", 2)
-    monkeypatch.setattr(store.ArrayWriter, "append", append)
+    monkeypatch.setattr(files.ArrayWriter, "append", append)
     with pytest.raises(RunError, match="full"):
         at(classifier, pixels, pixels_key="refused")
     assert written == [2, 2]
-    assert not list((store.cache_folder() / KIND).iterdir())
+    assert not list((files.cache_folder() / KIND).iterdir())

@@ -81,7 +81,7 @@ def test_no_cast_can_enter_the_starter() -> None:
     assert {module for module in behind if module.startswith("moulage")} == {
         "moulage.networks.machine",
         "moulage.seeding",
-        "moulage.store",
+        "moulage.files",
         "moulage.views",
     }
 

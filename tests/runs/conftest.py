@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from moulage.casts.generator import make_casts
-from moulage.runs.config import StudyConfig, parse_study
+from moulage.runs.config import StudyConfig
+from moulage.runs.studyfile import parse_study
 
 FROZEN = {"name": "frozen", "train_from": "head", "epochs": 1, "batch": 16}
 TINY = {

@@ -8,10 +8,10 @@ import pytest
 from moulage import actions
 from moulage.networks.machine import resolve_machine
 from moulage.predictions import read_predictions
-from moulage.runs.config import parse_study
 from moulage.runs.explaining import open_witness
 from moulage.runs.folder import PREDICTIONS, RunFolder
 from moulage.runs.schedule import run_study
+from moulage.runs.studyfile import parse_study
 
 from .conftest import FROZEN, TINY
 

@@ -8,7 +8,7 @@ from moulage import store
 from moulage.data.dataset import open_dataset
 from moulage.runs import atelier
 from moulage.runs.atelier import drawn_casts
-from moulage.runs.config import parse_study
+from moulage.runs.studyfile import parse_study
 
 
 @pytest.fixture

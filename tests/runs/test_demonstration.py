@@ -7,10 +7,10 @@ import pytest
 from safetensors.torch import save_file
 
 from moulage.networks.classifier import build_network
-from moulage.runs.config import read_study
 from moulage.runs.demonstration import STUDY_FILE, demonstrated, draw_programme
 from moulage.runs.progress import silently
 from moulage.runs.schedule import run_study
+from moulage.runs.studyfile import read_study
 
 
 @pytest.fixture

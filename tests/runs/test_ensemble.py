@@ -21,12 +21,13 @@ from moulage.pages.report import report_page
 from moulage.predictions import read_predictions
 from moulage.runs.anatomy import _origin
 from moulage.runs.application import classify_files
-from moulage.runs.config import StudyConfig, parse_study
+from moulage.runs.config import StudyConfig
 from moulage.runs.ensemble import average, keep_ensembles
 from moulage.runs.folder import PAGES, RunFolder
 from moulage.runs.rates import cell_of
 from moulage.runs.schedule import Outcome, run_study
 from moulage.runs.study import cells_of
+from moulage.runs.studyfile import parse_study
 
 from .conftest import FROZEN, TINY
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moulage import actions, store
+from moulage import actions
 from moulage.catalogue import Catalogue, read_catalogue, write_catalogue
 from moulage.data.pixels import build_pixels
 from moulage.dossier import first_notes
@@ -308,15 +308,6 @@ def test_pictures_are_named_in_any_script_and_at_any_length(
     assert names[0] == f"{short}.png"
     assert names[1].startswith("痣" * 55 + "-")
     assert len(names[1].encode()) <= 204
-
-
-def test_plain_ids_are_file_names_and_what_none_can_hold_is_not() -> None:
-    for plain in ("ISIC_0024306", "a photograph.2-b~"):
-        assert store.file_name(plain) == plain
-    assert store.file_name('C:\\a/b?"*|<>\n') == "C%3A%5Ca%2Fb%3F%22%2A%7C%3C%3E%0A"
-    names = [store.file_name("a" * 250 + end) for end in "xy"]
-    assert names[0] != names[1]
-    assert {len(name) for name in names} == {200}
 
 
 def test_units_are_characterised_on_the_runs_own_images(run: RunFolder, tmp_path: Path) -> None:

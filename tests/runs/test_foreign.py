@@ -15,9 +15,9 @@ from moulage.errors import ConfigError, DataError, RunError
 from moulage.evaluation.decisions import decide
 from moulage.evaluation.intervals import as_json, intervals
 from moulage.predictions import read_predictions
-from moulage.runs.config import parse_study
 from moulage.runs.folder import RunFolder
 from moulage.runs.schedule import run_study
+from moulage.runs.studyfile import parse_study
 from moulage.seeding import generator
 
 from .conftest import TINY

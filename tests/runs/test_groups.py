@@ -15,9 +15,9 @@ import pytest
 from moulage import actions
 from moulage.evaluation.lesions import WHY_NONE
 from moulage.predictions import read_predictions
-from moulage.runs.config import parse_study
 from moulage.runs.progress import silently
 from moulage.runs.schedule import run_study
+from moulage.runs.studyfile import parse_study
 from moulage.split import read_split
 
 from .conftest import TINY

@@ -17,6 +17,7 @@ from moulage.dossier import study_record
 from moulage.errors import ConfigError, DataError, LeakageError, MoulageError, RunError
 from moulage.evaluation.calibration import fit_temperature
 from moulage.evaluation.decisions import decide
+from moulage.files import alone_at
 from moulage.networks.classifier import build_network
 from moulage.networks.tensors import write_tensors
 from moulage.predictions import Predictions, read_predictions
@@ -28,7 +29,6 @@ from moulage.runs.pooled import pool
 from moulage.runs.schedule import Outcome, run_study
 from moulage.split import read_split, write_split
 from moulage.splits.leakage import shared_groups
-from moulage.store import alone_at
 
 TINY = {
     "name": "tiny",

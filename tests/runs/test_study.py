@@ -3,9 +3,10 @@ from typing import Any
 import pytest
 
 from moulage.errors import ConfigError
-from moulage.runs.config import StudyConfig, parse_study
+from moulage.runs.config import StudyConfig
 from moulage.runs.folder import differing_keys
 from moulage.runs.study import cells_of
+from moulage.runs.studyfile import parse_study
 
 PHASE = {"name": "frozen", "train_from": "head"}
 EXPERIMENT = {"name": "a", "backbone": "MobileNetV2", "phases": [PHASE]}

@@ -13,9 +13,10 @@ import pytest
 from moulage import actions
 from moulage.dossier import trust_record
 from moulage.errors import RunError
-from moulage.runs.config import StudyConfig, parse_study
+from moulage.runs.config import StudyConfig
 from moulage.runs.folder import RunFolder
 from moulage.runs.schedule import Outcome, run_study
+from moulage.runs.studyfile import parse_study
 from moulage.split import read_split, write_split
 
 from .conftest import FROZEN, TINY

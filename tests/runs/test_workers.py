@@ -16,9 +16,9 @@ import pytest
 import torch
 
 from moulage.errors import ImageError, RunError
+from moulage.files import alone_at
 from moulage.runs.ledger import look, read_ledger
 from moulage.runs.workers import side_by_side
-from moulage.store import alone_at
 
 NAMES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -120,14 +120,6 @@ def test_looks_at_one_test_part_from_several_processes_are_all_kept(
     assert process.communicate()
     assert process.returncode == 0
     assert [entry["recipe"] for entry in look("d1", run="s/b", recipe="r2")] == ["r1", "r2"]
-
-
-def test_where_no_lock_can_be_had_nobody_is_kept_out(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    done = []
-    with alone_at(tmp_path / "file" / "d1.json"):
-        done.append(True)
-    assert done
 
 
 def test_a_stop_while_processes_start_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ from moulage.data.diagnoses import HAM10000
 from moulage.data.pixels import Pixels
 from moulage.networks.activations import Activations
 from moulage.runs import experiment
-from moulage.runs.config import parse_study
+from moulage.runs.studyfile import parse_study
 from moulage.runs.material import Images, prepare
 from moulage.runs.study import cells_of
 from moulage.seeding import generator

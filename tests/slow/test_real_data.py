@@ -35,7 +35,7 @@ import moulage
 from moulage.networks.folding import fold
 from moulage.networks.machine import resolve_machine
 from moulage.networks.saved import load_classifier
-from moulage.runs.config import read_study
+from moulage.runs.studyfile import read_study
 from moulage.runs.material import prepare, read_images
 from moulage.runs.progress import silently
 from moulage.runs.study import cells_of

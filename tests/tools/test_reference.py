@@ -7,7 +7,8 @@ from typer.testing import CliRunner
 
 from moulage.cli.app import app
 from moulage.errors import ConfigError
-from moulage.runs.config import ExperimentConfig, PhaseConfig, parse_study
+from moulage.runs.config import ExperimentConfig, PhaseConfig
+from moulage.runs.studyfile import parse_study
 from tools import reference
 
 CURE = "run `python -m tools.reference`"
