@@ -18,12 +18,12 @@ from moulage.errors import DataError, ImageError, MoulageError, RunError
 from moulage.evaluation.examination import examine
 from moulage.evaluation.metrics import OVERALL
 from moulage.evaluation.trust import Asked
+from moulage.pages import recipes
 from moulage.pages.answers import AnswersRecord
 from moulage.pages.card import CardRecord
 from moulage.pages.comparison import baselines_of
 from moulage.pages.composition import leak_notes, leak_of
 from moulage.pages.mistakes import worst_mistakes
-from moulage.pages.prose import WEIGHTED
 from moulage.pages.records import (
     Answered,
     Certainty,
@@ -57,15 +57,6 @@ _LICENCES = {
 }
 _NO_LICENCE = "Its licence is not recorded here."
 _THUMBNAIL_PX = 160
-_TREATMENTS = {
-    "none": "none",
-    "class_weight": WEIGHTED,
-    "oversample": "oversampling",
-    "augment": "minorities filled up with turned copies",
-    "focal": "focal loss (gamma {gamma:g})",
-    "logit_adjustment": "logit adjustment (tau {tau:g})",
-    "balanced_softmax": "balanced softmax",
-}
 
 
 def run_record(run: RunFolder) -> RunRecord:
@@ -273,14 +264,14 @@ def _experiment(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> Experi
         weights=f"{recipe['weights']} ({metrics['run']['weights_source']})",
         head=recipe["head"],
         hidden=tuple(recipe["hidden"]),
-        regularisation=_regularisation(recipe),
-        imbalance=_imbalance(recipe["imbalance"]),
+        regularisation=recipes.regularisation(recipe),
+        imbalance=recipes.imbalance(recipe["imbalance"]),
         seed=recipe["seeds"][0],
         phases=tuple(
             _phase(phase, found)
             for phase, found in zip(recipe["phases"], metrics["phases"], strict=True)
         ),
-        augmentation=_augmentation(recipe["augmentation"]),
+        augmentation=recipes.augmentation(recipe["augmentation"]),
         covariates=tuple(recipe.get("covariates", ())),
         n_views=recipe.get("views") or 1,
         monitor=recipe.get("monitor") or "loss",
@@ -317,38 +308,6 @@ def _inputs(study: Mapping[str, Any], about: Mapping[str, Any]) -> InputRecord:
         resize=study["images"]["resize"],
         scaling=f"RGB in [0, 1], minus {mean}, divided by {std}",
     )
-
-
-def _regularisation(recipe: Mapping[str, Any]) -> str:
-    parts = [f"dropout {recipe['dropout']:g}"] if recipe["dropout"] else []
-    if recipe["hidden"]:
-        parts.append("batch normalisation")
-    decays = {phase["weight_decay"] for phase in recipe["phases"]} - {0.0}
-    parts += [f"weight decay {decay:g}" for decay in sorted(decays)]
-    smoothings = {phase["label_smoothing"] for phase in recipe["phases"]} - {0.0}
-    parts += [f"label smoothing {smoothing:g}" for smoothing in sorted(smoothings)]
-    return ", ".join(parts) or "none"
-
-
-def _imbalance(treatment: Mapping[str, Any]) -> str:
-    """Name a treatment with what sets it apart from its kin."""
-    kind = str(treatment["kind"])
-    if kind == "class_weight" and treatment["scheme"] == "effective":
-        return f"class weights by effective number (beta {treatment['beta']:g})"
-    if kind == "oversample" and treatment["length"] == "majority":
-        return "oversampling to the majority"
-    return _TREATMENTS[kind].format(**treatment)
-
-
-def _augmentation(chosen: Mapping[str, Any]) -> str:
-    """Name what is switched on: `flips, turns, rotation 20, scale 0.8–1.1`."""
-    said = [name for name in ("flips", "turns") if chosen[name]]
-    low, high = chosen["scale"]
-    numbers = {name: value for name, value in chosen.items() if isinstance(value, float) and value}
-    said += [f"{name.replace('_', ' ')} {value:g}" for name, value in numbers.items()]
-    if (low, high) != (1.0, 1.0):
-        said.append(f"scale {low:g}–{high:g}")
-    return ", ".join(said) or "none"
 
 
 def _baselines(run: RunFolder, study: Mapping[str, Any], split: Split) -> dict[str, Predictions]:
