@@ -6,6 +6,7 @@ Knows nothing of networks or HTML: it reads what a run kept, and puts it into wo
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from numpy.typing import NDArray
 
 from moulage.catalogue import Catalogue
 from moulage.data.images import decode_square
-from moulage.data.sources import Sources
-from moulage.errors import DataError, ImageError, MoulageError, RunError
+from moulage.data.thumbnails import read_thumbnails
+from moulage.errors import DataError, MoulageError, RunError
 from moulage.evaluation.examination import examine
 from moulage.evaluation.metrics import OVERALL
 from moulage.evaluation.trust import Asked
@@ -318,17 +319,11 @@ def _baselines(run: RunFolder, study: Mapping[str, Any], split: Split) -> dict[s
 
 def _thumbnails(catalogue: Catalogue, test: Predictions) -> dict[str, NDArray[np.uint8]]:
     """Decode the images that the page shows; a file gone since training is left out."""
-    wanted = [mistake.image_id for mistake in worst_mistakes(test)]
-    paths = dict(zip(catalogue.frame["image_id"], catalogue.frame["path"], strict=True))
-    found: dict[str, NDArray[np.uint8]] = {}
-    with Sources(catalogue.root) as sources:
-        for image_id in wanted:
-            try:
-                content = sources.read(paths[image_id])
-                found[image_id] = decode_square(content, size_px=_THUMBNAIL_PX, resize="squash")
-            except (OSError, ImageError):
-                continue
-    return found
+    row_of = {image_id: row for row, image_id in enumerate(catalogue.frame["image_id"])}
+    wanted = {row_of[one.image_id]: one.image_id for one in worst_mistakes(test)}
+    small = partial(decode_square, size_px=_THUMBNAIL_PX, resize="squash")
+    found = read_thumbnails(catalogue, wanted, decode=small)
+    return {wanted[row]: picture for row, picture in found.items()}
 
 
 def _number(value: float | None) -> float:
