@@ -36,8 +36,8 @@ from moulage.pages.records import (
     RunRecord,
     Score,
     StudyRecord,
+    TrustRecord,
 )
-from moulage.pages.trust import TrustRecord
 from moulage.predictions import Predictions
 from moulage.runs import ledger
 from moulage.runs.baselines import read_baselines

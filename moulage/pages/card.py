@@ -15,10 +15,12 @@ from moulage.evaluation.subgroups import FEW
 from moulage.pages import prose, tables, words
 from moulage.pages.composition import composition_table, leak_notes, leak_sentence
 from moulage.pages.document import render
-from moulage.pages.records import RunRecord
+from moulage.pages.panels import gap_sentences
+from moulage.pages.probabilities import calibration_sentence
+from moulage.pages.records import RunRecord, TrustRecord
 from moulage.pages.results import MEASURES, Results, results_of
+from moulage.pages.sets import set_table
 from moulage.pages.tables import Cell, Column, Table
-from moulage.pages.trust import TrustRecord, calibration_sentence, gap_sentences, set_table
 from moulage.seeding import generator
 
 
