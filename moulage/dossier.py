@@ -20,13 +20,13 @@ from moulage.evaluation.examination import examine
 from moulage.evaluation.metrics import OVERALL
 from moulage.evaluation.trust import Asked
 from moulage.pages import recipes
-from moulage.pages.answers import AnswersRecord
-from moulage.pages.card import CardRecord
 from moulage.pages.comparison import baselines_of
 from moulage.pages.composition import leak_notes, leak_of
 from moulage.pages.mistakes import worst_mistakes
 from moulage.pages.records import (
     Answered,
+    AnswersRecord,
+    CardRecord,
     Certainty,
     ExperimentRecord,
     InputRecord,

@@ -1,4 +1,4 @@
-"""What a page is told: one record a run, one record a study, one of what a run is trusted for.
+"""What a page is told: one record a run, one record a study, one a page beside these.
 
 In:  plain fields and the records of lower floors, filled in by whoever opens run folders.
 Out: frozen records; the pages are functions of them and of nothing else.
@@ -227,6 +227,35 @@ class TrustRecord:
     trust: Trust
     found: Examination
     leak: Leak
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CardRecord:
+    """What the card is told. weights_licence: of the pretrained weights."""
+
+    run: RunRecord
+    trust: TrustRecord
+    weights_licence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AnswersRecord:
+    """Everything the page of answers says.
+
+    table: as `predict` writes it. pictures: path → (h, w, 3) uint8, RGB.
+    trust: what sets and abstention were fitted by; None in runs older than these. unit: what was
+    counted there, "lesion" or "image". unreadable: (path, cause). notes: sentences, such as what
+    an older run cannot say.
+    """
+
+    name: str
+    diagnoses: tuple[Diagnosis, ...]
+    table: pd.DataFrame
+    pictures: Mapping[str, NDArray[np.uint8]]
+    trust: Trust | None = None
+    unit: str = "lesion"
+    unreadable: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def _refuse_missing_columns(history: pd.DataFrame) -> None:
