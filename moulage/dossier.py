@@ -6,6 +6,7 @@ Knows nothing of networks or HTML: it reads what a run kept, and puts it into wo
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,19 +14,19 @@ from numpy.typing import NDArray
 
 from moulage.catalogue import Catalogue
 from moulage.data.images import decode_square
-from moulage.data.sources import Sources
-from moulage.errors import DataError, ImageError, MoulageError, RunError
+from moulage.data.thumbnails import read_thumbnails
+from moulage.errors import DataError, MoulageError, RunError
 from moulage.evaluation.examination import examine
 from moulage.evaluation.metrics import OVERALL
 from moulage.evaluation.trust import Asked
-from moulage.pages.answers import AnswersRecord
-from moulage.pages.card import CardRecord
+from moulage.pages import recipes
 from moulage.pages.comparison import baselines_of
 from moulage.pages.composition import leak_notes, leak_of
 from moulage.pages.mistakes import worst_mistakes
-from moulage.pages.prose import WEIGHTED
 from moulage.pages.records import (
     Answered,
+    AnswersRecord,
+    CardRecord,
     Certainty,
     ExperimentRecord,
     InputRecord,
@@ -35,8 +36,8 @@ from moulage.pages.records import (
     RunRecord,
     Score,
     StudyRecord,
+    TrustRecord,
 )
-from moulage.pages.trust import TrustRecord
 from moulage.predictions import Predictions
 from moulage.runs import ledger
 from moulage.runs.baselines import read_baselines
@@ -57,15 +58,6 @@ _LICENCES = {
 }
 _NO_LICENCE = "Its licence is not recorded here."
 _THUMBNAIL_PX = 160
-_TREATMENTS = {
-    "none": "none",
-    "class_weight": WEIGHTED,
-    "oversample": "oversampling",
-    "augment": "minorities filled up with turned copies",
-    "focal": "focal loss (gamma {gamma:g})",
-    "logit_adjustment": "logit adjustment (tau {tau:g})",
-    "balanced_softmax": "balanced softmax",
-}
 
 
 def run_record(run: RunFolder) -> RunRecord:
@@ -273,14 +265,14 @@ def _experiment(recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> Experi
         weights=f"{recipe['weights']} ({metrics['run']['weights_source']})",
         head=recipe["head"],
         hidden=tuple(recipe["hidden"]),
-        regularisation=_regularisation(recipe),
-        imbalance=_imbalance(recipe["imbalance"]),
+        regularisation=recipes.regularisation(recipe),
+        imbalance=recipes.imbalance(recipe["imbalance"]),
         seed=recipe["seeds"][0],
         phases=tuple(
             _phase(phase, found)
             for phase, found in zip(recipe["phases"], metrics["phases"], strict=True)
         ),
-        augmentation=_augmentation(recipe["augmentation"]),
+        augmentation=recipes.augmentation(recipe["augmentation"]),
         covariates=tuple(recipe.get("covariates", ())),
         n_views=recipe.get("views") or 1,
         monitor=recipe.get("monitor") or "loss",
@@ -319,38 +311,6 @@ def _inputs(study: Mapping[str, Any], about: Mapping[str, Any]) -> InputRecord:
     )
 
 
-def _regularisation(recipe: Mapping[str, Any]) -> str:
-    parts = [f"dropout {recipe['dropout']:g}"] if recipe["dropout"] else []
-    if recipe["hidden"]:
-        parts.append("batch normalisation")
-    decays = {phase["weight_decay"] for phase in recipe["phases"]} - {0.0}
-    parts += [f"weight decay {decay:g}" for decay in sorted(decays)]
-    smoothings = {phase["label_smoothing"] for phase in recipe["phases"]} - {0.0}
-    parts += [f"label smoothing {smoothing:g}" for smoothing in sorted(smoothings)]
-    return ", ".join(parts) or "none"
-
-
-def _imbalance(treatment: Mapping[str, Any]) -> str:
-    """Name a treatment with what sets it apart from its kin."""
-    kind = str(treatment["kind"])
-    if kind == "class_weight" and treatment["scheme"] == "effective":
-        return f"class weights by effective number (beta {treatment['beta']:g})"
-    if kind == "oversample" and treatment["length"] == "majority":
-        return "oversampling to the majority"
-    return _TREATMENTS[kind].format(**treatment)
-
-
-def _augmentation(chosen: Mapping[str, Any]) -> str:
-    """Name what is switched on: `flips, turns, rotation 20, scale 0.8–1.1`."""
-    said = [name for name in ("flips", "turns") if chosen[name]]
-    low, high = chosen["scale"]
-    numbers = {name: value for name, value in chosen.items() if isinstance(value, float) and value}
-    said += [f"{name.replace('_', ' ')} {value:g}" for name, value in numbers.items()]
-    if (low, high) != (1.0, 1.0):
-        said.append(f"scale {low:g}–{high:g}")
-    return ", ".join(said) or "none"
-
-
 def _baselines(run: RunFolder, study: Mapping[str, Any], split: Split) -> dict[str, Predictions]:
     kept = study["split"]
     name = split_name(kept["kind"], kept["seeds"][0], kept.get("fold"))
@@ -359,17 +319,11 @@ def _baselines(run: RunFolder, study: Mapping[str, Any], split: Split) -> dict[s
 
 def _thumbnails(catalogue: Catalogue, test: Predictions) -> dict[str, NDArray[np.uint8]]:
     """Decode the images that the page shows; a file gone since training is left out."""
-    wanted = [mistake.image_id for mistake in worst_mistakes(test)]
-    paths = dict(zip(catalogue.frame["image_id"], catalogue.frame["path"], strict=True))
-    found: dict[str, NDArray[np.uint8]] = {}
-    with Sources(catalogue.root) as sources:
-        for image_id in wanted:
-            try:
-                content = sources.read(paths[image_id])
-                found[image_id] = decode_square(content, size_px=_THUMBNAIL_PX, resize="squash")
-            except (OSError, ImageError):
-                continue
-    return found
+    row_of = {image_id: row for row, image_id in enumerate(catalogue.frame["image_id"])}
+    wanted = {row_of[one.image_id]: one.image_id for one in worst_mistakes(test)}
+    small = partial(decode_square, size_px=_THUMBNAIL_PX, resize="squash")
+    found = read_thumbnails(catalogue, wanted, decode=small)
+    return {wanted[row]: picture for row, picture in found.items()}
 
 
 def _number(value: float | None) -> float:

@@ -6,8 +6,9 @@ Knows nothing of pixels, splits or networks.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -66,6 +67,10 @@ class _Rows:
     patients: str | None = None
 
 
+_Reader = Callable[[Place, str | None, str | None], _Rows]
+"""Called with (place, table, images)."""
+
+
 def read_dataset(
     path: Path,
     *,
@@ -106,7 +111,7 @@ def open_dataset(
     place = _without_outputs(open_place(Path(path)), table)
     found = _resolve_kind(kind, place, table=table, columns=columns)
     _check_columns(columns or {}, found=found, asked=kind, root=place.root)
-    rows = _READERS[found](place, table, columns or {}, images)
+    rows = _reader_of(found, columns or {})(place, table, images)
     if rows.frame.empty:
         raise DataError(
             f"A data set must have images; got a table without rows, or none in {place.root}. "
@@ -220,9 +225,7 @@ def _are_casts(place: Place) -> bool:
     return any(name.rpartition("/")[2] == _CASTS_SIGN for name in place.names)
 
 
-def _read_ham10000(
-    place: Place, table: str | None, columns: Mapping[str, str], images: str | None
-) -> _Rows:
+def _read_ham10000(place: Place, table: str | None, images: str | None) -> _Rows:
     found = _required(table or ham10000.find_table(place), "HAM10000_metadata.csv", place)
     frame, notes = ham10000.read_rows(place, found, images=images)
     notes = [*notes, *_left_notes(place, frame, images, found)]
@@ -231,9 +234,7 @@ def _read_ham10000(
     return _Rows(frame=frame, diagnoses=HAM10000, notes=notes)
 
 
-def _read_isic(
-    place: Place, table: str | None, columns: Mapping[str, str], images: str | None
-) -> _Rows:
+def _read_isic(place: Place, table: str | None, images: str | None) -> _Rows:
     found = _required(table or isic.find_table(place), "table with image, MEL, NV …", place)
     frame, codes, notes = isic.read_rows(place, found, images=images)
     notes = [*notes, *_left_notes(place, frame, images, found)]
@@ -266,7 +267,7 @@ def _doubled(left: list[str]) -> list[str]:
 
 
 def _read_table(
-    place: Place, table: str | None, columns: Mapping[str, str], images: str | None
+    place: Place, table: str | None, images: str | None, *, columns: Mapping[str, str]
 ) -> _Rows:
     found = _required(table or tables.find_table(place), "single table", place)
     frame, notes = tables.read_rows(place, found, columns=columns, images=images)
@@ -277,9 +278,7 @@ def _read_table(
     return _Rows(frame=frame, diagnoses=described, notes=notes, unit=unit, patients=patients)
 
 
-def _read_folders(
-    place: Place, table: str | None, columns: Mapping[str, str], images: str | None
-) -> _Rows:
+def _read_folders(place: Place, table: str | None, images: str | None) -> _Rows:
     frame, codes, notes = folders.read_rows(place, table=table, images=images)
     unit = _unit(table is not None and tables.names_group(place, table, {}))
     return _Rows(frame=frame, diagnoses=describe(codes), notes=notes, unit=unit)
@@ -289,13 +288,17 @@ def _unit(names_group: bool) -> Unit:
     return "group" if names_group else "lesion"
 
 
-_READERS = {
+_READERS: Mapping[str, _Reader] = {
     "ham10000": _read_ham10000,
     "isic": _read_isic,
     "casts": _read_ham10000,  # casts borrow its layout, but neither its name nor its licence
-    "table": _read_table,
     "folders": _read_folders,
 }
+
+
+def _reader_of(kind: str, columns: Mapping[str, str]) -> _Reader:
+    """Return what reads a kind; plain tables alone have columns of any name."""
+    return partial(_read_table, columns=columns) if kind == "table" else _READERS[kind]
 
 
 def _required(found: str | None, what: str, place: Place) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moulage.data.complaints import listening
-from moulage.data.images import Resize, check_complaints, check_layout, decode_square
+from moulage.data.images import Resize, check_complaints, check_layout, decode_aloud
 from moulage.data.outputs import without_outputs
 from moulage.data.sources import IMAGE_ENDINGS, Place, Sources, left_aside, open_place
 from moulage.errors import DataError, ImageError, examples
@@ -170,7 +170,7 @@ def _read_square(
     sources: Sources, name: str, *, size_px: int, resize: Resize
 ) -> Square | ImageError:
     try:
-        return decode_square(sources.read(name), size_px=size_px, resize=resize)
+        return decode_aloud(sources.read(name), size_px=size_px, resize=resize)
     except ImageError as error:
         return error
     except FileNotFoundError:

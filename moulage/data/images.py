@@ -55,7 +55,15 @@ def decode(content: bytes) -> NDArray[np.uint8]:
 
 
 def decode_square(content: bytes, *, size_px: int, resize: Resize) -> NDArray[np.uint8]:
-    """Decode to (size_px, size_px, 3) uint8, RGB; a large JPEG is read at reduced size.
+    """Decode to (size_px, size_px, 3) uint8, RGB; a large JPEG is read at reduced size."""
+    with listening() as ear:
+        square = decode_aloud(content, size_px=size_px, resize=resize)
+        check_complaints(ear.news())
+    return square
+
+
+def decode_aloud(content: bytes, *, size_px: int, resize: Resize) -> NDArray[np.uint8]:
+    """Do as `decode_square` does, for threads, of which one listens for all.
 
     Speaks to the C library's stderr where a file is corrupt: call it within `listening`, and
     `check_complaints` of what was heard.

@@ -46,7 +46,6 @@ def metadata_regression(
     labels: NDArray[np.int64],
     parts: NDArray[np.str_],
     n_classes: int,
-    strengths: Sequence[float] = STRENGTHS,
 ) -> NDArray[np.float32]:
     """Return a logistic regression on age, sex and localization.
 
@@ -54,9 +53,7 @@ def metadata_regression(
     training part is left out.
     """
     design = metadata_design(table, is_train=parts == "train")
-    return feature_regression(
-        features=design, labels=labels, parts=parts, n_classes=n_classes, strengths=strengths
-    )
+    return feature_regression(features=design, labels=labels, parts=parts, n_classes=n_classes)
 
 
 def feature_regression(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv, ndtri, stdtrit
 
 from moulage.errors import ConfigError
-from moulage.evaluation.decisions import Rule
+from moulage.evaluation.decisions import PlainRule
 from moulage.evaluation.metrics import score
 from moulage.evaluation.resampling import Drawn, Lesions, draw_lesions, resample
 from moulage.evaluation.scales import DIFFERENCE, Bounds, bounds_of, shrink, slope, stretch
@@ -51,8 +51,7 @@ def intervals(
     predictions: Predictions,
     *,
     rng: np.random.Generator,
-    rule: Rule = "natural",
-    costs: NDArray[np.float64] | None = None,
+    rule: PlainRule = "natural",
     n_replicates: int = N_REPLICATES,
     level: float = LEVEL,
 ) -> dict[str, Interval]:
@@ -63,7 +62,7 @@ def intervals(
     `binomial_bounds`); other metrics that never vary have none. Nor has one of ranks where a
     single lesion is all of a kind: nothing there shows what another would have done.
     """
-    scored = score(predictions, rule=rule, costs=costs)
+    scored = score(predictions, rule=rule)
     lesions = Lesions.of((predictions,))
     weights = draw_lesions(lesions.n_lesions, n_replicates=n_replicates, rng=rng)
     return intervals_of(resample((scored,), lesions=lesions, weights=weights), level=level)

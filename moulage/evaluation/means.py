@@ -33,7 +33,6 @@ def mean_interval(
     *,
     lesion_ids: NDArray[np.str_],
     bounds: Bounds = SHARE,
-    level: float = LEVEL,
 ) -> Interval:
     """Return the mean with its interval; NaN without images.
 
@@ -47,12 +46,12 @@ def mean_interval(
         return undefined()
     mean, sizes = float(exact.mean()), np.unique(lesion_ids, return_counts=True)[1]
     if bounds == SHARE and mean in (0.0, 1.0):
-        return _certain(mean, equal_size(sizes), level)
+        return _certain(mean, equal_size(sizes))
     slopes = (exact - mean) / len(exact)
-    found = interval_of(mean, slopes, lesion_ids=lesion_ids, bounds=bounds, level=level)
+    found = interval_of(mean, slopes, lesion_ids=lesion_ids, bounds=bounds)
     if bounds != SHARE or found.n_effective >= TELLING:
         return found
-    low, high = binomial_bounds(mean, equal_size(sizes), level=level)
+    low, high = binomial_bounds(mean, equal_size(sizes))
     return replace(found, low=low, high=high)
 
 
@@ -62,7 +61,6 @@ def interval_of(
     *,
     lesion_ids: NDArray[np.str_] | NDArray[np.int64],
     bounds: Bounds = SHARE,
-    level: float = LEVEL,
     n_carrying: float = math.inf,
 ) -> Interval:
     """Return the interval of a number with its slopes in each image's weight `(N,)`.
@@ -79,7 +77,7 @@ def interval_of(
     n_effective = carried_size(by_lesion, n_carrying=n_carrying)
     is_known = bounds != SHARE or not math.isnan(n_effective)
     error = math.sqrt(spare * float((by_lesion**2).sum())) if is_known else math.nan
-    low, high = student_bounds(value, error, n_effective=n_effective, bounds=bounds, level=level)
+    low, high = student_bounds(value, error, n_effective=n_effective, bounds=bounds, level=LEVEL)
     return Interval(value=value, low=low, high=high, standard_error=error, n_effective=n_effective)
 
 
@@ -99,9 +97,9 @@ def area_interval(
     return interval_of(area, slopes, lesion_ids=lesion_ids, n_carrying=n_carrying), n_carrying
 
 
-def _certain(value: float, n: float, level: float) -> Interval:
-    low, high = binomial_bounds(value, n, level=level)
-    error = normal_error(low, high, level=level)
+def _certain(value: float, n: float) -> Interval:
+    low, high = binomial_bounds(value, n)
+    error = normal_error(low, high, level=LEVEL)
     return Interval(value=value, low=low, high=high, standard_error=error, n_effective=n)
 
 

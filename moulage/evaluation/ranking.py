@@ -36,12 +36,6 @@ def auroc(*, positives: NDArray[np.bool_], scores: NDArray[np.floating]) -> floa
     return float(weighted_ranking(ranking, weights=np.ones((len(scores), 1)))[0][0])
 
 
-def average_precision(*, positives: NDArray[np.bool_], scores: NDArray[np.floating]) -> float:
-    """Return Σ (recall step × precision) from the top; NaN without positives."""
-    ranking = rank(positives=positives, scores=scores)
-    return float(weighted_ranking(ranking, weights=np.ones((len(scores), 1)))[1][0])
-
-
 def rank(*, positives: NDArray[np.bool_], scores: NDArray[np.floating]) -> Ranking:
     """Sort once; any number of weightings can then be measured."""
     positives, scores = np.asarray(positives, dtype=bool), np.asarray(scores)
@@ -65,7 +59,10 @@ def rank(*, positives: NDArray[np.bool_], scores: NDArray[np.floating]) -> Ranki
 def weighted_ranking(
     ranking: Ranking, *, weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return AUROC and average precision `(R,)` under each column of `weights (N, R)`."""
+    """Return AUROC and average precision `(R,)` under each column of `weights (N, R)`.
+
+    Average precision is Σ (recall step × precision) from the top; NaN without positives.
+    """
     sides = _sides(ranking, weights)
     positive = sides.positive
     hits = _running_sum(positive)[1:][ranking.last_equal]

@@ -85,9 +85,7 @@ def top_label(
     )
 
 
-def per_diagnosis(
-    predictions: Predictions, *, rng: np.random.Generator, n_bins: int = N_BINS
-) -> dict[str, Reliability]:
+def per_diagnosis(predictions: Predictions, *, rng: np.random.Generator) -> dict[str, Reliability]:
     """Hold each diagnosis' probability against whether the image has it."""
     probabilities = predictions.probabilities()
     draws = list(_perfect_labels(predictions, rng))
@@ -97,17 +95,17 @@ def per_diagnosis(
             hits=predictions.labels == k,
             drawn=(labels == k for labels in draws),
             lesion_ids=predictions.lesion_ids,
-            n_bins=n_bins,
+            n_bins=N_BINS,
         )
         for k, code in enumerate(predictions.diagnoses)
     }
 
 
-def brier_parts(predictions: Predictions, *, n_bins: int = N_BINS) -> dict[str, Brier]:
+def brier_parts(predictions: Predictions) -> dict[str, Brier]:
     """Cut each diagnosis' Brier score into parts; the scores sum to the one of `losses`."""
     probabilities = predictions.probabilities()
     return {
-        code: _brier(probabilities[:, k], predictions.labels == k, n_bins)
+        code: _brier(probabilities[:, k], predictions.labels == k)
         for k, code in enumerate(predictions.diagnoses)
     }
 
@@ -201,8 +199,8 @@ def _perfect_labels(
         yield np.asarray((luck[:, None] > cumulative).sum(axis=1), dtype=np.int64)
 
 
-def _brier(probabilities: NDArray[np.float64], hits: NDArray[np.bool_], n_bins: int) -> Brier:
-    members = _bins(probabilities, n_bins)
+def _brier(probabilities: NDArray[np.float64], hits: NDArray[np.bool_]) -> Brier:
+    members = _bins(probabilities, N_BINS)
     if not members:
         return Brier(**dict.fromkeys(Brier.__dataclass_fields__, np.nan))
     mass = np.array([len(rows) for rows in members]) / len(hits)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from moulage.evaluation.intervals import LEVEL, Interval, intervals_of
+from moulage.evaluation.intervals import Interval, intervals_of
 from moulage.evaluation.metrics import Scored
 from moulage.evaluation.resampling import Drawn, mean_values
 
@@ -32,9 +32,9 @@ class Spread:
     between_runs: float
 
 
-def spreads(runs: Sequence[Scored], drawn: Drawn, *, level: float = LEVEL) -> dict[str, Spread]:
+def spreads(runs: Sequence[Scored], drawn: Drawn) -> dict[str, Spread]:
     """Return the spread of each metric that was drawn for these runs."""
-    intervals = intervals_of(drawn, level=level)
+    intervals = intervals_of(drawn)
     tables = [mean_values((run,), names=tuple(drawn.values)) for run in runs]
     return {
         name: _spread(name, values=[table[name] for table in tables], interval=intervals[name])

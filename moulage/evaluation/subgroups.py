@@ -129,19 +129,17 @@ def count_lesions(lesion_ids: NDArray[np.str_]) -> int:
     return len(np.unique(lesion_ids))
 
 
-def gap(
-    groups: Sequence[Subgroup], metric: str, *, is_loss: bool = False, level: float = LEVEL
-) -> Gap | None:
-    """Return the gap between best and worst; None unless two groups have the metric.
+def gap(groups: Sequence[Subgroup], metric: str) -> Gap | None:
+    """Return the gap between the highest and the lowest; None unless two groups have the metric.
 
     Groups in which few lesions carry the metric stand aside, and what is not recorded. The
-    interval holds for the chosen pair at `level`, though it was chosen among all; it has no
+    interval holds for the chosen pair at 95 %, though it was chosen among all; it has no
     bounds where one of the two has none, as a perfect AUROC.
     """
     large = [group for group in groups if group.name != MISSING and group.carriers[metric] >= FEW]
     if len(large) < 2:
         return None
-    ordered = sorted(large, key=lambda group: group.metrics[metric].value, reverse=not is_loss)
+    ordered = sorted(large, key=lambda group: group.metrics[metric].value, reverse=True)
     best, worst = ordered[0], ordered[-1]
     n_pairs = len(list(combinations(large, 2)))
     pair = (best.metrics[metric], worst.metrics[metric])
@@ -149,7 +147,7 @@ def gap(
         metric=metric,
         best=best.name,
         worst=worst.name,
-        interval=unpaired_difference(*pair, level=1 - (1 - level) / n_pairs),
+        interval=unpaired_difference(*pair, level=1 - (1 - LEVEL) / n_pairs),
     )
 
 

@@ -90,7 +90,7 @@ class Tournament:
         places = tuple(self._entries[name])
         return spreads(self._score(name, rule, places), self._draw(name, rule, places))
 
-    def curve(self, name: str, diagnosis: int, *, n_replicates: int = N_CURVES) -> Curve:
+    def curve(self, name: str, diagnosis: int) -> Curve:
         """Return the ROC curve of one diagnosis, the mean over all runs of a classifier."""
         places = tuple(self._entries[name])
         draws = self._draws_of(name, places)
@@ -98,7 +98,7 @@ class Tournament:
             self._score(name, "natural", places),
             diagnosis=diagnosis,
             lesions=draws.lesions,
-            weights=draws.weights[:, :n_replicates].astype(np.float64),
+            weights=draws.weights[:, :N_CURVES].astype(np.float64),
         )
 
     def difference(

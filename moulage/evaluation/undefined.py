@@ -26,15 +26,6 @@ def mean_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return ratio(np.where(is_defined, values, 0).sum(axis=-1), is_defined.sum(axis=-1))
 
 
-def in_words(value: float, *, n: int, digits: int = 3) -> str:
-    """Return the rounded number, or why there is none.
-
-    >>> in_words(0.81249, n=23), in_words(math.nan, n=0)
-    ('0.812', 'not defined (n = 0)')
-    """
-    return f"not defined (n = {n})" if math.isnan(value) else f"{value:.{digits}f}"
-
-
 def or_null(value: float) -> float | None:
     """Return None for NaN and for infinities, which JSON cannot hold."""
     return float(value) if math.isfinite(value) else None

@@ -11,7 +11,7 @@ from moulage.errors import ConfigError, ShapeError
 
 # Beyond this, all masks are more evaluations than anybody waits for.
 MOST_EXACT = 12
-WIDTH = 0.25
+WIDTH = 0.25  # the published one
 
 
 def all_masks(n_segments: int) -> NDArray[np.bool_]:
@@ -41,22 +41,20 @@ def row_of(masks: NDArray[np.bool_]) -> NDArray[np.int64]:
     return np.asarray(masks @ (1 << np.arange(masks.shape[1])), dtype=np.int64)
 
 
-def proximities(masks: NDArray[np.bool_], *, width: float = WIDTH) -> NDArray[np.float64]:
-    """Return √exp(-d² / width²) (P,), d the cosine distance to the mask that keeps all.
+def proximities(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return √exp(-d² / 0.25²) (P,), d the cosine distance to the mask that keeps all.
 
     The mask that keeps nothing has d = 1.
     """
     check_masks(masks)
-    by_size = proximity_of_sizes(masks.shape[1], width=width)
+    by_size = proximity_of_sizes(masks.shape[1])
     return np.asarray(by_size[masks.sum(axis=1)], dtype=np.float64)
 
 
-def proximity_of_sizes(n_segments: int, *, width: float = WIDTH) -> NDArray[np.float64]:
+def proximity_of_sizes(n_segments: int) -> NDArray[np.float64]:
     """Return the proximity (S + 1,) of masks that keep 0 … S superpixels: only how many counts."""
-    if not width > 0:
-        raise ConfigError(f"`width` must be above 0; got {width}. Write 0.25, the published one.")
     distances = 1 - np.sqrt(np.arange(n_segments + 1) / n_segments)
-    return np.sqrt(np.exp(-(distances**2) / width**2))
+    return np.sqrt(np.exp(-(distances**2) / WIDTH**2))
 
 
 def check_masks(masks: NDArray[np.bool_]) -> None:

@@ -69,10 +69,8 @@ def characterise(
     )
 
 
-def duplicates_of(
-    activations: NDArray[np.floating], *, least: float = DUPLICATE
-) -> tuple[tuple[int, ...], ...]:
-    """Return groups of units whose activations correlate by at least `least`, chains included.
+def duplicates_of(activations: NDArray[np.floating]) -> tuple[tuple[int, ...], ...]:
+    """Return groups of units whose activations correlate by 0.98 or more, chains included.
 
     A unit that mirrors another (correlation near -1) repeats it too. Dead units are in no group.
     """
@@ -82,7 +80,7 @@ def duplicates_of(
     centred = activations[:, alive].astype(np.float64)
     centred -= centred.mean(axis=0)
     centred /= np.sqrt((centred**2).sum(axis=0))
-    alike = np.abs(centred.T @ centred) >= least
+    alike = np.abs(centred.T @ centred) >= DUPLICATE
     n_groups, group = connected_components(alike, directed=False)
     groups = [alive[group == number] for number in range(n_groups)]
     return tuple(tuple(units.tolist()) for units in groups if len(units) > 1)

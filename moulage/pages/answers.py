@@ -11,38 +11,15 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-
-from moulage.catalogue import Diagnosis
 from moulage.evaluation.conformal import least_lesions
 from moulage.evaluation.trust import Trust
 from moulage.pages import words
 from moulage.pages.document import render
 from moulage.pages.mistakes import data_uri
+from moulage.pages.records import AnswersRecord
 
 MOST = 300
 _PROBABILITY = "probability_"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class AnswersRecord:
-    """What the page says. table: as `predict` writes it. pictures: path → (h, w, 3) uint8, RGB.
-
-    trust: what sets and abstention were fitted by; None in runs older than these. unit: what was
-    counted there, "lesion" or "image". unreadable: (path, cause). notes: sentences, such as what
-    an older run cannot say.
-    """
-
-    name: str
-    diagnoses: tuple[Diagnosis, ...]
-    table: pd.DataFrame
-    pictures: Mapping[str, NDArray[np.uint8]]
-    trust: Trust | None = None
-    unit: str = "lesion"
-    unreadable: tuple[tuple[str, str], ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,20 +15,13 @@ from moulage.evaluation.subgroups import FEW
 from moulage.pages import prose, tables, words
 from moulage.pages.composition import composition_table, leak_notes, leak_sentence
 from moulage.pages.document import render
-from moulage.pages.records import RunRecord
+from moulage.pages.panels import gap_sentences
+from moulage.pages.probabilities import calibration_sentence
+from moulage.pages.records import CardRecord
 from moulage.pages.results import MEASURES, Results, results_of
+from moulage.pages.sets import set_table
 from moulage.pages.tables import Cell, Column, Table
-from moulage.pages.trust import TrustRecord, calibration_sentence, gap_sentences, set_table
 from moulage.seeding import generator
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class CardRecord:
-    """What the card is told. weights_licence: of the pretrained weights."""
-
-    run: RunRecord
-    trust: TrustRecord
-    weights_licence: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,12 @@
 """What was compared: recipes, parameters, where each phase ended and what it cost.
 
-In:  the comparison's rows.   Out: tables, and drawings of cost against accuracy.
+In:  a study file's recipes as plain values; the comparison's rows.
+Out: what sets recipes apart in words; tables, and drawings of cost against accuracy.
 Knows nothing of HTML.
 """
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -21,6 +22,48 @@ from moulage.pages.tables import Cell, Column, Table
 Row = dict[str, Any]
 
 _ALIKE = 1.05
+_TREATMENTS = {
+    "none": "none",
+    "class_weight": prose.WEIGHTED,
+    "oversample": "oversampling",
+    "augment": "minorities filled up with turned copies",
+    "focal": "focal loss (gamma {gamma:g})",
+    "logit_adjustment": "logit adjustment (tau {tau:g})",
+    "balanced_softmax": "balanced softmax",
+}
+
+
+def regularisation(recipe: Mapping[str, Any]) -> str:
+    """Name what holds a recipe back from learning by heart: `dropout 0.5, weight decay 0.01`."""
+    parts = [f"dropout {recipe['dropout']:g}"] if recipe["dropout"] else []
+    if recipe["hidden"]:
+        parts.append("batch normalisation")
+    decays = {phase["weight_decay"] for phase in recipe["phases"]} - {0.0}
+    parts += [f"weight decay {decay:g}" for decay in sorted(decays)]
+    smoothings = {phase["label_smoothing"] for phase in recipe["phases"]} - {0.0}
+    parts += [f"label smoothing {smoothing:g}" for smoothing in sorted(smoothings)]
+    return ", ".join(parts) or "none"
+
+
+def imbalance(treatment: Mapping[str, Any]) -> str:
+    """Name a treatment with what sets it apart from its kin."""
+    kind = str(treatment["kind"])
+    if kind == "class_weight" and treatment["scheme"] == "effective":
+        return f"class weights by effective number (beta {treatment['beta']:g})"
+    if kind == "oversample" and treatment["length"] == "majority":
+        return "oversampling to the majority"
+    return _TREATMENTS[kind].format(**treatment)
+
+
+def augmentation(chosen: Mapping[str, Any]) -> str:
+    """Name what is switched on: `flips, turns, rotation 20, scale 0.8–1.1`."""
+    said = [name for name in ("flips", "turns") if chosen[name]]
+    low, high = chosen["scale"]
+    numbers = {name: value for name, value in chosen.items() if isinstance(value, float) and value}
+    said += [f"{name.replace('_', ' ')} {value:g}" for name, value in numbers.items()]
+    if (low, high) != (1.0, 1.0):
+        said.append(f"scale {low:g}–{high:g}")
+    return ", ".join(said) or "none"
 
 
 def recipe_table(frame: pd.DataFrame) -> Table:

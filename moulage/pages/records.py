@@ -1,6 +1,6 @@
-"""What a page is told: one record a run, one record a study.
+"""What a page is told: one record a run, one record a study, one a page beside these.
 
-In:  plain fields and the records of the ground floor, filled in by whoever opens run folders.
+In:  plain fields and the records of lower floors, filled in by whoever opens run folders.
 Out: frozen records; the pages are functions of them and of nothing else.
 Knows nothing of study files, run folders or networks.
 """
@@ -13,8 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from moulage.catalogue import Catalogue
+from moulage.catalogue import Catalogue, Diagnosis
 from moulage.errors import DataError, ShapeError, examples
+from moulage.evaluation.examination import Examination
+from moulage.evaluation.trust import Trust
+from moulage.pages.composition import Leak
 from moulage.predictions import Predictions
 from moulage.split import Part, Split, Unit
 
@@ -212,6 +215,47 @@ class StudyRecord:
         """What ids name: lesions, unless a run's are groups'."""
         units = {run.predictions.unit for run in self.runs}
         return "group" if "group" in units else "lesion"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustRecord:
+    """Everything the page of trust says. leak: what the parts of the run's split share."""
+
+    name: str
+    study: str
+    diagnoses: tuple[Diagnosis, ...]
+    trust: Trust
+    found: Examination
+    leak: Leak
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CardRecord:
+    """What the card is told. weights_licence: of the pretrained weights."""
+
+    run: RunRecord
+    trust: TrustRecord
+    weights_licence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AnswersRecord:
+    """Everything the page of answers says.
+
+    table: as `predict` writes it. pictures: path → (h, w, 3) uint8, RGB.
+    trust: what sets and abstention were fitted by; None in runs older than these. unit: what was
+    counted there, "lesion" or "image". unreadable: (path, cause). notes: sentences, such as what
+    an older run cannot say.
+    """
+
+    name: str
+    diagnoses: tuple[Diagnosis, ...]
+    table: pd.DataFrame
+    pictures: Mapping[str, NDArray[np.uint8]]
+    trust: Trust | None = None
+    unit: str = "lesion"
+    unreadable: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def _refuse_missing_columns(history: pd.DataFrame) -> None:

@@ -237,7 +237,4 @@ def leak_table(leaks: Sequence[Leak]) -> Table:
 
 
 def _points_between(found: Interval) -> Cell:
-    low, high = found.low, found.high
-    if math.isnan(low):
-        return tables.measured(words.NO_BOUNDS, None)
-    return tables.measured(f"{words.points(low)} to {words.points(high)}", high - low)
+    return tables.measured(words.points_between(found.low, found.high), found.high - found.low)

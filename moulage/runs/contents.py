@@ -47,15 +47,15 @@ def read_json(path: Path, *, keys: Collection[str] = (), cure: str = AGAIN) -> d
     return _checked(content, path, keys, cure)
 
 
-def read_toml(path: Path, *, keys: Collection[str] = (), cure: str = AGAIN) -> dict[str, Any]:
+def read_toml(path: Path, *, keys: Collection[str] = ()) -> dict[str, Any]:
     """Read a TOML table; raises RunError as `read_json` does."""
-    text = _text(path, cure)
+    text = _text(path, AGAIN)
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise torn(path, f"torn TOML ({error})", cure) from error
-    _refuse_break(text, path, cure)
-    return _checked(_keeping(content, path, cure), path, keys, cure)
+        raise torn(path, f"torn TOML ({error})") from error
+    _refuse_break(text, path)
+    return _checked(_keeping(content, path), path, keys, AGAIN)
 
 
 def read_table(path: Path, *, columns: Collection[str], texts: Collection[str]) -> "pd.DataFrame":
@@ -63,7 +63,7 @@ def read_table(path: Path, *, columns: Collection[str], texts: Collection[str]) 
     import pandas as pd
 
     content = _text(path, AGAIN)
-    _refuse_break(content, path, AGAIN)
+    _refuse_break(content, path)
     try:
         frame = pd.read_csv(
             io.StringIO(content),
@@ -94,17 +94,17 @@ def _text(path: Path, cure: str) -> str:
         raise torn(path, f"what is no text ({error})", cure) from error
 
 
-def _refuse_break(text: str, path: Path, cure: str) -> None:
+def _refuse_break(text: str, path: Path) -> None:
     """Refuse text whose last line has no end: a shorter file may read as a whole one."""
     if not text.endswith("\n"):
-        raise torn(path, f"a file that breaks off after {len(text):,} letters", cure)
+        raise torn(path, f"a file that breaks off after {len(text):,} letters")
 
 
-def _keeping(value: Any, path: Path, cure: str) -> Any:
+def _keeping(value: Any, path: Path) -> Any:
     if isinstance(value, dict):
-        inner = {key: _keeping(part, path, cure) for key, part in value.items()}
-        return Kept(inner, path=path, cure=cure)
-    return [_keeping(part, path, cure) for part in value] if isinstance(value, list) else value
+        inner = {key: _keeping(part, path) for key, part in value.items()}
+        return Kept(inner, path=path, cure=AGAIN)
+    return [_keeping(part, path) for part in value] if isinstance(value, list) else value
 
 
 def _checked(content: Any, path: Path, keys: Collection[str], cure: str) -> dict[str, Any]:

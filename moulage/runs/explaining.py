@@ -26,7 +26,7 @@ from moulage.networks.saved import load_classifier
 from moulage.networks.witness import Witness, call_witness
 from moulage.runs.folder import RunFolder
 from moulage.runs.patients import Told, told_of_files, told_of_table
-from moulage.runs.progress import Progress
+from moulage.runs.progress import Progress, named
 from moulage.seeding import generator
 from moulage.split import PARTS, Part, Split, positions
 
@@ -88,7 +88,7 @@ def coloured(manner: Manner, *, run: RunFolder, witness: Witness, progress: Prog
         catalogue,
         size_px=contract.size_px,
         resize=contract.resize,
-        progress=lambda done, total: progress("decoding images", done, total),
+        progress=named("decoding images", progress),
     )
     rows = positions(split, catalogue.image_ids)[split.rows_of("train")].tolist()
     means = np.mean([pixels.array[row].mean(axis=(0, 1)) for row in rows], axis=0)

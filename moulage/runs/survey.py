@@ -6,7 +6,6 @@ Why: pixels and activations come from the caches that training fills, so a surve
 set costs little more than reading it.
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from moulage.catalogue import Catalogue
 from moulage.data.images import decode
 from moulage.data.pixels import build_pixels
 from moulage.data.sources import Sources
-from moulage.errors import ImageError
+from moulage.data.thumbnails import read_thumbnails
 from moulage.runs.description import columns_of, describe, find_telltales, look, see
 from moulage.runs.material import open_described
 from moulage.runs.progress import Progress, named
@@ -83,7 +82,7 @@ def survey_dataset(
             image_ids=catalogue.image_ids,
         ),
     )
-    return replace(survey, thumbnails=_thumbnails(catalogue, _shown(survey)))
+    return replace(survey, thumbnails=read_thumbnails(catalogue, _shown(survey), decode=_small))
 
 
 def _read_split(path: Path, catalogue: Catalogue, merger: Merger) -> Split:
@@ -147,16 +146,6 @@ def _shown(survey: Survey) -> list[int]:
     return sorted(set(shown))
 
 
-def _thumbnails(catalogue: Catalogue, rows: Iterable[int]) -> dict[int, NDArray[np.uint8]]:
-    """Decode what the page shows; a file that cannot be read has no picture."""
-    paths = catalogue.frame["path"].tolist()
-    found: dict[int, NDArray[np.uint8]] = {}
-    with Sources(catalogue.root) as sources:
-        for row in rows:
-            try:
-                image = decode(sources.read(paths[row]))
-            except (OSError, ImageError):
-                continue
-            small = cv2.resize(image, THUMBNAIL, interpolation=cv2.INTER_AREA)
-            found[row] = np.asarray(small, dtype=np.uint8)
-    return found
+def _small(content: bytes) -> NDArray[np.uint8]:
+    small = cv2.resize(decode(content), THUMBNAIL, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, dtype=np.uint8)

@@ -23,7 +23,7 @@ Maps = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Motion = tuple[float, float, float, float, float, float]
 
-_COARSE, _FINE = 2, 1  # how much each level is shrunk
+_COARSE = 2  # how much the first level is shrunk
 _SURROUND = 13  # side of the box that counts as local, in pixels
 _TEXTURE = 7  # the same, for texture
 _FAINT, _FAINT_TEXTURE = 2.0, 20.0  # squared grey levels

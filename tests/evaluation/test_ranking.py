@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from moulage.errors import ShapeError
-from moulage.evaluation.ranking import auroc, average_precision, rank, weighted_ranking
+from moulage.evaluation.ranking import auroc, rank, weighted_ranking
 
 
 def naive_auroc(positives: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
@@ -16,6 +16,11 @@ def naive_auroc(positives: np.ndarray, scores: np.ndarray, weights: np.ndarray) 
         won += pair * ((scores[i] > scores[j]) + 0.5 * (scores[i] == scores[j]))
         total += pair
     return won / total if total else math.nan
+
+
+def average_precision(*, positives: np.ndarray, scores: np.ndarray) -> float:
+    ranking = rank(positives=positives, scores=scores)
+    return weighted_ranking(ranking, weights=np.ones((len(scores), 1)))[1].item()
 
 
 @pytest.mark.parametrize("seed", range(30))

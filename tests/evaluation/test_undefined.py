@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 
-from moulage.evaluation.undefined import in_words, mean_defined, or_null, ratio
+from moulage.evaluation.undefined import mean_defined, or_null, ratio
 
 
 def test_a_quotient_by_zero_is_not_defined() -> None:
@@ -14,12 +14,6 @@ def test_a_mean_leaves_out_what_is_not_defined() -> None:
     means = mean_defined(np.array([[1, np.nan, 3], [np.nan, np.nan, np.nan]]))
     assert means[0] == 2
     assert math.isnan(means[1])
-
-
-def test_words_say_why_there_is_no_number() -> None:
-    assert in_words(math.nan, n=0) == "not defined (n = 0)"
-    assert in_words(0.98765, n=12) == "0.988"
-    assert in_words(0.98765, n=12, digits=1) == "1.0"
 
 
 def test_json_gets_null() -> None:

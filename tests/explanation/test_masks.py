@@ -48,8 +48,6 @@ def test_proximity_at_its_ends() -> None:
     assert sizes[-1] == 1
     assert sizes[0] == pytest.approx(np.exp(-8))
     assert (np.diff(sizes) > 0).all()
-    with pytest.raises(ConfigError, match="`width` must be above 0"):
-        proximity_of_sizes(10, width=0)
 
 
 def test_masks_must_be_boolean_rows() -> None:

@@ -9,7 +9,8 @@ import pytest
 from moulage.catalogue import Diagnosis
 from moulage.evaluation.conformal import Conformal
 from moulage.evaluation.trust import Asked, Trust
-from moulage.pages.answers import MOST, AnswersRecord, answers_page
+from moulage.pages.answers import MOST, answers_page
+from moulage.pages.records import AnswersRecord
 from moulage.runs.application import sets_in_words
 
 DIAGNOSES = (

@@ -7,10 +7,9 @@ import pytest
 
 from moulage.evaluation.examination import examine
 from moulage.evaluation.trust import Asked, fit_trust
-from moulage.pages.card import CardRecord, card_markdown, card_page, sections_of
+from moulage.pages.card import card_markdown, card_page, sections_of
 from moulage.pages.composition import leak_of, leak_sentence
-from moulage.pages.records import RunRecord
-from moulage.pages.trust import TrustRecord
+from moulage.pages.records import CardRecord, RunRecord, TrustRecord
 from moulage.split import Split
 from moulage.splits.leakage import train_on_test
 

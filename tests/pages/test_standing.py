@@ -13,12 +13,12 @@ from moulage.evaluation.intervals import Interval
 from moulage.evaluation.metrics import summary
 from moulage.evaluation.spread import Spread
 from moulage.pages.account import account_of
-from moulage.pages.advice import _rival, _shown, advice_of
+from moulage.pages.advice import advice_of
 from moulage.pages.comparison import comparison_table
 from moulage.pages.recipes import cost_drawings
 from moulage.pages.records import RunRecord, StudyRecord
 from moulage.pages.results import ACCURACY, AUROC, BALANCED
-from moulage.pages.standing import Standing, standing_of
+from moulage.pages.standing import Pair, Standing, Tuned, standing_of
 from moulage.pages.verdicts import treatment_table
 from moulage.predictions import Predictions
 
@@ -178,14 +178,18 @@ def test_where_a_baseline_may_be_as_good_that_is_said_first(run: RunRecord) -> N
     assert which(run.baselines["majority diagnosis"]).startswith("Take ")
 
 
-def test_an_unbeaten_baseline_that_another_beats_is_no_ones_but_the_chosens() -> None:
+def test_an_unbeaten_baseline_that_another_beats_is_no_ones_but_the_chosens(run: RunRecord) -> None:
+    dear = tuple(replace(phase, n_total=20_000_000) for phase in run.experiment.phases)
+    study = study_of(again(run, "small"), again(run, "large", phases=dear))
+    tested = standing_of(study, **FEW)
     spread = Spread(metric="", values=(0.5,), interval=interval(0.5), between_runs=math.nan)
     beside = (difference("small", "simple", p=0.4), difference("large", "simple", p=0.01))
-    standing = Standing(
-        spreads={("simple", "balanced"): {"balanced_accuracy": spread}}, beside=beside
-    )
-    assert _rival("large", standing) == ""
-    assert _rival("small", standing).startswith(
+    simple = {("simple", "balanced"): {"balanced_accuracy": spread}}
+    standing = replace(tested, spreads={**tested.spreads, **simple}, beside=beside)
+    better = Pair(measure=BALANCED, difference=difference("large", "small", p=0.01))
+    said = said_of(study, replace(standing, pairs=(better,)))["Which to take"]
+    assert said.startswith("Take large (20,000,000 parameters, ")
+    assert said_of(study, standing)["Which to take"].startswith(
         "small was not shown to beat the baseline simple, whose balanced accuracy is 0.500 (0.400"
     )
 
@@ -208,11 +212,20 @@ def interval(value: float) -> Interval:
     )
 
 
-def test_what_an_interval_shows_and_the_corrected_test_does_not_names_the_correction() -> None:
+def test_what_an_interval_shows_and_the_corrected_test_does_not_names_the_correction(
+    run: RunRecord,
+) -> None:
+    study = study_of(run)
+    standing = standing_of(study, **FEW)
+
+    def said(found: Difference) -> str:
+        tuned = Tuned(experiment="exp1", measure=ACCURACY, difference=found)
+        return said_of(study, replace(standing, tuned=(tuned,)))["What fine-tuning bought"]
+
     one = difference("a", "b", p=0.09)
-    assert _shown(one) == "not beyond chance after Holm’s correction, p 0.090"
-    assert _shown(replace(one, interval=interval(0.05))) == "not beyond chance"
-    assert _shown(replace(one, p_family=0.01)) == "beyond chance"
+    assert said(one).endswith("), not beyond chance after Holm’s correction, p 0.090.")
+    assert said(replace(one, interval=interval(0.05))).endswith("), not beyond chance.")
+    assert said(replace(one, p_family=0.01)).endswith("), beyond chance.")
 
 
 def test_experiments_of_about_one_size_are_not_compared_by_size(run: RunRecord) -> None:

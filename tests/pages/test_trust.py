@@ -11,8 +11,9 @@ from moulage.evaluation.intervals import Interval
 from moulage.evaluation.subgroups import Gap, Subgroup
 from moulage.evaluation.trust import Asked, fit_trust
 from moulage.pages.composition import leak_of, leak_sentence
-from moulage.pages.records import RunRecord
-from moulage.pages.trust import TrustRecord, gap_sentences, trust_page
+from moulage.pages.panels import gap_sentences
+from moulage.pages.records import RunRecord, TrustRecord
+from moulage.pages.trust import trust_page
 from moulage.splits.leakage import train_on_test
 
 Read = Callable[[str], dict[str, list[list[str]]]]
