@@ -234,7 +234,7 @@ def evaluate(
 
     theirs = mapping_of(mapping, "mapping", '{"NV": "nv"}')
     place = path_of(dataset, "dataset")
-    opened = open_described(place, absent="note", **layout)
+    opened = open_described(place, layout, absent="note")
     folder = open_run(path_of(run, "run"))
     if out is not None:
         refuse_another(Path(out), folder, opened)
@@ -260,7 +260,7 @@ def read_dataset(dataset: StrPath, **layout: Any) -> "Catalogue":
     """
     from moulage.runs.material import open_described
 
-    return open_described(path_of(dataset, "dataset"), **layout).catalogue
+    return open_described(path_of(dataset, "dataset"), layout).catalogue
 
 
 def make_split(
@@ -282,7 +282,7 @@ def make_split(
     from moulage.splits.grouped import absence_notes, split_by_group
     from moulage.splits.merging import find_merger, tie
 
-    opened = open_described(path_of(dataset, "dataset"), **layout)
+    opened = open_described(path_of(dataset, "dataset"), layout)
     catalogue = opened.catalogue
     merger = find_merger(merge, catalogue=catalogue, kind=opened.kind)
     dealt = split_by_group(
@@ -438,11 +438,11 @@ def survey(
 
     found = survey_dataset(
         path_of(dataset, "dataset"),
+        layout,
         split=Path(split) if split else None,
         merge=merge,
         seed=seed,
         progress=progress,
-        **layout,
     )
     verdict = verdict_of(found)
     if out is not None:
@@ -493,10 +493,12 @@ def extract_features(
     further arguments of `read_dataset`.
     """
     from moulage.runs import features
+    from moulage.runs.material import open_described
 
     if out is not None:
         store.check_ending(Path(out), features.FORMATS)
-    catalogue = read_dataset(dataset, absent="note", **layout)
+    place = path_of(dataset, "dataset")
+    catalogue = open_described(place, layout, absent="note").catalogue
     classifier = features.open_source(str(source), catalogue, weights=weights, size_px=size)
     found = features.compute_features(classifier, catalogue, boundary=at, progress=progress)
     if out is not None:

@@ -5,7 +5,7 @@ Knows nothing of networks.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from inspect import signature
 from pathlib import Path
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from moulage.arguments import known_keywords, mapping_of
 from moulage.catalogue import Catalogue
-from moulage.data.dataset import Dataset, open_dataset
+from moulage.data.dataset import Dataset, open_dataset, read_dataset
 from moulage.data.decoding import Unreadable
 from moulage.data.pixels import Pixels, build_pixels
 from moulage.errors import DataError, examples
@@ -97,19 +97,27 @@ def read_images(study: StudyConfig, progress: Progress) -> Images:
     return _keep_readable(opened, pixels)
 
 
-def open_described(path: Path, **layout: Any) -> Dataset:
+def open_described(
+    path: Path,
+    layout: Mapping[str, Any] | None = None,
+    *,
+    absent: Literal["refuse", "note"] = "refuse",
+) -> Dataset:
     """Open a data set at a path, or the one that a study file describes in `[dataset]`.
 
-    layout: as for `open_dataset`; it goes before what the file says.
+    layout: further arguments of `read_dataset`, which go before what the file says; a mapping, so
+    that a caller's word never meets ours. absent: as for `open_dataset`.
     """
-    known_keywords(layout, tuple(signature(open_dataset).parameters)[1:], "read_dataset")
+    given = layout or {}
+    known_keywords(given, tuple(signature(read_dataset).parameters)[1:], "read_dataset")
     for name in ("columns", "classes"):
-        mapping_of(layout.get(name), name, '{"mel": "melanoma"}')
+        mapping_of(given.get(name), name, '{"mel": "melanoma"}')
     if not _is_study(path):
-        return open_dataset(path, **layout)
+        return open_dataset(path, absent=absent, **given)
     described = read_described(path).dataset
-    given = {name: value for name, value in layout.items() if value not in (None, "auto")}
-    return open_dataset(described.path or drawn_casts(), **{**described.layout, **given})
+    said = {name: value for name, value in given.items() if value not in (None, "auto")}
+    place = described.path or drawn_casts()
+    return open_dataset(place, absent=absent, **{**described.layout, **said})
 
 
 def unreadable_of(path: Path) -> Literal["refuse", "skip"]:
