@@ -7,13 +7,14 @@ runs stays quick.
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moulage import store
 from moulage.arguments import known_keywords, mapping_of, names_of, path_of, paths_of, whole_number
-from moulage.errors import ConfigError
+from moulage.errors import ConfigError, MoulageError
 from moulage.runs.folder import (
     CARD,
     CARD_PAGE,
@@ -24,12 +25,12 @@ from moulage.runs.folder import (
     TRUST_TEST,
     find_runs,
     open_run,
+    open_study,
     read_layout,
 )
 from moulage.runs.folder import EXPLANATIONS_PAGE as EXPLANATIONS_PAGE
 from moulage.runs.folder import UNITS_PAGE as UNITS_PAGE
 from moulage.runs.folder import RunFolder as RunFolder
-from moulage.runs.folder import open_study as open_study
 from moulage.runs.progress import Progress, silently
 
 if TYPE_CHECKING:
@@ -59,6 +60,14 @@ COMPARISON, COMPARISON_PAGE = "comparison", "comparison.html"
 EXPLANATIONS, UNITS = "explanations", "units"
 SURVEY_PAGE, NEAR_DUPLICATES = "survey.html", "near_duplicates.csv"
 _RATIOS: "Mapping[Part, float]" = {"train": 0.6, "validation": 0.2, "test": 0.2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """Pages that were written, a study's own last, and what kept others from it."""
+
+    pages: tuple[Path, ...]
+    faults: tuple[MoulageError, ...] = ()
 
 
 def train(
@@ -98,7 +107,7 @@ def train(
     )
     for run in outcome.finished:
         if not (run.path / REPORT).is_file():
-            report(run.path)
+            _write_report(run.path)
     compare(outcome.folder)
     return outcome
 
@@ -111,16 +120,44 @@ def list_runs(root: StrPath = "runs") -> list[RunFolder]:
 def report(run: StrPath) -> Path:
     """Write the page of a finished run anew, and return where it is.
 
-    run: a run's folder, or a study's: then the pages of all its finished runs, and its own.
+    run: a run's folder, or a study's: then the pages of all its finished runs, and its own, which
+    is returned. What can be written is, before the first fault is raised; further ones are its
+    notes.
     """
+    reported = write_reports(run)
+    if not reported.faults:
+        return reported.pages[-1]
+    first, *others = reported.faults
+    for other in others:
+        first.add_note(str(other))
+    raise first
+
+
+def write_reports(run: StrPath, *, progress: Progress = silently) -> Reported:
+    """Write the page of a finished run, or those of a study's runs and its own, as far as it goes.
+
+    Raises MoulageError where `run` is neither, or a run alone is torn.
+    """
+    path = path_of(run, "run")
+    if not any(found.is_finished for found in find_runs(path) if found.path != path):
+        return Reported(pages=(_write_report(path),))
+    writers = [*(partial(_write_report, one.path) for one in open_study(path))]
+    writers.append(partial(compare, path))
+    pages: list[Path] = []
+    faults: dict[str, MoulageError] = {}
+    for done, write in enumerate(writers, 1):
+        try:
+            pages.append(write())
+        except MoulageError as error:
+            faults.setdefault(str(error), error)  # without a whole run, the comparison's is a run's
+        progress("writing pages", done, len(writers))
+    return Reported(pages=tuple(pages), faults=tuple(faults.values()))
+
+
+def _write_report(path: Path) -> Path:
     from moulage.dossier import run_record
     from moulage.pages.report import report_page
 
-    path = path_of(run, "run")
-    if any(found.is_finished for found in find_runs(path) if found.path != path):
-        for found in open_study(path):
-            report(found.path)
-        return compare(path)
     folder = open_run(path)
     page = folder.path / REPORT
     store.write_text(page, report_page(run_record(folder)))
@@ -159,7 +196,7 @@ def card(run: StrPath) -> tuple[Path, Path]:
 def _link(folder: RunFolder, place: Path) -> None:
     """Write a run's page anew, so that it names a page just written, where that is beside it."""
     if place.resolve() == folder.path.resolve() and (folder.path / REPORT).is_file():
-        report(folder.path)
+        _write_report(folder.path)
 
 
 def compare(study: StrPath) -> Path:
