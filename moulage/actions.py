@@ -7,29 +7,28 @@ runs stays quick.
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moulage import files, store
 from moulage.arguments import known_keywords, mapping_of, names_of, path_of, paths_of, whole_number
-from moulage.errors import ConfigError
+from moulage.errors import MoulageError
 from moulage.runs.folder import (
     CARD,
     CARD_PAGE,
-    METRICS,
-    PREDICTIONS,
     REPORT,
     TRUST_PAGE,
     TRUST_TEST,
     find_runs,
     open_run,
+    open_study,
     read_layout,
 )
 from moulage.runs.folder import EXPLANATIONS_PAGE as EXPLANATIONS_PAGE
 from moulage.runs.folder import UNITS_PAGE as UNITS_PAGE
 from moulage.runs.folder import RunFolder as RunFolder
-from moulage.runs.folder import open_study as open_study
 from moulage.runs.progress import Progress, silently
 
 if TYPE_CHECKING:
@@ -39,11 +38,12 @@ if TYPE_CHECKING:
     from moulage.explanation.layers import HiddenLayer
     from moulage.networks.inventory import Stocked
     from moulage.networks.shelf import Finding
-    from moulage.runs.application import Answers, Foreign
+    from moulage.runs.application import Answers
     from moulage.runs.audit import Audit
     from moulage.runs.checkup import Checkup
     from moulage.runs.demonstration import Demonstration
     from moulage.runs.features import Features
+    from moulage.runs.foreign import Foreign
     from moulage.runs.holdings import Holding
     from moulage.runs.schedule import Outcome
     from moulage.split import Part, Split
@@ -59,6 +59,14 @@ COMPARISON, COMPARISON_PAGE = "comparison", "comparison.html"
 EXPLANATIONS, UNITS = "explanations", "units"
 SURVEY_PAGE, NEAR_DUPLICATES = "survey.html", "near_duplicates.csv"
 _RATIOS: "Mapping[Part, float]" = {"train": 0.6, "validation": 0.2, "test": 0.2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """Pages that were written, a study's own last, and what kept others from it."""
+
+    pages: tuple[Path, ...]
+    faults: tuple[MoulageError, ...] = ()
 
 
 def train(
@@ -98,7 +106,7 @@ def train(
     )
     for run in outcome.finished:
         if not (run.path / REPORT).is_file():
-            report(run.path)
+            _write_report(run.path)
     compare(outcome.folder)
     return outcome
 
@@ -111,16 +119,44 @@ def list_runs(root: StrPath = "runs") -> list[RunFolder]:
 def report(run: StrPath) -> Path:
     """Write the page of a finished run anew, and return where it is.
 
-    run: a run's folder, or a study's: then the pages of all its finished runs, and its own.
+    run: a run's folder, or a study's: then the pages of all its finished runs, and its own, which
+    is returned. What can be written is, before the first fault is raised; further ones are its
+    notes.
     """
+    reported = write_reports(run)
+    if not reported.faults:
+        return reported.pages[-1]
+    first, *others = reported.faults
+    for other in others:
+        first.add_note(str(other))
+    raise first
+
+
+def write_reports(run: StrPath, *, progress: Progress = silently) -> Reported:
+    """Write the page of a finished run, or those of a study's runs and its own, as far as it goes.
+
+    Raises MoulageError where `run` is neither, or a run alone is torn.
+    """
+    path = path_of(run, "run")
+    if not any(found.is_finished for found in find_runs(path) if found.path != path):
+        return Reported(pages=(_write_report(path),))
+    writers = [*(partial(_write_report, one.path) for one in open_study(path))]
+    writers.append(partial(compare, path))
+    pages: list[Path] = []
+    faults: dict[str, MoulageError] = {}
+    for done, write in enumerate(writers, 1):
+        try:
+            pages.append(write())
+        except MoulageError as error:
+            faults.setdefault(str(error), error)  # without a whole run, the comparison's is a run's
+        progress("writing pages", done, len(writers))
+    return Reported(pages=tuple(pages), faults=tuple(faults.values()))
+
+
+def _write_report(path: Path) -> Path:
     from moulage.dossier import run_record
     from moulage.pages.report import report_page
 
-    path = path_of(run, "run")
-    if any(found.is_finished for found in find_runs(path) if found.path != path):
-        for found in open_study(path):
-            report(found.path)
-        return compare(path)
     folder = open_run(path)
     page = folder.path / REPORT
     files.write_text(page, report_page(run_record(folder)))
@@ -159,7 +195,7 @@ def card(run: StrPath) -> tuple[Path, Path]:
 def _link(folder: RunFolder, place: Path) -> None:
     """Write a run's page anew, so that it names a page just written, where that is beside it."""
     if place.resolve() == folder.path.resolve() and (folder.path / REPORT).is_file():
-        report(folder.path)
+        _write_report(folder.path)
 
 
 def compare(study: StrPath) -> Path:
@@ -227,29 +263,17 @@ def evaluate(
     set left there is refused. layout: further arguments of `read_dataset`. Images of unmapped
     diagnoses are counted and left out, and files that cannot be read where a study file says so.
     """
-    from moulage.predictions import write_predictions
-    from moulage.runs.application import classify_catalogue
-    from moulage.runs.foreign import account_of, refuse_another
-    from moulage.runs.material import open_described, unreadable_of
+    from moulage.runs.foreign import evaluate_run
 
     theirs = mapping_of(mapping, "mapping", '{"NV": "nv"}')
-    place = path_of(dataset, "dataset")
-    opened = open_described(place, absent="note", **layout)
-    folder = open_run(path_of(run, "run"))
-    if out is not None:
-        refuse_another(Path(out), folder, opened)
-    foreign = classify_catalogue(
-        folder,
-        opened.catalogue,
+    return evaluate_run(
+        open_run(path_of(run, "run")),
+        path_of(dataset, "dataset"),
+        layout,
         theirs=theirs,
-        unreadable=unreadable_of(place),
+        out=None if out is None else Path(out),
         progress=progress,
     )
-    foreign = replace(foreign, metrics=account_of(folder, place, opened, foreign))
-    if out is not None:
-        write_predictions(foreign.predictions, Path(out) / PREDICTIONS)
-        files.write_json(Path(out) / METRICS, foreign.metrics)
-    return foreign
 
 
 def read_dataset(dataset: StrPath, **layout: Any) -> "Catalogue":
@@ -260,7 +284,7 @@ def read_dataset(dataset: StrPath, **layout: Any) -> "Catalogue":
     """
     from moulage.runs.material import open_described
 
-    return open_described(path_of(dataset, "dataset"), **layout).catalogue
+    return open_described(path_of(dataset, "dataset"), layout).catalogue
 
 
 def make_split(
@@ -277,25 +301,12 @@ def make_split(
     merge: a CSV of confirmed pairs that show one lesion under two ids; "auto", those known for
     HAM10000; or "none". What is merged is logged, and which parts lack a diagnosis.
     """
-    from moulage.runs.material import open_described
+    from moulage.runs.material import open_described, split_dataset
     from moulage.split import write_split
-    from moulage.splits.grouped import absence_notes, split_by_group
-    from moulage.splits.merging import find_merger, tie
 
-    opened = open_described(path_of(dataset, "dataset"), **layout)
-    catalogue = opened.catalogue
-    merger = find_merger(merge, catalogue=catalogue, kind=opened.kind)
-    dealt = split_by_group(
-        image_ids=catalogue.image_ids,
-        lesion_ids=catalogue.lesion_ids,
-        labels=catalogue.labels,
-        ratios=_RATIOS if ratios is None else mapping_of(ratios, "ratios", str(_RATIOS)),
-        seed=seed,
-    )
-    made, n_moved = tie(replace(dealt, unit=catalogue.unit), merger)
-    absences = absence_notes(made, labels=catalogue.labels, codes=catalogue.codes)
-    for note in (*merger.notes(n_moved), *absences):
-        logger.info(note)
+    shares = _RATIOS if ratios is None else mapping_of(ratios, "ratios", str(_RATIOS))
+    opened = open_described(path_of(dataset, "dataset"), layout)
+    made = split_dataset(opened, ratios=shares, seed=seed, merge=merge)
     if out is not None:
         write_split(made, Path(out))
     return made
@@ -315,7 +326,7 @@ def audit(
     """
     from moulage.runs.audit import compare_datasets
     from moulage.surveying.duplicates import pairs_table
-    from moulage.surveying.marks import with_marks
+    from moulage.surveying.marks import write_pairs
 
     found = compare_datasets(
         path_of(dataset, "dataset"),
@@ -324,8 +335,7 @@ def audit(
         progress=progress,
     )
     if out is not None:
-        table = with_marks(pairs_table(found.pairs), _said_before(Path(out)))
-        files.write_text(Path(out), table.to_csv(index=False, lineterminator="\n"))
+        write_pairs(pairs_table(found.pairs), Path(out))
     return found
 
 
@@ -433,22 +443,20 @@ def survey(
     from moulage.pages.survey import survey_page
     from moulage.runs.survey import survey_dataset
     from moulage.surveying.duplicates import pairs_table
-    from moulage.surveying.marks import with_marks
+    from moulage.surveying.marks import write_pairs
     from moulage.surveying.verdict import verdict_of
 
     found = survey_dataset(
         path_of(dataset, "dataset"),
+        layout,
         split=Path(split) if split else None,
         merge=merge,
         seed=seed,
         progress=progress,
-        **layout,
     )
     verdict = verdict_of(found)
     if out is not None:
-        path = Path(out) / NEAR_DUPLICATES
-        pairs = with_marks(pairs_table(found.pairs), _said_before(path))
-        files.write_text(path, pairs.to_csv(index=False, lineterminator="\n"))
+        write_pairs(pairs_table(found.pairs), Path(out) / NEAR_DUPLICATES)
         files.write_text(Path(out) / SURVEY_PAGE, survey_page(found, verdict))
     return found, verdict
 
@@ -493,10 +501,12 @@ def extract_features(
     further arguments of `read_dataset`.
     """
     from moulage.runs import features
+    from moulage.runs.material import open_described
 
     if out is not None:
         files.check_ending(Path(out), features.FORMATS)
-    catalogue = read_dataset(dataset, absent="note", **layout)
+    place = path_of(dataset, "dataset")
+    catalogue = open_described(place, layout, absent="note").catalogue
     classifier = features.open_source(str(source), catalogue, weights=weights, size_px=size)
     found = features.compute_features(classifier, catalogue, boundary=at, progress=progress)
     if out is not None:
@@ -560,32 +570,21 @@ def explain(
     fields of `explanation.examination.Manner`.
     """
     from moulage.explanation.examination import Manner
-    from moulage.runs import explaining
+    from moulage.runs.explaining import Chosen, explain_run
 
     known = [name for name in Manner.__dataclass_fields__ if name != "diagnosis"]
     known_keywords(manner, known, "explain")
     paths = paths_of(images, "images")
     whole_number(sample, "--sample", least=1)
-    folder = open_run(path_of(run, "run"))
-    witness = explaining.open_witness(folder)
-    place = None if diagnosis is None else explaining.index_of(diagnosis, witness)
-    if covariates is not None and not paths:
-        raise ConfigError(
-            f"`--covariates` must go with images that are named; got {covariates} for the run's "
-            "own, whose records it knows. Leave the option out."
-        )
-    asked = explaining.coloured(
-        Manner(diagnosis=place, **manner), run=folder, witness=witness, progress=progress
+    folder, asked = open_run(path_of(run, "run")), Manner(**manner)
+    casebook = explain_run(
+        folder,
+        paths or Chosen(part=part, sample=sample, seed=asked.seed),
+        manner=asked,
+        diagnosis=diagnosis,
+        covariates=None if covariates is None else Path(covariates),
+        progress=progress,
     )
-    inquiry = explaining.Inquiry(witness=witness, manner=asked)
-    if paths:
-        table = None if covariates is None else Path(covariates)
-        casebook = explaining.explain_files(
-            folder, paths, inquiry=inquiry, covariates=table, progress=progress
-        )
-    else:
-        chosen = explaining.Chosen(part=part, sample=sample, seed=inquiry.manner.seed)
-        casebook = explaining.explain_part(folder, chosen, inquiry=inquiry, progress=progress)
     to = Path(out) if out is not None else folder.path
     _write_explanations(folder, casebook, to)
     _link(folder, to)
@@ -629,7 +628,3 @@ def units(
     files.write_text(to / UNITS_PAGE, page)
     _link(folder, to)
     return layer
-
-
-def _said_before(path: Path) -> str:
-    return path.read_text(errors="replace") if path.is_file() else ""

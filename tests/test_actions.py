@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import moulage
+from moulage import actions
 from moulage.casts.generator import make_casts
 from moulage.errors import ConfigError, MoulageError
 
@@ -59,6 +60,26 @@ def test_one_path_is_a_list_of_one(
 def test_wrong_arguments_are_told_with_a_cure(call: Callable[[], object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         call()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda place, **layout: moulage.read_dataset(place, **layout),
+        lambda place, **layout: moulage.evaluate("run", place, **layout),
+        lambda place, **layout: moulage.survey(place, **layout),
+        lambda place, **layout: moulage.make_split(place, **layout),
+        lambda place, **layout: actions.extract_features("a_backbone", place, **layout),
+    ],
+)
+@pytest.mark.parametrize("name", ["absent", "path"])
+def test_what_actions_say_themselves_is_no_layout(
+    call: Callable[..., object], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moulage.actions.open_run", lambda path: path)
+    said = rf"must be one of kind, columns, table, images, classes, name; got '{name}'\."
+    with pytest.raises(ConfigError, match=said):
+        call(tmp_path, **{name: "note"})
 
 
 @pytest.mark.parametrize(

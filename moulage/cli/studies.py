@@ -14,7 +14,7 @@ from rich.table import Table
 from moulage import actions
 from moulage.cli.progress import shown_progress
 from moulage.cli.tables import print_table
-from moulage.errors import ConfigError, MoulageError, RunError
+from moulage.errors import ConfigError, RunError
 from moulage.runs.folder import REPORT, RunFolder
 
 _RUNS = Path("runs")
@@ -70,19 +70,13 @@ def report(
     run: Annotated[Path, typer.Argument(help="A finished run's folder, or a study's.")],
 ) -> None:
     """Write the page of a finished run, or of all of a study's, anew."""
-    folders = [found.path for found in actions.list_runs(run) if found.is_finished]
-    if folders == [run] or not folders:
-        print(actions.report(run))
-        return
-    n_torn = 0
-    for folder in actions.open_study(run):
-        try:
-            print(actions.report(folder.path))
-        except MoulageError as error:
-            n_torn += 1
-            print(f"moulage: {error}", file=sys.stderr)
-    print(actions.compare(run))
-    if n_torn:
+    with shown_progress() as progress:
+        reported = actions.write_reports(run, progress=progress)
+    for page in reported.pages:
+        print(page)
+    for fault in reported.faults:
+        print(f"moulage: {fault}", file=sys.stderr)
+    if reported.faults:
         raise SystemExit(2)
 
 

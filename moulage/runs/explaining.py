@@ -58,6 +58,34 @@ class Inquiry:
     manner: Manner
 
 
+def explain_run(
+    run: RunFolder,
+    images: Sequence[Path] | Chosen,
+    *,
+    manner: Manner,
+    diagnosis: str | None = None,
+    covariates: Path | None = None,
+    progress: Progress,
+) -> Casebook:
+    """Explain image files, or those chosen of the run's own, in a manner.
+
+    diagnosis: a code, or each image's most probable one. covariates: a table, of files alone.
+    """
+    witness = open_witness(run)
+    place = None if diagnosis is None else index_of(diagnosis, witness)
+    if covariates is not None and isinstance(images, Chosen):
+        raise ConfigError(
+            f"`--covariates` must go with images that are named; got {covariates} for the run's "
+            "own, whose records it knows. Leave the option out."
+        )
+    asked = replace(manner, diagnosis=place)
+    asked = coloured(asked, run=run, witness=witness, progress=progress)
+    inquiry = Inquiry(witness=witness, manner=asked)
+    if isinstance(images, Chosen):
+        return explain_part(run, images, inquiry=inquiry, progress=progress)
+    return explain_files(run, images, inquiry=inquiry, covariates=covariates, progress=progress)
+
+
 def open_witness(run: RunFolder) -> Witness:
     """Put a run's classifier on this machine, at the run's precision where it has units for it."""
     machine = resolve_answering(run.study()["resolved"]["precision"])

@@ -6,7 +6,7 @@ else of validation, say what is usual; the test part is only measured.
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +100,14 @@ def read_familiarity(path: Path, digest: str) -> Familiarity | None:
             f"{about['classifier']}. {AGAIN}"
         )
     return Familiarity(rest=float(about["rest"]), **tensors)
+
+
+def strangeness_of(
+    notes: Sequence[NDArray[np.float32]], familiarity: Familiarity, classifier: Classifier
+) -> NDArray[np.float64]:
+    """Judge images by what `noting` kept of each batch's first view, the image as it is."""
+    impressions = np.concatenate(notes[:: len(first_of(classifier).recipe.views)])
+    return strangeness(familiarity, impressions)
 
 
 def _write(path: Path, familiarity: Familiarity, *, digest: str) -> None:

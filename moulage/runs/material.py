@@ -1,12 +1,14 @@
 """What a study's cells share: its images as pixels, and the rows of each part.
 
 In:  a study's configuration.   Out: images read once, and a material for each split.
+A data set alone, or one that a study file describes, is opened and split in the same way.
 Knows nothing of networks.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 
 from moulage.arguments import known_keywords, mapping_of
 from moulage.catalogue import Catalogue
-from moulage.data.dataset import Dataset, open_dataset
+from moulage.data.dataset import Dataset, open_dataset, read_dataset
 from moulage.data.decoding import Unreadable
 from moulage.data.pixels import Pixels, build_pixels
 from moulage.errors import DataError, examples
@@ -98,19 +100,27 @@ def read_images(study: StudyConfig, progress: Progress) -> Images:
     return _keep_readable(opened, pixels)
 
 
-def open_described(path: Path, **layout: Any) -> Dataset:
+def open_described(
+    path: Path,
+    layout: Mapping[str, Any] | None = None,
+    *,
+    absent: Literal["refuse", "note"] = "refuse",
+) -> Dataset:
     """Open a data set at a path, or the one that a study file describes in `[dataset]`.
 
-    layout: as for `open_dataset`; it goes before what the file says.
+    layout: further arguments of `read_dataset`, which go before what the file says; a mapping, so
+    that a caller's word never meets ours. absent: as for `open_dataset`.
     """
-    known_keywords(layout, tuple(signature(open_dataset).parameters)[1:], "read_dataset")
+    given = layout or {}
+    known_keywords(given, tuple(signature(read_dataset).parameters)[1:], "read_dataset")
     for name in ("columns", "classes"):
-        mapping_of(layout.get(name), name, '{"mel": "melanoma"}')
+        mapping_of(given.get(name), name, '{"mel": "melanoma"}')
     if not _is_study(path):
-        return open_dataset(path, **layout)
+        return open_dataset(path, absent=absent, **given)
     described = read_described(path).dataset
-    given = {name: value for name, value in layout.items() if value not in (None, "auto")}
-    return open_dataset(described.path or drawn_casts(), **{**described.layout, **given})
+    said = {name: value for name, value in given.items() if value not in (None, "auto")}
+    place = described.path or drawn_casts()
+    return open_dataset(place, absent=absent, **{**described.layout, **said})
 
 
 def unreadable_of(path: Path) -> Literal["refuse", "skip"]:
@@ -146,6 +156,20 @@ def prepare(cell: Cell, images: Images) -> Material:
         kind=images.kind,
         notes=(*images.notes, *merger.notes(n_moved), *absences),
     )
+
+
+def split_dataset(
+    dataset: Dataset, *, ratios: Mapping[Part, float], seed: int, merge: str
+) -> Split:
+    """Split a data set by lesion; log what is merged, and which parts lack a diagnosis."""
+    catalogue = dataset.catalogue
+    merger = find_merger(merge, catalogue=catalogue, kind=dataset.kind)
+    dealt = _dealt(catalogue, split_by_group, ratios=ratios, seed=seed)
+    split, n_moved = tie(dealt, merger)
+    absences = absence_notes(split, labels=catalogue.labels, codes=catalogue.codes)
+    for note in (*merger.notes(n_moved), *absences):
+        logger.info(note)
+    return split
 
 
 def _is_study(path: Path) -> bool:
@@ -193,34 +217,30 @@ def _split_of(cell: Cell, images: Images, merger: Merger) -> tuple[Split, int]:
         renamed = merger.renamed(images.listed)
         listed = split_from_file(config.file, catalogue=renamed, names=merger.names)
         return listed.take(np.isin(listed.image_ids, catalogue.image_ids)), 0
-    if cell.split_kind == "leaky":
-        honest, n_moved = tie(_dealt(cell, catalogue, "grouped"), merger)
-        return train_on_test(honest), n_moved
-    return tie(
-        _dealt(cell, catalogue, cell.split_kind), merger, move=cell.split_kind not in DISHONEST
-    )
-
-
-def _dealt(cell: Cell, catalogue: Catalogue, kind: str) -> Split:
-    """Deal images to parts by the catalogue's own lesion ids."""
-    config = cell.study.split
-    image_ids, lesion_ids, labels = catalogue.image_ids, catalogue.lesion_ids, catalogue.labels
+    maker = split_by_image if cell.split_kind == "image" else split_by_group
     if cell.fold is not None:
-        folds = split_in_folds(
-            image_ids=image_ids,
-            lesion_ids=lesion_ids,
-            labels=labels,
-            n_folds=config.folds,
-            seed=cell.split_seed,
-            rest={part: share for part, share in config.ratios.items() if part != "test"},
-        )
-        return replace(folds[cell.fold], unit=catalogue.unit)
-    makers = {"grouped": split_by_group, "image": split_by_image}
-    dealt = makers[kind](
-        image_ids=image_ids,
-        lesion_ids=lesion_ids,
-        labels=labels,
-        ratios=config.ratios,
-        seed=cell.split_seed,
+        maker = partial(_folded, fold=cell.fold, n_folds=config.folds)
+    dealt = _dealt(catalogue, maker, ratios=config.ratios, seed=cell.split_seed)
+    if cell.split_kind == "leaky":
+        honest, n_moved = tie(dealt, merger)
+        return train_on_test(honest), n_moved
+    return tie(dealt, merger, move=cell.split_kind not in DISHONEST)
+
+
+def _dealt(
+    catalogue: Catalogue, maker: Callable[..., Split], *, ratios: Mapping[Part, float], seed: int
+) -> Split:
+    """Deal images to parts by the catalogue's own lesion ids."""
+    dealt = maker(
+        image_ids=catalogue.image_ids,
+        lesion_ids=catalogue.lesion_ids,
+        labels=catalogue.labels,
+        ratios=ratios,
+        seed=seed,
     )
     return replace(dealt, unit=catalogue.unit)
+
+
+def _folded(*, fold: int, ratios: Mapping[Part, float], **dealt: Any) -> Split:
+    rest: dict[Part, float] = {part: share for part, share in ratios.items() if part != "test"}
+    return split_in_folds(rest=rest, **dealt)[fold]

@@ -6,6 +6,7 @@ Why: pixels and activations come from the caches that training fills, so a surve
 set costs little more than reading it.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,20 +38,21 @@ THUMBNAIL = (125, 100)
 
 def survey_dataset(
     path: Path,
+    layout: Mapping[str, Any] | None = None,
     *,
     split: Path | None = None,
     merge: str = AUTO,
     seed: int = 0,
     progress: Progress,
-    **layout: Any,
 ) -> Survey:
     """Look into everything. seed: of the samples shown; nothing else is drawn by it.
 
-    merge: which lesion ids are tied already, as for `splits.merging.find_merger`.
+    layout: as for `open_described`. merge: which lesion ids are tied already, as for
+    `splits.merging.find_merger`.
 
     Raises DataError where the data set cannot be read at all.
     """
-    dataset = open_described(path, **layout)
+    dataset = open_described(path, layout)
     catalogue = dataset.catalogue
     merger = find_merger(merge, catalogue=catalogue, kind=dataset.kind)
     held = groups.audit_split(_read_split(split, catalogue, merger)) if split else None

@@ -1,18 +1,25 @@
 """What a reader wrote into a table of pairs outlives the table.
 
-In:  a new table of pairs, the text of the one that stands in its place.   Out: the new one, marked.
-Knows nothing of images or of where tables lie.
+In:  a new table of pairs, the one that stands in its place.   Out: the new one, marked.
+Knows nothing of images.
 """
 
 import csv
 from io import StringIO
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from moulage.files import separator_of
+from moulage.files import separator_of, write_text
 
 _ONE, _OTHER, _MARK = "image_id", "other_id", "confirmed"
+
+
+def write_pairs(table: pd.DataFrame, path: Path) -> None:
+    """Write pairs as a CSV, marked as the one is that stood there."""
+    before = path.read_text(errors="replace") if path.is_file() else ""
+    write_text(path, with_marks(table, before).to_csv(index=False, lineterminator="\n"))
 
 
 def with_marks(table: pd.DataFrame, before: str) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from moulage.evaluation.decisions import decide
 from moulage.evaluation.intervals import as_json, intervals
 from moulage.predictions import read_predictions
 from moulage.runs.folder import RunFolder
+from moulage.runs.material import open_described
 from moulage.runs.schedule import run_study
 from moulage.runs.studyfile import parse_study
 from moulage.seeding import generator
@@ -97,7 +98,7 @@ def test_metrics_say_what_was_measured_and_with_what(
     run = runs[0]
     (site / "photos/stray.jpg").write_bytes(b"no row names it")
     metrics = evaluated(run, site, tmp_path / "out")
-    catalogue = actions.read_dataset(site, kind="table", absent="note")
+    catalogue = open_described(site, {"kind": "table"}, absent="note").catalogue
     assert metrics["dataset"]["digest"] == catalogue.digest
     assert metrics["dataset"]["path"] == str(site.resolve())
     assert metrics["mapping"]["mole"] == "nv"

@@ -13,8 +13,9 @@ from moulage.errors import ConfigError, DataError
 from moulage.explanation.examination import Manner
 from moulage.networks.saved import load_classifier
 from moulage.predictions import read_predictions
-from moulage.runs.application import classify_catalogue, classify_files
+from moulage.runs.application import classify_files
 from moulage.runs.explaining import Inquiry, explain_files, open_witness
+from moulage.runs.foreign import classify_catalogue
 from moulage.runs.patients import told_of_files
 from moulage.runs.schedule import Outcome, run_study
 from moulage.runs.studyfile import parse_study

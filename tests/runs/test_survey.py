@@ -141,7 +141,7 @@ def test_a_lesion_in_two_parts_is_named_first_and_pairs_are_written(
 
 def test_one_image_gives_a_page_and_a_clear_stop(folder_of: Any) -> None:
     folder = folder_of(["a.png"], table="image_id,diagnosis\na,nv\n")
-    survey = survey_dataset(folder, kind="table", progress=silently)
+    survey = survey_dataset(folder, {"kind": "table"}, progress=silently)
     lines = verdict_of(survey)
     assert [line.subject for line in lines if line.level == "stop"] == ["diagnoses"]
     assert "All images have one diagnosis, nv" in lines[0].sentence
@@ -227,7 +227,7 @@ def test_columns_that_no_one_named_are_examined_too(folder_of: Any) -> None:
     lines = [f"{name},{dx},{'cure' if dx == 'mel' else 'none'},{rng.random()}" for name, dx in rows]
     table = "\n".join(["image_id,diagnosis,treatment,weight_kg", *lines]) + "\n"
     folder = folder_of([f"{name}.png" for name, _ in rows], table=table)
-    survey = survey_dataset(folder, kind="table", progress=silently)
+    survey = survey_dataset(folder, {"kind": "table"}, progress=silently)
     found = {one.name: one for one in survey.telltales}
     assert found["treatment"].auroc == pytest.approx(1.0)
     assert found["weight_kg"].auroc < 0.7
@@ -251,7 +251,7 @@ def test_one_diagnosis_that_is_given_away_counts_though_the_mean_hides_it(folder
         [f"{name}.{'png' if dx == 'mel' else 'jpg'}" for name, dx in rows],
         table="\n".join(["image_id,diagnosis,clinic,ward", *lines]) + "\n",
     )
-    survey = survey_dataset(folder, kind="table", progress=silently)
+    survey = survey_dataset(folder, {"kind": "table"}, progress=silently)
     form = next(one for one in survey.telltales if one.name == "file format")
     assert form.auroc < 0.8
     said = [(line.level, line.sentence) for line in verdict_of(survey)]
@@ -273,7 +273,7 @@ def test_same_pixels_in_other_bytes_are_not_called_unlike(folder_of: Any) -> Non
 def test_dx_type_is_warned_of_where_all_have_one_diagnosis(folder_of: Any) -> None:
     table = "image_id,lesion_id,diagnosis,dx_type\na,l,nv,histo\nb,l,nv,histo\nc,m,nv,consensus\n"
     folder = folder_of(["a.png", "b.png", "c.png"], table=table)
-    lines = verdict_of(survey_dataset(folder, kind="table", progress=silently))
+    lines = verdict_of(survey_dataset(folder, {"kind": "table"}, progress=silently))
     assert [line.level for line in lines if line.subject == "columns"] == ["look"]
     assert not any("nan" in line.sentence for line in lines)
 

@@ -215,6 +215,25 @@ def test_lost_rows_of_unfamiliarity_are_told(out: Path, how: Mangle, said: str) 
         trust_record(RunFolder(path=run))
 
 
+def test_a_study_s_pages_are_written_before_a_torn_run_is_raised(out: Path) -> None:
+    study, pages = out / "small", ("other-seed0/report.html", "comparison.html")
+    drop_a_row(study / "tiny-seed0" / "history.csv")
+    for page in out.rglob("*.html"):
+        page.unlink()
+    with pytest.raises(RunError, match=r"tiny-seed0/history\.csv` must be whole") as raised:
+        actions.report(study)
+    assert all((study / page).is_file() for page in pages)
+    assert not (study / "tiny-seed0" / "report.html").exists()
+    assert not hasattr(raised.value, "__notes__")
+    cut(study / "other-seed0" / "metrics.json")
+    (study / "together-seed0" / "split.csv").unlink()
+    with pytest.raises(RunError, match=r"other-seed0/metrics\.json` must be whole") as raised:
+        actions.report(study)
+    names = ("tiny-seed0/history.csv", "together-seed0/split.csv")
+    assert len(raised.value.__notes__) == len(names)
+    assert all(any(name in note for note in raised.value.__notes__) for name in names)
+
+
 def test_lost_epochs_are_told(out: Path) -> None:
     run = RunFolder(path=out / "small" / "tiny-seed0")
     drop_a_row(run.path / "history.csv")

@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
-from moulage.surveying.marks import with_marks
+from moulage.surveying.marks import with_marks, write_pairs
 
 FOUND = pd.DataFrame(
     {
@@ -21,6 +23,15 @@ def test_a_readers_marks_stay_with_their_pairs(separator: str, start: str) -> No
     marked = with_marks(FOUND, before)
     assert marked["confirmed"].tolist() == ["No", "yes", ""]
     assert marked["image_id"].tolist() == ["a", "c", "e"]
+
+
+def test_a_table_written_again_keeps_what_was_written_into_it(tmp_path: Path) -> None:
+    path = tmp_path / "new folder" / "pairs.csv"
+    write_pairs(FOUND, path)
+    assert pd.read_csv(path, keep_default_na=False).equals(FOUND)
+    path.write_text(path.read_text().replace("a,b,0.9,", "a,b,0.9,no"))
+    write_pairs(FOUND, path)
+    assert path.read_text().splitlines()[1:3] == ["a,b,0.9,no", "c,d,0.8,yes"]
 
 
 def test_a_torn_table_says_what_it_can() -> None:
