@@ -169,7 +169,7 @@ def deal(
         hand = _choose(
             behind=_behind(held, counts=counts, shares=shares),
             without=(
-                (~n_held.any(axis=1), n_groups - n_dealt),
+                (n_held.sum(axis=1) == 0, n_groups - n_dealt),
                 (n_held[:, stratum] == 0, int(left[stratum])),
             ),
         )
