@@ -177,7 +177,7 @@ def uneven_tests(study: StudyRecord) -> str:
 
     "" where all test parts have the same ones.
     """
-    tests = [run.predictions.of("test") for run in study.runs]
+    tests = [test for run in study.runs if len(test := run.predictions.of("test"))]
     labels = {frozenset(test.image_ids.tolist()): set(test.labels.tolist()) for test in tests}
     codes = study.runs[0].catalogue.codes if study.runs else ()
     n_lacking = {c: sum(k not in each for each in labels.values()) for k, c in enumerate(codes)}

@@ -160,6 +160,8 @@ def test_diagnoses_that_some_test_parts_lack_are_named_with_what_that_does(
 ) -> None:
     assert uneven_tests(replace(study, runs=study.runs[:1] * 2)) == ""
     assert uneven_tests(replace(study, runs=())) == ""
+    trained = replace(study.runs[0], predictions=study.runs[0].predictions.of("train"))
+    assert uneven_tests(replace(study, runs=(study.runs[0], trained))) == ""
     said = uneven_tests(folds_of_few(study))
     assert said == (
         "In some test parts a diagnosis has no image (bcc in 2 of 3, mel in 1 of 3): balanced "
