@@ -24,6 +24,7 @@ from moulage.runs.folder import (
     find_runs,
     open_run,
     open_study,
+    pooled_below,
     read_layout,
 )
 from moulage.runs.folder import EXPLANATIONS_PAGE as EXPLANATIONS_PAGE
@@ -212,7 +213,7 @@ def compare(study: StrPath) -> Path:
 
     folder = path_of(study, "study")
     finished, layout = open_study(folder), read_layout(folder)
-    record = study_record(finished, name=folder.name, layout=layout)
+    record = study_record(finished, name=folder.name, layout=layout, pooled=pooled_below(folder))
     table = comparison_table(record)
     files.write_text(folder / f"{COMPARISON}.csv", table.to_csv(index=False, lineterminator="\n"))
     standing = standing_of(record)

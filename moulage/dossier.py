@@ -173,6 +173,7 @@ def study_record(
     *,
     name: str,
     layout: Layout,
+    pooled: Sequence[str] = (),
 ) -> StudyRecord:
     """Open the finished runs of one study, in the order of its file.
 
@@ -194,6 +195,7 @@ def study_record(
         not_run=tuple(NotRun(name=cell, reason=reason) for cell, reason in layout.not_run),
         torn=torn,
         baselines=baselines_of(records),
+        pooled=tuple(pooled),
     )
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from moulage.errors import ConfigError
 from moulage.evaluation.intervals import Interval
 from moulage.evaluation.means import mean_interval
+from moulage.evaluation.resampling import equal_size
 from moulage.predictions import Predictions
 
 RISK = 0.10
@@ -90,16 +91,31 @@ def risk_at(curve: Curve, coverage: float) -> float:
 
 
 def threshold_at_risk(
-    *, confidences: NDArray[np.float64], hits: NDArray[np.bool_], risk: float = RISK
+    *,
+    confidences: NDArray[np.float64],
+    hits: NDArray[np.bool_],
+    lesion_ids: NDArray[np.str_],
+    risk: float = RISK,
 ) -> float:
     """Return the lowest confidence down to which at most this share is wrong; +inf for none.
 
-    Risk need not rise evenly: the largest coverage that keeps it counts, not the first breach.
+    One more lesion is counted, answered and wrong, of as many photographs as one has in the
+    `equal_size` of all: (wrong + c) / (answered + c) <= risk, with c = 1 for single photographs,
+    as conformal risk control does [angelopoulos2022, theorem 1]. The largest coverage that keeps
+    it counts; a maximum without that lesion is wrong more often on new images the fewer there
+    were. The theorem is for losses that only rise with coverage, which the share among the
+    answered need not: simulated, its mean over fits keeps the risk where answering none counts
+    as none wrong (`docs/decisions/trust.md`). A single fit on few lesions may lie well above it.
     """
     if not 0 <= risk < 1:
         raise ConfigError(f"`risk` must lie in [0, 1); got {risk}. Write 0.1 for 10 % wrong.")
+    if not len(hits):
+        return math.inf
     curve = risk_coverage(confidences=confidences, hits=hits)
-    kept = np.flatnonzero(curve.risks <= risk + _SLACK)
+    n_answered = curve.coverages * len(hits)
+    one_more = len(hits) / equal_size(np.unique(lesion_ids, return_counts=True)[1])
+    bounds = (curve.risks * n_answered + one_more) / (n_answered + one_more)
+    kept = np.flatnonzero(bounds <= risk + _SLACK)
     levels = np.unique(confidences)[::-1]
     return float(levels[kept[-1]]) if kept.size else math.inf
 

@@ -120,7 +120,10 @@ def fit_trust(
         n_lesions=len(each),
         sets=tuple(fit_conformal(each, method=m, alpha=asked.alpha) for m in METHODS),
         answer_from=threshold_at_risk(
-            confidences=confidence_of(predictions), hits=is_right(predictions), risk=asked.risk
+            confidences=confidence_of(predictions),
+            hits=is_right(predictions),
+            lesion_ids=predictions.lesion_ids,
+            risk=asked.risk,
         ),
         malignant=tuple(malignant),
         malignant_from=_malignant_from(predictions, malignant),

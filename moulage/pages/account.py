@@ -22,7 +22,10 @@ from moulage.pages.standing import Standing
 
 
 def account_of(study: StudyRecord, standing: Standing, frame: pd.DataFrame) -> dict[str, Any]:
-    """Return rows, intervals, pairs, treatments, leaks, fine-tuning, looks and the advice."""
+    """Return rows, intervals, pairs, treatments, leaks, fine-tuning, looks and the advice.
+
+    pooled: folders beside the runs' whose `metrics.json` is of all folds' test images at once.
+    """
     return dict(counted_as(_account(study, standing, frame), standing.unit))
 
 
@@ -72,6 +75,7 @@ def _account(study: StudyRecord, standing: Standing, frame: pd.DataFrame) -> dic
         "looks": {run.name: run.ledger for run in study.runs},
         "not_run": {one.name: one.reason for one in study.not_run},
         "torn": dict(study.torn),
+        "pooled": list(study.pooled),
         "advice": {
             "take": advice.chosen,
             "paragraphs": [{"heading": head, "text": said} for head, said in advice.paragraphs],

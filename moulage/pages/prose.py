@@ -172,6 +172,42 @@ def study_summary(study: StudyRecord, *, n_experiments: int) -> str:
     return said
 
 
+def uneven_tests(study: StudyRecord) -> str:
+    """Name the diagnoses that some test parts lack, and say what that does to means over runs.
+
+    "" where all test parts have the same ones.
+    """
+    tests = [test for run in study.runs if len(test := run.predictions.of("test"))]
+    labels = {frozenset(test.image_ids.tolist()): set(test.labels.tolist()) for test in tests}
+    codes = study.runs[0].catalogue.codes if study.runs else ()
+    n_lacking = {c: sum(k not in each for each in labels.values()) for k, c in enumerate(codes)}
+    lacking = [
+        f"{code} in {n} of {len(labels)}" for code, n in n_lacking.items() if 0 < n < len(labels)
+    ]
+    if not lacking:
+        return ""
+    full = f"; in {_metrics_of(study)} it has its full weight" if study.pooled else ""
+    return (
+        f"In some test parts a diagnosis has no image ({', '.join(lacking)}): balanced accuracy, "
+        "macro F1 and macro AUROC are there means over the others, so it weighs less in the means "
+        f"over runs below, which flatters a classifier that seldom finds it{full}."
+    )
+
+
+def pooled(study: StudyRecord) -> str:
+    """Say where the scores of all folds' test images at once stand; "" where nothing is pooled."""
+    if not study.pooled:
+        return ""
+    return (
+        "Of a cross-validation these are means over its folds. Scores of all images at once, each "
+        f"predicted by the fold that tested it, stand in {_metrics_of(study)}."
+    )
+
+
+def _metrics_of(study: StudyRecord) -> str:
+    return words.listed(f"{folder}/metrics.json" for folder in study.pooled)
+
+
 def study_facts(study: StudyRecord) -> tuple[tuple[str, str, bool], ...]:
     """Return (name, value, is a code) of what the runs share or differ in."""
     runs = study.runs

@@ -200,7 +200,8 @@ class StudyRecord:
     """Everything the comparison page says.
 
     runs: finished runs, any number of seeds an experiment. torn: name -> what is wrong with a run
-    that had to be left out. baselines: name -> predictions, one a split, in any order.
+    that had to be left out. baselines: name -> predictions, one a split, in any order. pooled:
+    folders beside the runs' that hold cross-validations pooled out of fold.
     """
 
     name: str
@@ -209,6 +210,7 @@ class StudyRecord:
     not_run: tuple[NotRun, ...] = ()
     torn: Mapping[str, str] = field(default_factory=dict)
     baselines: Mapping[str, tuple[Predictions, ...]] = field(default_factory=dict)
+    pooled: tuple[str, ...] = ()
 
     @property
     def unit(self) -> Unit:

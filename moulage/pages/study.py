@@ -41,6 +41,7 @@ def study_page(study: StudyRecord, standing: Standing, frame: pd.DataFrame) -> s
         summary=prose.study_summary(study, n_experiments=len(experiments)),
         notes=_notes(study),
         advice=advice.paragraphs,
+        pooled=prose.pooled(study),
         outcome_table=outcomes.outcome_table(rows, standing),
         luck_table=outcomes.luck_table(tuple(experiments), standing),
         forests=outcomes.forests(experiments, study.baselines, standing),
@@ -64,14 +65,18 @@ def study_page(study: StudyRecord, standing: Standing, frame: pd.DataFrame) -> s
 
 
 def _notes(study: StudyRecord) -> tuple[str, ...]:
-    """Return runs left out, leaks, then the runs' own notes, each once with whom it holds for."""
+    """Return runs left out, diagnoses that test parts lack, leaks, then the runs' own notes.
+
+    Each of these once, with whom it holds for.
+    """
     said: dict[str, list[str]] = {}
     for run in study.runs:
         found = (*leak_notes(leak_of(run.split)), *run.notes)
         for note in found:
             said.setdefault(note, []).append(run.name)
     left_out = (f"{name} is torn and left out: {why}" for name, why in study.torn.items())
-    return (*left_out, *(f"{_named(runs, study)}: {note}" for note, runs in said.items()))
+    uneven = filter(None, (prose.uneven_tests(study),))
+    return (*left_out, *uneven, *(f"{_named(runs, study)}: {note}" for note, runs in said.items()))
 
 
 def _named(runs: Sequence[str], study: StudyRecord) -> str:

@@ -7,6 +7,7 @@ a module of its own is made there: probabilities, sets, referral, panels.
 
 import math
 
+from moulage.evaluation.conformal import least_lesions
 from moulage.evaluation.examination import COVERAGE, Examination
 from moulage.evaluation.subgroups import FEW
 from moulage.evaluation.trust import METHOD
@@ -113,9 +114,23 @@ def _notes(record: TrustRecord) -> list[str]:
     if math.isinf(record.trust.answer_from):
         notes.append(
             f"No confidence kept the risk at {words.percent(record.trust.asked.risk)} where it was "
-            "fitted: every image would be sent to a dermatologist."
+            f"fitted: every image would be sent to a dermatologist.{_too_few(record)}"
         )
     return notes
+
+
+def _too_few(record: TrustRecord) -> str:
+    """Say how many lesions a threshold needs, where fewer were there; see `threshold_at_risk`."""
+    trust, unit = record.trust, "image" if record.leak.is_blind else record.leak.unit
+    if not trust.asked.risk:
+        return " No number of images can show that none is ever wrong."
+    least = least_lesions(trust.asked.risk)
+    if trust.n_lesions >= least:
+        return ""
+    return (
+        f" It was fitted on {words.counted(trust.n_lesions, unit)}, and that takes at least "
+        f"{words.counted(least, unit)}, all decided rightly."
+    )
 
 
 def _benefits(record: TrustRecord) -> tuple[Drawing, ...]:

@@ -66,7 +66,9 @@ class SplitConfig(_Model):
         description="share of each part; they are divided by their sum",
     )
     seeds: tuple[Seed, ...] = Field((0,), min_length=1, description="a split each")
-    folds: int = Field(0, ge=0, description="k > 1: grouped cross-validation")
+    folds: int = Field(
+        0, ge=0, description="k > 1: grouped cross-validation; `…-pooled/` holds all folds"
+    )
     file: Path | None = Field(None, description="a CSV of image_id, lesion_id and part")
     merge: str = Field(
         "auto",

@@ -217,6 +217,11 @@ def open_study(path: Path) -> list[RunFolder]:
     )
 
 
+def pooled_below(study: Path) -> tuple[str, ...]:
+    """Return the folders of a study that hold cross-validations pooled out of fold, by name."""
+    return tuple(sorted(path.parent.name for path in study.glob(f"*-pooled/{METRICS}")))
+
+
 def drop_pages(path: Path, *pages: str) -> None:
     """Delete pages that no longer hold, and what stands beside them; the report links them."""
     beside = {TRUST_PAGE: (TRUST_TEST,), CARD_PAGE: (CARD,)}

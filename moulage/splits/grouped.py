@@ -8,7 +8,7 @@ training. Which part a lesion gets depends on the ids, the labels and the seed, 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 
@@ -20,6 +20,7 @@ from moulage.errors import ConfigError, DataError, ShapeError, examples
 from moulage.seeding import generator
 from moulage.split import PARTS, Part, Split
 
+_EXACT = 8  # images from which groups of like size count as equals, 8 to 15, 16 to 31 …
 _DECIMALS = 9  # two parts equally far behind must tie, whatever their sums' last bit
 
 
@@ -48,7 +49,7 @@ def split_by_group(
     Ratios are relative: 60:20:20 equals 0.6:0.2:0.2, and a part of ratio 0 gets nothing. Of
     each diagnosis a part holds its share to within about one lesion, and at least one lesion
     where there are as many lesions as parts; where there are fewer, the larger parts get them
-    and `absent_diagnoses` tells which parts go without.
+    and `absent_diagnoses` tells which parts go without. No part stays empty.
     """
     check_rows(image_ids=image_ids, lesion_ids=lesion_ids, labels=labels)
     whole_number(seed, "seed")
@@ -63,14 +64,17 @@ def split_by_group(
 
 
 def absent_diagnoses(
-    *, parts: NDArray[np.str_], labels: NDArray[np.int64]
+    *, parts: NDArray[np.str_], labels: NDArray[np.int64], asked: Collection[Part] = ()
 ) -> dict[Part, tuple[int, ...]]:
-    """Return, for each part that lacks a diagnosis of the others, the labels it lacks."""
+    """Return, for each part that lacks a diagnosis of the others, the labels it lacks.
+
+    asked: parts that count though they hold no image; they lack every label.
+    """
     present = np.unique(labels)
     lacking: dict[Part, tuple[int, ...]] = {}
     for part in PARTS:
         lost = np.setdiff1d(present, labels[parts == part])
-        if (parts == part).any() and len(lost):
+        if ((parts == part).any() or part in asked) and len(lost):
             lacking[part] = tuple(lost.tolist())
     return lacking
 
@@ -146,7 +150,8 @@ def deal(
 
     Groups come rarest diagnosis first and largest first, so that what is rounded off at the
     end is small; each goes to the hand that is furthest behind its share. Shuffled among
-    equals, hence the hands hold lesions of one, two … photographs in like proportion.
+    equals, hence the hands hold lesions of one, two … photographs in like proportion. No hand
+    stays without a group.
     """
     n_groups, n_hands = len(groups.counts), len(shares)
     if n_groups < n_hands:
@@ -159,12 +164,14 @@ def deal(
     held = np.zeros((n_hands, groups.counts.shape[1]), dtype=np.int64)
     n_held = np.zeros_like(held)
     hands = np.zeros(n_groups, dtype=np.int64)
-    for group in _order(groups.counts, rarest=rarest, rng=rng):
+    for n_dealt, group in enumerate(_order(groups.counts, rarest=rarest, rng=rng)):
         stratum, counts = rarest[group], groups.counts[group]
         hand = _choose(
             behind=_behind(held, counts=counts, shares=shares),
-            is_empty=n_held[:, stratum] == 0,
-            n_left=int(left[stratum]),
+            without=(
+                (n_held.sum(axis=1) == 0, n_groups - n_dealt),
+                (n_held[:, stratum] == 0, int(left[stratum])),
+            ),
         )
         hands[group] = hand
         held[hand] += counts
@@ -185,12 +192,16 @@ def _order(
 ) -> Sequence[int]:
     """Order groups by rarity of their diagnosis, then size, then at random.
 
-    Diagnoses of equal size are ordered by their first group, never by their number.
+    Diagnoses of equal size are ordered by their first group, never by their number. Sizes count
+    by the image below `_EXACT` and by doublings from there: patients hardly ever have equally
+    many images, and in the order of their exact sizes every seed would deal them alike.
     """
     first = np.full(counts.shape[1], len(counts))
     np.minimum.at(first, rarest, np.arange(len(counts)))
     shuffled = rng.permutation(len(counts))
-    keys = (shuffled, -counts.sum(axis=1), first[rarest], counts.sum(axis=0)[rarest])
+    sizes = counts.sum(axis=1)
+    bands = np.where(sizes < _EXACT, sizes, _EXACT + np.frexp(sizes / _EXACT)[1])
+    keys = (shuffled, -bands, first[rarest], counts.sum(axis=0)[rarest])
     return [int(group) for group in np.lexsort(keys)]
 
 
@@ -208,9 +219,15 @@ def _behind(
 
 
 def _choose(
-    *, behind: Sequence[tuple[float, float]], is_empty: NDArray[np.bool_], n_left: int
+    *,
+    behind: Sequence[tuple[float, float]],
+    without: Sequence[tuple[NDArray[np.bool_], int]],
 ) -> int:
-    """Return the hand furthest behind; the last groups are kept for hands without any."""
-    must_fill = bool(is_empty.any()) and n_left <= int(is_empty.sum())
-    hands = np.flatnonzero(is_empty).tolist() if must_fill else range(len(behind))
-    return max(hands, key=lambda hand: (behind[hand], -hand))
+    """Return the hand furthest behind; the last groups are kept for hands without any.
+
+    without: which hands have no group at all, and how many groups are left; the same of this
+    group's diagnosis. The first of the two that runs short decides.
+    """
+    short = (is_bare for is_bare, n_left in without if 0 < n_left <= is_bare.sum())
+    hands = np.flatnonzero(next(short, np.ones(len(behind), dtype=np.bool_)))
+    return max(hands.tolist(), key=lambda hand: (behind[hand], -hand))

@@ -139,11 +139,18 @@ def merge_lesions(
 def tie(split: Split, merger: Merger, *, move: bool = True) -> tuple[Split, int]:
     """Put each merged lesion into the part of its first id; return how many images moved too.
 
-    move: False leaves the parts as they are and renames lesions only.
+    move: False leaves the parts as they are and renames lesions only. Raises DataError where a
+    part would lose all its images.
     """
     if not merger.tied:
         return split, 0
     parts = _tied_parts(split, merger) if move else split.parts
+    emptied = np.setdiff1d(split.parts, parts)
+    if len(emptied):
+        raise DataError(
+            f"A part must keep an image when {split.unit}s are merged; got none in "
+            f"{examples(emptied)}. Take another seed, or give that part a greater share."
+        )
     tied = replace(split, lesion_ids=merger.rename(split.lesion_ids), parts=parts)
     return tied, int((parts != split.parts).sum())
 

@@ -7,6 +7,7 @@ quotes.
 import numpy as np
 import pytest
 
+from moulage.evaluation.abstention import RISK, threshold_at_risk
 from moulage.evaluation.calibration import fit_temperature
 from moulage.evaluation.conformal import (
     METHODS,
@@ -118,6 +119,39 @@ def test_the_expected_calibration_error_is_that_of_right_probabilities() -> None
     print(f"beyond the 95 % limit in {np.mean(beyond):.1%}")
     assert abs(np.mean(seen) - np.mean(expected)) < 4 * error
     assert 0.02 < np.mean(beyond) < 0.09
+
+
+@pytest.mark.parametrize("n_lesions", [30, 100, 300, 1500])
+@pytest.mark.parametrize("most", [1, 3])
+def test_the_mean_risk_of_the_answered_is_kept(n_lesions: int, most: int) -> None:
+    """Right probabilities, photographs of a lesion exactly alike; none answered is none wrong."""
+    rng = np.random.default_rng(0)
+    new = np.sort(drawn_confidences(rng, 200_000))
+    risk_from = np.append((1 - new)[::-1].cumsum()[::-1] / np.arange(len(new), 0, -1), 0.0)
+    risks, answered = [], []
+    for _ in range(N_DRAWS):
+        sizes = rng.integers(1, most + 1, n_lesions)
+        confidences = drawn_confidences(rng, n_lesions)
+        hits = rng.random(n_lesions) < confidences
+        of_image = np.repeat(np.arange(n_lesions), sizes)
+        threshold = threshold_at_risk(
+            confidences=confidences[of_image], hits=hits[of_image], lesion_ids=of_image.astype(str)
+        )
+        place = np.searchsorted(new, threshold)
+        risks.append(risk_from[place])
+        answered.append(1 - place / len(new))
+    found = np.array(risks)
+    error = found.std() / np.sqrt(N_DRAWS)
+    print(
+        f"{n_lesions} lesions of 1 to {most}: mean risk {found.mean():.4f} ± {error:.4f}, of those "
+        f"that answer ({(found > 0).mean():.1%}) {found[found > 0].mean():.4f}; above 15 % in "
+        f"{(found > 0.15).mean():.1%}; answered {np.mean(answered):.1%}"
+    )
+    assert found.mean() < RISK + 2 * error
+
+
+def drawn_confidences(rng: np.random.Generator, n: int) -> np.ndarray:
+    return 0.4 + 0.6 * rng.beta(2, 1.2, n)
 
 
 def test_gaps_of_equal_groups_hold_nought_though_chosen_after_looking() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from moulage.pages.advice import advice_of
 from moulage.pages.comparison import comparison_table
+from moulage.pages.prose import uneven_tests
 from moulage.pages.records import RunRecord, StudyRecord
 from moulage.pages.results import ACCURACY, BALANCED
 from moulage.pages.standing import Standing, standing_of
@@ -142,3 +143,42 @@ def test_a_study_that_ran_nothing_has_a_page(study: StudyRecord) -> None:
     page = study_page(empty, Standing(spreads={}), comparison_table(empty))
     assert "No experiment of this study was run." in page
     assert "No experiment was run. 1 experiment could not be run" in page
+
+
+def folds_of_few(study: StudyRecord, **changes: object) -> StudyRecord:
+    """One run thrice; only the first tests any bcc, and the last no melanoma."""
+    runs = []
+    for lost in ((), ("bcc",), ("bcc", "mel")):
+        found = study.runs[0].predictions
+        is_lost = np.isin(np.array(found.diagnoses)[found.labels], lost) & (found.parts == "test")
+        runs.append(replace(study.runs[0], predictions=found.take(~is_lost)))
+    return replace(study, runs=tuple(runs), baselines={}, **changes)
+
+
+def test_diagnoses_that_some_test_parts_lack_are_named_with_what_that_does(
+    study: StudyRecord,
+) -> None:
+    assert uneven_tests(replace(study, runs=study.runs[:1] * 2)) == ""
+    assert uneven_tests(replace(study, runs=())) == ""
+    trained = replace(study.runs[0], predictions=study.runs[0].predictions.of("train"))
+    assert uneven_tests(replace(study, runs=(study.runs[0], trained))) == ""
+    said = uneven_tests(folds_of_few(study))
+    assert said == (
+        "In some test parts a diagnosis has no image (bcc in 2 of 3, mel in 1 of 3): balanced "
+        "accuracy, macro F1 and macro AUROC are there means over the others, so it weighs less in "
+        "the means over runs below, which flatters a classifier that seldom finds it."
+    )
+    pooled = uneven_tests(folds_of_few(study, pooled=("exp1-seed0-pooled",)))
+    assert pooled.endswith("; in exp1-seed0-pooled/metrics.json it has its full weight.")
+
+
+def test_a_cross_validation_says_where_its_pooled_scores_stand(
+    study: StudyRecord, comparison: str
+) -> None:
+    few = folds_of_few(study, pooled=("exp1-seed0-pooled", "exp1-seed1-pooled"))
+    standing = standing_of(few, n_replicates=20, n_permutations=19)
+    page = study_page(few, standing, comparison_table(few))
+    both = "exp1-seed0-pooled/metrics.json and exp1-seed1-pooled/metrics.json"
+    assert f"predicted by the fold that tested it, stand in {both}.</p>" in page
+    assert "<strong>Note.</strong> In some test parts a diagnosis has no image (bcc in" in page
+    assert "metrics.json" not in comparison

@@ -164,6 +164,22 @@ def test_where_none_is_answered_the_tile_says_so(record: TrustRecord) -> None:
     assert '<dd class="beside">none is answered</dd>' in page
 
 
+def test_where_no_confidence_keeps_the_risk_the_page_says_how_many_it_takes(
+    record: TrustRecord,
+) -> None:
+    def said(**changes: object) -> str:
+        trust = replace(record.trust, answer_from=math.inf, **changes)
+        page = trust_page(replace(record, trust=trust))
+        (found,) = re.findall(r"No confidence kept the risk[^<]*", page)
+        return found.partition("dermatologist.")[2]
+
+    assert said(n_lesions=9) == ""
+    assert said(n_lesions=8) == (
+        " It was fitted on 8 lesions, and that takes at least 9 lesions, all decided rightly."
+    )
+    assert said(asked=Asked(risk=0.0)) == " No number of images can show that none is ever wrong."
+
+
 def test_a_diagnosis_named_malignant_is_not_named_twice(record: TrustRecord) -> None:
     trust = replace(record.trust, malignant=("malignant",))
     page = trust_page(replace(record, trust=trust))

@@ -1,3 +1,4 @@
+import json
 import logging
 import shutil
 import time
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
+from moulage.actions import compare
 from moulage.catalogue import read_catalogue
 from moulage.dossier import study_record
 from moulage.errors import ConfigError, DataError, LeakageError, MoulageError, RunError
@@ -24,7 +26,7 @@ from moulage.predictions import Predictions, read_predictions
 from moulage.runs import experiment, schedule
 from moulage.runs.baselines import NAMES, read_baselines
 from moulage.runs.config import StudyConfig
-from moulage.runs.folder import read_layout
+from moulage.runs.folder import pooled_below, read_layout
 from moulage.runs.pooled import pool
 from moulage.runs.schedule import Outcome, run_study
 from moulage.split import read_split, write_split
@@ -503,6 +505,11 @@ def test_folds_are_pooled_so_that_each_image_is_predicted_once_out_of_fold(
         np.testing.assert_allclose(difference - difference[:, :1], 0, atol=1e-4)
         assert np.isin(fold.image_ids, pooled.image_ids).all()
     assert (folder / "metrics.json").is_file()
+    assert pooled_below(outcome.folder) == ("tiny-seed0-pooled",)
+    page = compare(outcome.folder).read_text()
+    assert "stand in tiny-seed0-pooled/metrics.json." in page
+    content = json.loads((outcome.folder / "comparison.json").read_text())
+    assert content["pooled"] == ["tiny-seed0-pooled"]
 
 
 def fold_of(parts: list[str], logits: list[list[float]], prior: list[float]) -> Predictions:

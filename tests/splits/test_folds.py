@@ -58,6 +58,17 @@ def test_the_seed_decides_the_folds() -> None:
     assert len(digests) == 2
 
 
+def test_patients_of_unlike_sizes_fall_into_other_folds_under_other_seeds() -> None:
+    sizes = np.arange(1, 61)
+    rows = {
+        "image_ids": np.array([f"I{number:04d}" for number in range(sizes.sum())]),
+        "lesion_ids": np.repeat([f"P{number:02d}" for number in range(60)], sizes),
+        "labels": np.repeat(np.arange(60) % 2, sizes),
+    }
+    digests = {split_in_folds(**rows, n_folds=5, seed=seed)[0].digest for seed in range(10)}
+    assert len(digests) == 10
+
+
 def test_one_fold_and_a_second_test_part_are_refused() -> None:
     with pytest.raises(ConfigError, match="`n_folds` must be at least 2; got 1"):
         split_in_folds(**cohort(0), n_folds=1, seed=0)

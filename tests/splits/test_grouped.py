@@ -1,9 +1,11 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
 
 from moulage.errors import ConfigError, DataError, ShapeError
 from moulage.split import Part, Split
-from moulage.splits.grouped import absence_notes, absent_diagnoses, split_by_group
+from moulage.splits.grouped import _order, absence_notes, absent_diagnoses, split_by_group
 
 PAPER: dict[Part, float] = {"train": 60, "validation": 20, "test": 20}
 FOUR: dict[Part, float] = {"train": 0.55, "validation": 0.15, "calibration": 0.1, "test": 0.2}
@@ -157,6 +159,74 @@ def test_patients_with_several_diagnoses_stay_whole_and_shares_stay_near(seed: i
     for label in range(4):
         share = (split.parts[labels == label] == "test").mean()
         assert share == pytest.approx(0.2, abs=0.04)
+
+
+def patients(sizes: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """A group of each size and label, its images of one diagnosis."""
+    n_images = int(sizes.sum())
+    return {
+        "image_ids": np.array([f"I{number:06d}" for number in range(n_images)]),
+        "lesion_ids": np.repeat([f"P{number:04d}" for number in range(len(sizes))], sizes),
+        "labels": np.repeat(labels, sizes).astype(np.int64),
+    }
+
+
+def unequal_patients() -> dict[str, np.ndarray]:
+    """A hundred patients of 1 to 100 photographs, no two of equally many."""
+    rng = np.random.default_rng(0)
+    return patients(rng.permutation(np.arange(1, 101)), rng.integers(0, 2, 100))
+
+
+def few_patients() -> dict[str, np.ndarray]:
+    """Sixty patients of 5 to 79 photographs and three diagnoses."""
+    rng = np.random.default_rng(7)
+    return patients(rng.integers(5, 80, 60), rng.integers(0, 3, 60))
+
+
+@pytest.mark.parametrize("rows", [unequal_patients(), few_patients()], ids=["unequal", "few"])
+def test_seeds_test_other_patients_though_sizes_differ(rows: dict[str, np.ndarray]) -> None:
+    """Two random fifths share a ninth of their union."""
+    splits = [split_by_group(**rows, ratios=PAPER, seed=seed) for seed in range(10)]
+    tested = [lesions_of(split, "test") for split in splits]
+    overlaps = [len(one & two) / len(one | two) for one, two in combinations(tested, 2)]
+    assert len(set(map(frozenset, tested))) == 10
+    assert np.mean(overlaps) == pytest.approx(1 / 9, abs=0.03)
+
+
+@pytest.mark.parametrize("rows", [unequal_patients(), few_patients()], ids=["unequal", "few"])
+def test_large_groups_in_random_order_keep_the_shares(rows: dict[str, np.ndarray]) -> None:
+    for seed in range(10):
+        parts = split_by_group(**rows, ratios=PAPER, seed=seed).parts
+        for label in np.unique(rows["labels"]):
+            held = parts[rows["labels"] == label]
+            for part, ratio in PAPER.items():
+                assert (held == part).mean() == pytest.approx(ratio / 100, abs=0.02)
+
+
+def test_groups_of_a_few_images_come_by_exact_size_and_others_by_doublings() -> None:
+    sizes = np.array([1, 7, 6, 8, 15, 16, 31, 32])
+    order = _order(
+        sizes[:, None], rarest=np.zeros(8, dtype=np.int64), rng=np.random.default_rng(42)
+    )
+    ordered = sizes[order].tolist()
+    assert ordered[0] == 32
+    assert (set(ordered[1:3]), set(ordered[3:5])) == ({16, 31}, {8, 15})
+    assert ordered[5:] == [7, 6, 1]
+
+
+@pytest.mark.parametrize("n_diagnoses", [3, 20])
+def test_no_part_is_empty_where_each_diagnosis_is_one_group(n_diagnoses: int) -> None:
+    rows = patients(np.full(n_diagnoses, 5), np.arange(n_diagnoses))
+    for seed in range(10):
+        parts = split_by_group(**rows, ratios=PAPER, seed=seed).parts
+        counts = [int((parts == part).sum()) for part in PAPER]
+        assert counts == [5 * (n_diagnoses - 2), 5, 5]
+
+
+def test_an_empty_part_that_was_asked_for_lacks_every_diagnosis() -> None:
+    parts, labels = np.array(["train", "train"]), np.array([0, 1])
+    assert absent_diagnoses(parts=parts, labels=labels) == {}
+    assert absent_diagnoses(parts=parts, labels=labels, asked=("train", "test")) == {"test": (0, 1)}
 
 
 @pytest.mark.parametrize(

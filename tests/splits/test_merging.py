@@ -80,6 +80,14 @@ def test_lesions_of_several_diagnoses_are_tied_but_keep_their_names() -> None:
     assert merger.notes()[1].startswith("Merged lesions with several diagnoses: 1 (first: L00)")
 
 
+def test_a_part_that_a_merge_would_empty_is_refused() -> None:
+    catalogue = catalogue_of(3)
+    merger = merge_lesions([("I000", "I002"), ("I002", "I004")], catalogue=catalogue)
+    dealt = split_by_group(**columns_of(catalogue), ratios={"train": 2, "test": 1}, seed=0)
+    with pytest.raises(DataError, match=r"lesions are merged; got none in (test|train)\. Take"):
+        tie(dealt, merger)
+
+
 def test_groups_of_several_diagnoses_become_one() -> None:
     """Two ids of one patient, whose lesions differ: no label is wrong for it."""
     catalogue = replace(catalogue_of(), unit="group")
