@@ -44,6 +44,10 @@ class RangeTest:
     losses: NDArray[np.float64]
     diverged: bool
 
+    def __repr__(self) -> str:
+        suggested, n_steps = self.suggested, len(self.rates)
+        return f"RangeTest(phase={self.phase!r}, suggested={suggested:.2g}, n_steps={n_steps})"
+
     @property
     def smoothed(self) -> NDArray[np.float64]:
         """The losses' moving average (n,), each start corrected for having no past."""
