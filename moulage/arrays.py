@@ -5,11 +5,14 @@ Knows nothing of what arrays are used for. A check looks once at each element at
 at texts: a run makes many records.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from moulage.errors import ConfigError, ShapeError
 
+_ROUNDED = 1e-4  # shares written with four or five digits sum to 1
 _KINDS = {"text": "UTO", "integers": "iu", "numbers": "iuf"}
 _CURES = {"text": "str", "integers": "np.int64", "numbers": "np.float64"}
 
@@ -59,13 +62,26 @@ def check_labels(labels: object, *, n_rows: int, n_classes: int) -> None:
 
 
 def check_shares(values: object, name: str, *, n_classes: int) -> None:
-    """Refuse all but K finite numbers, none negative."""
+    """Refuse all but K finite numbers, none negative, whose sum is 1 but for rounding."""
     check_array(values, name, kind="numbers", shape=(n_classes,))
     if np.min(np.asarray(values), initial=0) < 0:
         raise ShapeError(
             f"`{name}` must not be negative; got {np.min(np.asarray(values))}. Make it with "
             "`evaluation.priors.class_prior`."
         )
+    total = float(np.sum(np.asarray(values)))
+    if abs(total - 1) > _ROUNDED:
+        raise ShapeError(
+            f"`{name}` must sum to 1; got a sum of {total:.6g}. Divide it by its sum, or make it "
+            "with `evaluation.priors.class_prior`."
+        )
+
+
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a view that refuses to be written to; the array itself stays as it is."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def row_numbers(rows: object, *, n_rows: int) -> NDArray[np.int64]:

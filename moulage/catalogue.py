@@ -73,6 +73,10 @@ class Catalogue:
             )
         object.__setattr__(self, "frame", self.frame.reset_index(drop=True))
 
+    def __repr__(self) -> str:
+        n_images, n_diagnoses = len(self), len(self.diagnoses)
+        return f"Catalogue(name={self.name!r}, n_images={n_images}, n_diagnoses={n_diagnoses})"
+
     def __len__(self) -> int:
         return len(self.frame)
 

@@ -6,6 +6,8 @@ Knows nothing of networks. Equal content gives equal bytes on disk, and other by
 """
 
 import json
+from collections import Counter
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from moulage.arguments import is_positive, one_of, path_of
-from moulage.arrays import check_array, check_shares, row_numbers
-from moulage.errors import DataError, ShapeError
+from moulage.arrays import check_array, check_shares, read_only, row_numbers
+from moulage.errors import DataError, ShapeError, examples
 from moulage.files import write_bytes
 from moulage.seal import BLANK, NOT_AS_WRITTEN, is_sound, seal
-from moulage.split import PARTS, Part, Unit, unit_of
+from moulage.split import PARTS, UNITS, Part, Unit, check_parts, count_parts, unit_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,6 +32,8 @@ class Predictions:
     image_ids, lesion_ids, parts (N,) str; labels (N,) int64 in [0, K); logits (N, K) float32.
     diagnoses: K codes, the columns' order. prior: (K,) float64, the natural prior of the
     training part. temperature: > 0; `probabilities` applies it. unit: what lesion_ids name.
+    No image stands twice in a part, unless `take` draws it twice. Arrays are views that cannot be
+    written to.
     """
 
     image_ids: NDArray[np.str_]
@@ -45,9 +49,13 @@ class Predictions:
     unit: Unit = "lesion"
 
     def __post_init__(self) -> None:
+        self._check_diagnoses()
+        one_of(self.unit, "unit", UNITS)
         n_rows, n_classes = len(self.image_ids), len(self.diagnoses)
         for name in ("image_ids", "lesion_ids", "parts"):
             check_array(getattr(self, name), name, kind="text", shape=(n_rows,))
+        check_parts(self.parts)
+        self._check_images()
         check_array(self.labels, "labels", kind="integers", shape=(n_rows,))
         check_shares(self.prior, "prior", n_classes=n_classes)
         self._check_logits((n_rows, n_classes))
@@ -56,6 +64,27 @@ class Predictions:
                 f"`temperature` must be a number above 0; got {self.temperature!r}. Fit it with "
                 "`evaluation.calibration.fit_temperature`, or leave it out."
             )
+        for name in ("image_ids", "lesion_ids", "parts", "labels", "logits", "prior"):
+            object.__setattr__(self, name, read_only(getattr(self, name)))
+
+    def _check_diagnoses(self) -> None:
+        codes = self.diagnoses
+        is_list = isinstance(codes, tuple | list) and all(isinstance(code, str) for code in codes)
+        if not is_list or len(set(codes)) < len(codes):
+            raise ShapeError(
+                f"`diagnoses` must be different codes, one a column of `logits`; got {codes!r}. "
+                'Pass, say, `("mel", "nv")`.'
+            )
+
+    def _check_images(self) -> None:
+        rows = list(zip(self.image_ids.tolist(), self.parts.tolist(), strict=True))
+        if len(set(rows)) == len(rows):
+            return
+        twice = [f"{image_id} in {part}" for (image_id, part), n in Counter(rows).items() if n > 1]
+        raise DataError(
+            f"An image must stand once in a part; got {examples(twice)} more than once. Leave the "
+            "repeated rows out."
+        )
 
     def _check_logits(self, expected: tuple[int, int]) -> None:
         if not isinstance(self.logits, np.ndarray) or self.logits.shape != expected:
@@ -75,6 +104,10 @@ class Predictions:
                 "that are not. Look for a training that diverged."
             )
 
+    def __repr__(self) -> str:
+        n_rows, n_diagnoses = count_parts(self.parts), len(self.diagnoses)
+        return f"Predictions(n_rows={n_rows}, n_diagnoses={n_diagnoses}, unit={self.unit!r})"
+
     def __len__(self) -> int:
         return len(self.image_ids)
 
@@ -84,21 +117,12 @@ class Predictions:
         return self.take(np.flatnonzero(self.parts == part))
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "Predictions":
-        """Return some rows, by number in their order, or by a mask."""
+        """Return some rows, by number in their order, or by a mask; a bootstrap may draw twice."""
         rows = row_numbers(rows, n_rows=len(self))
-        return Predictions(
-            image_ids=self.image_ids[rows],
-            lesion_ids=self.lesion_ids[rows],
-            parts=self.parts[rows],
-            labels=self.labels[rows],
-            logits=self.logits[rows],
-            diagnoses=self.diagnoses,
-            prior=self.prior,
-            temperature=self.temperature,
-            split_digest=self.split_digest,
-            classifier_digest=self.classifier_digest,
-            unit=self.unit,
-        )
+        taken = copy(self)  # without the checks: these rows have passed them
+        for name in ("image_ids", "lesion_ids", "parts", "labels", "logits"):
+            object.__setattr__(taken, name, read_only(getattr(self, name)[rows]))
+        return taken
 
     def probabilities(self) -> NDArray[np.float64]:
         """Return softmax(logits / temperature) `(N, K)`, rows sum to 1."""

@@ -6,6 +6,7 @@ study files name parts, and a command that reads one must not wait for pandas.
 """
 
 import io
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moulage.arguments import one_of
-from moulage.arrays import check_array, row_numbers
+from moulage.arrays import check_array, read_only, row_numbers
 from moulage.errors import DataError, examples
 from moulage.files import separator_of, write_text
 from moulage.seal import digest_of
@@ -37,7 +38,8 @@ class Split:
 
     image_ids (N,) str; lesion_ids (N,) str; parts (N,) str, each one of `PARTS`. unit: what
     lesion_ids name.
-    In a `leaky` split an image trains and is tested: it stands in two rows.
+    In a `leaky` split an image trains and is tested: it stands in two rows. Arrays are views that
+    cannot be written to.
     """
 
     image_ids: NDArray[np.str_]
@@ -49,12 +51,13 @@ class Split:
     def __post_init__(self) -> None:
         for name in ("image_ids", "lesion_ids", "parts"):
             check_array(getattr(self, name), name, kind="text", shape=(len(self.image_ids),))
-        unknown = sorted(set(self.parts.tolist()) - set(PARTS))
-        if unknown:
-            raise DataError(
-                f"A part must be one of {', '.join(PARTS)}; got {examples(unknown)}. "
-                "Rename the parts in the split file."
-            )
+        check_parts(self.parts)
+        one_of(self.unit, "unit", UNITS)
+        for name in ("image_ids", "lesion_ids", "parts"):
+            object.__setattr__(self, name, read_only(getattr(self, name)))
+
+    def __repr__(self) -> str:
+        return f"Split(n_rows={count_parts(self.parts)}, unit={self.unit!r})"
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -92,6 +95,22 @@ class Split:
         """Say whether any image belongs to a part."""
         one_of(part, "part", PARTS)
         return bool((self.parts == part).any())
+
+
+def check_parts(parts: NDArray[np.str_]) -> None:
+    """Refuse names of parts that are none."""
+    unknown = sorted(set(parts.tolist()) - set(PARTS))
+    if unknown:
+        raise DataError(
+            f"A part must be one of {', '.join(PARTS)}; got {examples(unknown)}. "
+            "Rename the parts in the split file."
+        )
+
+
+def count_parts(parts: NDArray[np.str_]) -> dict[str, int]:
+    """Return the rows of each part that has some, in the order of `PARTS`."""
+    counted = Counter(parts.tolist())
+    return {part: counted[part] for part in PARTS if part in counted}
 
 
 def positions(split: Split, image_ids: Sequence[str] | NDArray[np.str_]) -> NDArray[np.int64]:

@@ -104,6 +104,10 @@ def _fields() -> dict[str, Any]:
         ("logits", [[0, 1], [1, 0]], r"\(2, 2\); got list"),
         ("prior", np.array([np.nan, 1]), "`prior` must be finite; got 1 value"),
         ("prior", np.array([-0.5, 1.5]), r"`prior` must not be negative; got -0\.5"),
+        ("prior", np.array([0.9, 0.5]), r"`prior` must sum to 1; got a sum of 1\.4\. Divide it"),
+        ("diagnoses", None, r"`diagnoses` must be different codes, .* got None\. Pass, say"),
+        ("diagnoses", ("a", "a"), r"must be different codes, .* got \('a', 'a'\)\."),
+        ("diagnoses", "ab", "must be different codes, .* got 'ab'"),
         ("temperature", -1.0, r"`temperature` must be a number above 0; got -1\.0"),
         ("temperature", 0.0, "`temperature` must be a number above 0"),
         ("temperature", np.nan, "`temperature` must be a number above 0"),
@@ -112,6 +116,41 @@ def _fields() -> dict[str, Any]:
 def test_a_record_that_contradicts_itself_is_refused(name: str, value: object, said: str) -> None:
     with pytest.raises(ShapeError, match=said):
         Predictions(**{**_fields(), name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("parts", np.array(["train", "tset"]), r"A part must be one of .*; got tset\. Rename"),
+        ("image_ids", np.array(["a", "a"]), r"once in a part; got a in test more .* Leave the"),
+        ("unit", "patient", r"`unit` must be one of lesion, group; got 'patient'\."),
+        ("unit", None, "`unit` must be one of lesion, group; got None"),
+    ],
+)
+def test_a_table_that_cannot_be_right_is_refused(name: str, value: object, said: str) -> None:
+    fields = {**_fields(), "parts": np.array(["test", "test"]), name: value}
+    with pytest.raises((DataError, ConfigError), match=said):
+        Predictions(**fields)
+
+
+def test_a_diagnosis_without_training_images_and_an_image_in_two_parts_are_accepted() -> None:
+    fields = {**_fields(), "image_ids": np.array(["a", "a"]), "prior": np.array([1.0, 0.0])}
+    assert len(Predictions(**fields)) == 2
+
+
+def test_records_refuse_to_be_written_to_and_leave_the_callers_arrays_alone() -> None:
+    fields = _fields()
+    predictions = Predictions(**fields)
+    split = Split(**{name: fields[name] for name in ("image_ids", "lesion_ids", "parts")})
+    for array in (
+        predictions.logits,
+        predictions.of("test").labels,
+        predictions.prior,
+        split.parts,
+    ):
+        with pytest.raises(ValueError, match="read-only"):
+            array[:] = array[::-1]
+    fields["logits"][:] = 7
 
 
 def test_a_part_that_is_none_is_refused_and_an_empty_one_is_not() -> None:
@@ -125,6 +164,7 @@ def test_rows_are_taken_by_number_or_by_mask() -> None:
     predictions = Predictions(**_fields())
     assert predictions.take(np.array([False, True])).image_ids.tolist() == ["b"]
     assert predictions.take(np.array([1, 0])).image_ids.tolist() == ["b", "a"]
+    assert predictions.take(np.array([1, 1])).image_ids.tolist() == ["b", "b"]
     for rows in (np.array([True]), np.array([2]), np.array([0.0])):
         with pytest.raises(ShapeError, match=r"`rows` must be numbers of rows in \[0, 2\)"):
             predictions.take(rows)

@@ -35,6 +35,10 @@ class Casts:
     metadata: pd.DataFrame
     plantings: pd.DataFrame
 
+    def __repr__(self) -> str:
+        n_images, n_planted = len(self.metadata), len(self.plantings)
+        return f"Casts(folder={self.folder!r}, n_images={n_images}, n_planted={n_planted})"
+
 
 def make_casts(
     folder: Path,

@@ -72,6 +72,10 @@ class Summary:
     support: Mapping[str, int]
     confusion: NDArray[np.int64]
 
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name}={self.values[name]:.4g}" for name in OVERALL[:3])
+        return f"Summary(rule={self.rule!r}, n_images={self.n_images}, {told})"
+
 
 def summary(
     predictions: Predictions,

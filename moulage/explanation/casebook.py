@@ -32,6 +32,10 @@ class Explained:
     examination: Examination
     contributions: NDArray[np.float32]
 
+    def __repr__(self) -> str:
+        n_doubts = len(self.examination.doubts)
+        return f"Explained(image_id={self.image_id!r}, truth={self.truth!r}, n_doubts={n_doubts})"
+
     @property
     def heat_agreement(self) -> float:
         """How the superpixels' weights rank with the gradient's map."""
@@ -49,6 +53,13 @@ class Casebook:
     source: str
     cases: tuple[Explained, ...]
     left_out: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        n_images, n_doubted = (
+            len(self.cases),
+            sum(bool(case.examination.doubts) for case in self.cases),
+        )
+        return f"Casebook(run={self.run!r}, n_images={n_images}, n_doubted={n_doubted})"
 
     def findings(self) -> tuple[Finding, ...]:
         """Return what lies beside the lesions and carries weight; of images with a mask."""

@@ -64,6 +64,10 @@ class HiddenLayer:
     alike: Neighbours
     groups: Unit = "lesion"
 
+    def __repr__(self) -> str:
+        n_units, n_images = len(self.units.areas), len(self.test.labels)
+        return f"HiddenLayer(run={self.run!r}, n_units={n_units}, n_images={n_images})"
+
     def best(self, diagnosis: int, most: int) -> NDArray[np.int64]:
         """Return the units that tell a diagnosis best, by activity or by silence; best first."""
         apart = np.abs(self.units.areas[:, diagnosis] - 0.5)

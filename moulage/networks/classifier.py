@@ -21,6 +21,7 @@ from moulage.covariates import Covariate, covariate_from, width_of
 from moulage.errors import ConfigError
 from moulage.networks.heads import Head, HeadKind, build_head
 from moulage.networks.inputs import scaled_by_lines
+from moulage.networks.machine import generator_restored
 from moulage.networks.registry import Scaling, backbone_named
 from moulage.networks.stages import boundary_named, stages_of
 from moulage.networks.thrift import is_large, remade, spare
@@ -243,8 +244,8 @@ def build_classifier(recipe: Recipe, *, seed: int) -> Classifier:
 
 def build_network(name: str, *, seed: int) -> nn.Module:
     """Build timm's network without the layers above its last maps, with random weights."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_of("backbone", seed))
+    with generator_restored("cpu"):
+        torch.default_generator.manual_seed(seed_of("backbone", seed))
         network: nn.Module = timm.create_model(name, num_classes=0)
     if type(network).__name__ == "MobileNetV3":
         for layer in _ABOVE_POOLING:

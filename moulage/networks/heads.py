@@ -44,6 +44,16 @@ class Head(nn.Sequential):
         super().__init__(*layers)
         self.n_covariates = n_covariates
 
+    def seed(self, number: int) -> None:
+        """Let dropout draw what it would draw from torch's own generator, seeded so.
+
+        From a generator of this head's: what other threads draw meanwhile changes nothing.
+        """
+        generator = torch.Generator().manual_seed(number)
+        for layer in self:
+            if isinstance(layer, Dropout):
+                layer.generator = generator
+
     def features(self, maps: Tensor, covariates: Tensor | None = None) -> Tensor:
         """Return what the dense layers read (N, D + C); covariates nobody reads are ignored."""
         features: Tensor = self[0](maps)
@@ -68,10 +78,10 @@ class Dropout(nn.Module):
     """Drop features at a rate, as torch's own does; what is dropped is a window on a tape.
 
     torch draws one number a feature, on one thread: more than half of a frozen phase's step. Here
-    a tape of noughts and ones is drawn once, and a call reads it from a place that torch's
-    generator draws: one of a million. Within a call all features are dropped independently; two
-    calls share a stretch of the tape, but lay it on other features. The rate is the nearest of
-    1/256 to 255/256, and the mean is kept for that.
+    a tape of noughts and ones is drawn once, and a call reads it from a place that a generator
+    draws, torch's own until `Head.seed` gives another: one of a million. Within a call all features
+    are dropped independently; two calls share a stretch of the tape, but lay it on other features.
+    The rate is the nearest of 1/256 to 255/256, and the mean is kept for that.
 
     inplace: features that no gradient needs may be written over, as torch's own does.
     """
@@ -80,6 +90,7 @@ class Dropout(nn.Module):
         super().__init__()
         self.rate = rate
         self.inplace = inplace
+        self.generator: torch.Generator | None = None
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the features in evaluation mode, else with some at 0 and the rest enlarged."""
@@ -89,7 +100,7 @@ class Dropout(nn.Module):
             return nn.functional.dropout(features, self.rate)
         n_dropped = min(max(round(self.rate * 256), 1), 255)
         tape = _tape(n_dropped, features.dtype, _N_WINDOWS + features.numel())
-        start = int(torch.randint(_N_WINDOWS, ()))
+        start = int(torch.randint(_N_WINDOWS, (), generator=self.generator))
         kept = tape[start : start + features.numel()].view(features.shape)
         factor = 256 / (256 - n_dropped)
         if self.inplace and not features.requires_grad:

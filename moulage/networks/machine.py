@@ -10,6 +10,7 @@ import logging
 import os
 import platform
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from moulage.errors import ConfigError
 
@@ -30,6 +32,8 @@ logger = logging.getLogger(__name__)
 Precision = Literal["float32", "bfloat16"]
 
 _CROWD = 8  # threads a processor; of more than that each waits for all others
+_LENT: dict[str, tuple[int, Tensor]] = {}  # device: how many bodies, its generator before them
+_LENDING = threading.Lock()
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD, _M_MMAP_MAX = -3, -1, -4
 
 
@@ -49,11 +53,19 @@ class Machine:
             yield
 
     def seed(self, number: int) -> None:
-        """Seed what dropout draws from; absent accelerators are not asked."""
-        if self.device == "cpu":
-            torch.default_generator.manual_seed(number)
-        else:
-            torch.manual_seed(number)
+        """Seed torch's own generators, the processor's and this device's; no other is touched."""
+        torch.default_generator.manual_seed(number)
+        if self.device.startswith("cuda"):
+            with torch.cuda.device(self.device):
+                torch.cuda.manual_seed(number)
+        elif self.device == "mps":
+            torch.mps.manual_seed(number)
+
+    @contextmanager
+    def generators_restored(self) -> Iterator[None]:
+        """Leave torch's own generators as they were before the body: they are everybody's."""
+        with generator_restored("cpu"), generator_restored(self.device):
+            yield
 
 
 def resolve_machine(*, device: str = "auto", precision: str = "auto", threads: int = 0) -> Machine:
@@ -77,6 +89,23 @@ def threads_restored() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(n_threads)
+
+
+@contextmanager
+def generator_restored(device: str) -> Iterator[None]:
+    """Restore one device's generator; of bodies that overlap, in threads, the last does."""
+    with _LENDING:
+        n_bodies, before = _LENT.get(device) or (0, _generator_state(device))
+        _LENT[device] = n_bodies + 1, before
+    try:
+        yield
+    finally:
+        with _LENDING:
+            n_bodies, before = _LENT.pop(device)
+            if n_bodies > 1:
+                _LENT[device] = n_bodies - 1, before
+            else:
+                _set_generator_state(device, before)
 
 
 def share_of_threads(threads: int, n_jobs: int) -> int:
@@ -135,6 +164,21 @@ def private_memory_mib() -> float:
         return (resident - of_files) * resource.getpagesize() / 2**20
     usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return usage / 2**20 if sys.platform == "darwin" else usage / 1024
+
+
+def _generator_state(device: str) -> Tensor:
+    if device == "cpu":
+        return torch.get_rng_state()
+    return torch.mps.get_rng_state() if device == "mps" else torch.cuda.get_rng_state(device)
+
+
+def _set_generator_state(device: str, state: Tensor) -> None:
+    if device == "cpu":
+        torch.set_rng_state(state)
+    elif device == "mps":
+        torch.mps.set_rng_state(state)
+    else:
+        torch.cuda.set_rng_state(state, device)
 
 
 def _resolve_device(device: str) -> str:

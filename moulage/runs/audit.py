@@ -31,6 +31,12 @@ class Audit:
     threshold: float
     pairs: tuple[Pair, ...]
 
+    def __repr__(self) -> str:
+        return (
+            f"Audit(names={self.names!r}, n_images={self.n_images}, n_shared={self.n_shared}, "
+            f"n_pairs={len(self.pairs)})"
+        )
+
     @property
     def n_shared(self) -> int:
         """Images of the second data set that have a partner in the first."""

@@ -37,6 +37,10 @@ class Features:
     ids: pd.DataFrame
     values: NDArray[np.float32]
 
+    def __repr__(self) -> str:
+        n_images, n_values = self.values.shape
+        return f"Features(n_images={n_images}, n_values={n_values})"
+
 
 def open_source(
     source: str, catalogue: Catalogue, *, weights: str | None, size_px: int | None

@@ -46,6 +46,10 @@ class Outcome:
     not_run: tuple[tuple[str, str], ...]
     pooled: tuple[Path, ...] = ()
 
+    def __repr__(self) -> str:
+        n_finished, n_not_run = len(self.finished), len(self.not_run)
+        return f"Outcome(folder={self.folder!r}, n_finished={n_finished}, n_not_run={n_not_run})"
+
 
 @threads_restored()
 def run_study(

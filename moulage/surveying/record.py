@@ -78,3 +78,9 @@ class Survey:
     not_reviewed: str
     faults: tuple[Fault, ...]
     thumbnails: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return (
+            f"Survey(name={self.catalogue.name!r}, n_images={len(self.catalogue)}, "
+            f"n_pairs={len(self.pairs)}, n_faults={len(self.faults)})"
+        )

@@ -96,6 +96,12 @@ class Job:
         """Return the images of an epoch at a place, as the treatment chooses them."""
         return self.treatment.epoch(self.train_rows, self.labels[self.train_rows], place)
 
+    def reseed(self, *keys: int | str) -> None:
+        """Seed what the head's dropout draws from, and what a backbone's own layers do."""
+        number = seed_of(*keys)
+        self.classifier.head.seed(number)
+        self.machine.seed(number)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Step:
@@ -119,7 +125,7 @@ class Step:
 def run_phases(job: Job, phases: tuple[Phase, ...]) -> State:
     """Train every phase that is not yet done, each from the best weights so far."""
     state = _resume(job)
-    with Keeper(job.folder / CHECKPOINT) as keeper:
+    with job.machine.generators_restored(), Keeper(job.folder / CHECKPOINT) as keeper:
         for index in range(state.phase, len(phases)):
             run_phase(job, phases[index], state, keeper)
             state.begin_phase(index + 1)
@@ -175,7 +181,7 @@ def train_step(step: Step, state: State, sample: Sample, place: Place) -> None:
     """Take one step: read, mix, forward, backward, update, average."""
     job, phase = step.job, step.phase
     rate = _set_rate(step, state)
-    job.machine.seed(seed_of("dropout", place.seed, place.phase, place.epoch, state.step))
+    job.reseed("dropout", place.seed, place.phase, place.epoch, state.step)
     maps = step.source.drawn(sample, place)
     targets = _targets(job, phase, sample.rows).to(maps.device)
     covariates = step.source.beside(sample.rows)

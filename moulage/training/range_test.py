@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from moulage.errors import ConfigError, RunError
 from moulage.evaluation.losses import log_losses
-from moulage.seeding import seed_of
 from moulage.training.batches import Place, Sample, cut_epoch
 from moulage.training.checkpoint import State
 from moulage.training.loop import Job, Step, logits_of, prepare, train_step
@@ -44,6 +43,10 @@ class RangeTest:
     rates: NDArray[np.float64]
     losses: NDArray[np.float64]
     diverged: bool
+
+    def __repr__(self) -> str:
+        suggested, n_steps = self.suggested, len(self.rates)
+        return f"RangeTest(phase={self.phase!r}, suggested={suggested:.2g}, n_steps={n_steps})"
 
     @property
     def smoothed(self) -> NDArray[np.float64]:
@@ -87,6 +90,22 @@ def run_range_test(job: Job, phase: Phase, *, highest: float, n_steps: int) -> R
             f"A range test must have at least {_FEWEST_STEPS} steps and a highest rate above zero; "
             f"got {n_steps} and {highest:g}. Try 100 and 1."
         )
+    with job.machine.generators_restored():
+        return _climb(job, phase, highest=highest, n_steps=n_steps)
+
+
+def smooth(losses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the exponential moving average (n,) of losses (n,), corrected for its start.
+
+    >>> smooth(np.array([2.0, 2.0, 2.0])).round(6).tolist()
+    [2.0, 2.0, 2.0]
+    """
+    ages = np.subtract.outer(np.arange(len(losses)), np.arange(len(losses)))
+    weights = np.where(ages >= 0, _MEMORY ** np.maximum(ages, 0), 0.0)
+    return np.asarray(weights @ losses / weights.sum(axis=1), dtype=np.float64)
+
+
+def _climb(job: Job, phase: Phase, *, highest: float, n_steps: int) -> RangeTest:
     ramp = replace(phase, schedule="ramp", learning_rate=highest, epochs=1, average=0.0)
     state = State()
     state.begin_phase(0)
@@ -121,17 +140,6 @@ def run_range_test(job: Job, phase: Phase, *, highest: float, n_steps: int) -> R
     )
 
 
-def smooth(losses: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the exponential moving average (n,) of losses (n,), corrected for its start.
-
-    >>> smooth(np.array([2.0, 2.0, 2.0])).round(6).tolist()
-    [2.0, 2.0, 2.0]
-    """
-    ages = np.subtract.outer(np.arange(len(losses)), np.arange(len(losses)))
-    weights = np.where(ages >= 0, _MEMORY ** np.maximum(ages, 0), 0.0)
-    return np.asarray(weights @ losses / weights.sum(axis=1), dtype=np.float64)
-
-
 def _batches(job: Job, phase: Phase) -> Iterator[tuple[Sample, Place]]:
     """Yield batches of one epoch after the other, without end."""
     for epoch in count():
@@ -144,7 +152,7 @@ def _settle(step: Step) -> None:
     """Let running statistics meet this data first: how they move is no work of any rate."""
     job = step.job
     job.classifier.train_above(step.boundary, step.phase.batchnorm)
-    job.machine.seed(seed_of("settling", job.seed))
+    job.reseed("settling", job.seed)
     with torch.no_grad(), job.machine.computing():
         for sample, place in islice(_batches(job, step.phase), _SETTLING_BATCHES):
             maps, covariates = step.source.drawn(sample, place), step.source.beside(sample.rows)

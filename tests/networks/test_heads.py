@@ -5,12 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from moulage.networks.heads import Dropout, Flatten, HeadKind, Pool, build_head
+from moulage.networks.heads import Dropout, Flatten, Head, HeadKind, Pool, build_head
 
 
-def head_of(
-    kind: HeadKind = "flatten", hidden: tuple[int, ...] = (8, 4), seed: int = 0
-) -> nn.Sequential:
+def head_of(kind: HeadKind = "flatten", hidden: tuple[int, ...] = (8, 4), seed: int = 0) -> Head:
     return build_head(
         kind=kind,
         maps_shape=(6, 2, 3),
@@ -106,6 +104,16 @@ def test_dropout_is_a_function_of_the_seed_and_silent_in_evaluation() -> None:
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
     assert layer.eval()(features) is features
+
+
+def test_a_heads_own_generator_drops_what_torchs_would() -> None:
+    head, maps = head_of(), torch.rand(5, 6, 2, 3)
+    torch.manual_seed(9)
+    expected = head.train()(maps.clone())
+    head.seed(9)
+    torch.manual_seed(1)
+    assert torch.equal(head(maps.clone()), expected)
+    assert not torch.equal(head(maps.clone()), expected)
 
 
 def test_what_is_dropped_does_not_depend_on_the_batches_before() -> None:

@@ -7,7 +7,7 @@ from torch import nn
 
 from moulage.errors import ConfigError
 from moulage.networks import machine as machines
-from moulage.networks.machine import resolve_answering, resolve_machine
+from moulage.networks.machine import generator_restored, resolve_answering, resolve_machine
 
 
 def test_everything_automatic_is_resolved() -> None:
@@ -40,6 +40,20 @@ def test_far_more_threads_than_can_run_are_refused(monkeypatch: pytest.MonkeyPat
 def test_a_device_that_is_not_here_is_refused(device: str, words: str) -> None:
     with pytest.raises(ConfigError, match=rf"`device` must be one of this machine's .*{words}"):
         resolve_machine(device=device)
+
+
+def test_of_restored_generators_that_overlap_the_last_puts_back_what_was_before_the_first() -> None:
+    torch.manual_seed(11)
+    before = torch.get_rng_state()
+    first, second = generator_restored("cpu"), generator_restored("cpu")
+    first.__enter__()
+    torch.manual_seed(1)
+    second.__enter__()
+    torch.manual_seed(2)
+    first.__exit__(None, None, None)
+    assert torch.initial_seed() == 2, "the second still draws"
+    second.__exit__(None, None, None)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_precision_that_nobody_knows_is_refused() -> None:

@@ -1,6 +1,7 @@
 import os
 import re
 import signal
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from moulage.networks.classifier import Classifier
 from moulage.networks.tensors import write_tensors
 from moulage.training import loop
 from moulage.training.augmentation import Augmentation
-from moulage.training.batches import Place, Sample
+from moulage.training.batches import ActivationSource, PixelSource, Place, Sample
 from moulage.training.checkpoint import CHECKPOINT, Keeper, State, read_state
 from moulage.training.imbalance import Treatment, TreatmentKind
 from moulage.training.loop import Job, logits_of, prepare, run_phases, train_step
@@ -175,6 +176,36 @@ def test_a_run_killed_between_two_phases_ends_in_the_same_bytes(
         again = run_phases(killed.job(), (HEAD, ALL, POLISH))
         assert rows_of(again) == rows_of(state), (victim, at)
         assert outcome(killed) == outcome(whole), (victim, at)
+
+
+def test_torchs_generator_is_afterwards_as_it_was_after_an_exception_too(studio: Any) -> None:
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    with pytest.raises(KilledError, match=r"^$"):
+        run_phases(studio.job(progress=killer(2)), (HEAD, ALL))
+    assert torch.equal(torch.get_rng_state(), before)
+    run_phases(studio.job(), (HEAD, ALL))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_thread_that_draws_meanwhile_changes_nothing(
+    studio_in: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone, beside = studio_in(tmp_path / "alone"), studio_in(tmp_path / "beside")
+    expected = rows_of(run_phases(alone.job(), (HEAD, ALL)))
+    drawn: list[Tensor] = []
+    for kind in (ActivationSource, PixelSource):
+
+        def disturbed(source: Any, *given: Any, read: Any = kind.drawn) -> Tensor:
+            thread = threading.Thread(target=lambda: drawn.append(torch.rand(1)))
+            thread.start()
+            thread.join()  # between the step's seed and its dropout
+            return torch.as_tensor(read(source, *given))
+
+        monkeypatch.setattr(kind, "drawn", disturbed)
+    assert rows_of(run_phases(beside.job(), (HEAD, ALL))) == expected
+    assert outcome(beside) == outcome(alone)
+    assert len(drawn) == 2 * 2 * 3, "a step of two phases of two epochs"
 
 
 def gradients_of_a_step(job: Job, phase: Phase) -> Tensor:

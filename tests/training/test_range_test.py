@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from moulage.errors import ConfigError, RunError
 from moulage.training import loop, range_test
@@ -30,6 +31,12 @@ def test_rates_climb_by_one_factor_from_a_millionth_to_the_highest(studio: Any) 
 def test_the_same_job_gives_the_same_losses(studio: Any) -> None:
     first, again = (run_range_test(studio.job(), HEAD, highest=0.1, n_steps=12) for _ in range(2))
     assert np.array_equal(first.losses, again.losses)
+
+
+def test_torchs_generator_is_afterwards_as_it_was(studio: Any) -> None:
+    before = torch.get_rng_state()
+    run_range_test(studio.job(), HEAD, highest=0.1, n_steps=12)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_rates_beyond_reason_break_the_training_and_end_it(studio: Any) -> None:
