@@ -267,6 +267,7 @@ def test_balanced_accuracy_of_two_diagnoses_is_held_however_few_the_rare_one_has
 
 
 SIZES = (1, 1, 2, 3, 5)  # photographs a lesion
+WORSE = 0.1  # recall that the second classifier lacks
 KINDS = {  # lesions and recall a diagnosis
     "two, 200 and 5": ((200, 5), (0.95, 0.9)),
     "two, 200 and 10": ((200, 10), (0.95, 0.9)),
@@ -288,7 +289,7 @@ def decide_two(
     correlation: float,
     sizes: tuple[int, ...],
 ) -> tuple[Predictions, Predictions]:
-    """Two classifiers, equally good, that err on much the same lesions.
+    """Two classifiers that err on much the same lesions; the second is worse at the last diagnosis.
 
     correlation: of one lesion's photographs, before a threshold makes them right or wrong.
     """
@@ -305,8 +306,9 @@ def decide_two(
 
     shared = luck()
     pair = []
-    for _ in range(2):
-        is_right = np.sqrt(0.6) * shared + np.sqrt(0.4) * luck() < ndtri(chances[labels])
+    for worse in (0.0, WORSE):
+        chance = chances[labels] - worse * (labels == len(chances) - 1)
+        is_right = np.sqrt(0.6) * shared + np.sqrt(0.4) * luck() < ndtri(chance)
         others = (labels + rng.integers(1, len(counts), size=len(labels))) % len(counts)
         decisions = np.where(is_right, labels, others)
         pair.append(
@@ -331,7 +333,8 @@ def test_balanced_accuracy_and_its_differences_are_held(
 ) -> None:
     """Beside them what Student's t over all lesions held before recalls were asked one by one."""
     names = ("balanced_accuracy",)
-    true = {"one": float(np.mean(KINDS[kind][1])), "difference": 0.0}
+    chances = KINDS[kind][1]
+    true = {"one": float(np.mean(chances)), "difference": WORSE / len(chances)}
     held: dict[tuple[str, str], list[bool]] = {}
     for seed in range(400):
         rng = np.random.default_rng(seed)
