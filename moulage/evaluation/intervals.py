@@ -28,6 +28,7 @@ LEVEL = 0.95
 N_REPLICATES = 2000
 _ROUNDING = 1e-12  # of a value: what sums leave where nothing varies
 TELLING = 10.0  # effective lesions below which the draws of a share say little
+_SEEN = 5.0  # the same for a share that is one of a mean's
 _LEAST = 2.0  # effective lesions below which those of a metric of the whole matrix say nothing
 _OF_THE_MATRIX = frozenset({"f1", "macro_f1", "matthews", "cohen_kappa"})
 
@@ -37,7 +38,7 @@ class Interval:
     """A number with its bounds; NaN where not defined.
 
     standard_error: over lesions; that of balanced accuracy is made of its recalls', see
-    `recall_interval`. n_effective: how many equally telling lesions would tell as much, at most
+    `balanced_interval`. n_effective: how many equally telling lesions would tell as much, at most
     their number. n_undefined: replicates in which the metric is not defined; they
     are left out. A macro metric is defined, and not counted, where a replicate lacks a diagnosis:
     it is the mean over the others there.
@@ -82,7 +83,7 @@ def intervals_of(drawn: Drawn, *, level: float = LEVEL) -> dict[str, Interval]:
         name: student_interval(drawn, name, bounds=bounds_of(name), level=level)
         for name in drawn.values
     }
-    return _with_balanced(found, drawn, recall_interval, level=level)
+    return _with_balanced(found, drawn, recall_intervals, level=level)
 
 
 def difference_intervals(drawn: Drawn, *, level: float = LEVEL) -> dict[str, Interval]:
@@ -99,7 +100,7 @@ def difference_intervals(drawn: Drawn, *, level: float = LEVEL) -> dict[str, Int
         return {name: replace(one, low=one.value, high=one.value) for name, one in found.items()}
     if drawn.recalls is None or not drawn.recalls.slopes.any():
         return found
-    return _with_balanced(found, drawn, recall_difference, level=level)
+    return _with_balanced(found, drawn, difference_of_recalls, level=level)
 
 
 def unpaired_difference(one: Interval, other: Interval, *, level: float = LEVEL) -> Interval:
@@ -131,47 +132,35 @@ def normal_error(low: float, high: float, *, level: float) -> float:
     return (high - low) / 2 / float(ndtri((1 + level) / 2))
 
 
-def recall_interval(recalls: Recalls, k: int, *, level: float) -> Interval:
-    """Return the interval of one recall, by the rule that any share has (see `intervals`).
+def recall_intervals(recalls: Recalls, *, level: float) -> list[Interval]:
+    """Return the interval of each recall, as one of those that a mean is made of.
 
-    Student's t where ten effective lesions or more carry it, else the exact bounds, and the
-    standard error of a normal share with bounds as far apart.
+    Student's t where five effective lesions or more carry a recall, with as many as carry the mean
+    of all. Else the exact bounds that any share has (see `binomial_bounds`), and the standard
+    error of a normal share with bounds as far apart.
     """
-    value, n_effective = float(recalls.values[k]), effective_size(recalls.slopes[k])
-    if 0 < value < 1 and n_effective >= TELLING:
-        error = _error_over_lesions(recalls, k)
-        low, high = student_bounds(value, error, n_effective=n_effective, bounds=SHARE, level=level)
-    else:
-        n_effective = equal_size(recalls.shares[k])
-        low, high = binomial_bounds(value, n_effective, level=level)
-        error = normal_error(low, high, level=level)
-    return Interval(value=value, low=low, high=high, standard_error=error, n_effective=n_effective)
+    each = [_recall_interval(recalls, k, level=level) for k in range(len(recalls.weights))]
+    n_effective = balanced_interval(recalls, each).n_effective
+    found = []
+    for k, one in enumerate(each):
+        if _is_seen(recalls, k):
+            n_all = max(n_effective, one.n_effective)
+            low, high = student_bounds(
+                one.value, one.standard_error, n_effective=n_all, bounds=SHARE, level=level
+            )
+            one = replace(one, low=low, high=high)
+        found.append(one)
+    return found
 
 
-def recall_difference(recalls: Recalls, k: int, *, level: float) -> Interval:
-    """Return the interval of one difference between two recalls on the same lesions.
+def difference_of_recalls(recalls: Recalls, *, level: float) -> list[Interval]:
+    """Return the interval of each difference between two recalls on the same lesions.
 
     Student's t where ten effective lesions or more differ, else the adjusted bounds of Agresti and
     Min: half a lesion is added to each cell of the table of both right, one right, none right
     [agresti2005]. A lesion of several photographs, or runs, differs by a share of one.
     """
-    value, n_effective = float(recalls.values[k]), effective_size(recalls.slopes[k])
-    if n_effective >= TELLING:
-        error = _error_over_lesions(recalls, k)
-        low, high = student_bounds(
-            value, error, n_effective=n_effective, bounds=DIFFERENCE, level=level
-        )
-    else:
-        seen = recalls.shares[k] > 0
-        shares, slopes = recalls.shares[k, seen], recalls.slopes[k, seen]
-        n_effective = equal_size(shares)
-        square = float((shares * (slopes / shares + value) ** 2).sum())
-        more = n_effective + 2
-        middle = n_effective * value / more
-        error = math.sqrt(((n_effective * square + 1) / more - middle**2) / more)
-        reach = float(ndtri((1 + level) / 2)) * error
-        low, high = min(value, max(middle - reach, -1)), max(value, min(middle + reach, 1))
-    return Interval(value=value, low=low, high=high, standard_error=error, n_effective=n_effective)
+    return [_recall_difference(recalls, k, level=level) for k in range(len(recalls.weights))]
 
 
 def balanced_interval(
@@ -206,15 +195,52 @@ def balanced_interval(
 def _with_balanced(
     found: dict[str, Interval],
     drawn: Drawn,
-    interval: Callable[..., Interval],
+    intervals_of_each: Callable[..., list[Interval]],
     *,
     level: float,
 ) -> dict[str, Interval]:
     name, recalls = "balanced_accuracy", drawn.recalls
     if name not in found or recalls is None:
         return found
-    each = [interval(recalls, k, level=level) for k in range(len(recalls.weights))]
-    return {**found, name: balanced_interval(recalls, each, n_undefined=found[name].n_undefined)}
+    n_undefined = found[name].n_undefined
+    each = intervals_of_each(recalls, level=level)
+    return {**found, name: balanced_interval(recalls, each, n_undefined=n_undefined)}
+
+
+def _recall_interval(recalls: Recalls, k: int, *, level: float) -> Interval:
+    value, n_effective = float(recalls.values[k]), effective_size(recalls.slopes[k])
+    if _is_seen(recalls, k):
+        error = _error_over_lesions(recalls, k)
+        low, high = student_bounds(value, error, n_effective=n_effective, bounds=SHARE, level=level)
+    else:
+        n_effective = equal_size(recalls.shares[k])
+        low, high = binomial_bounds(value, n_effective, level=level)
+        error = normal_error(low, high, level=level)
+    return Interval(value=value, low=low, high=high, standard_error=error, n_effective=n_effective)
+
+
+def _is_seen(recalls: Recalls, k: int) -> bool:
+    return 0 < recalls.values[k] < 1 and effective_size(recalls.slopes[k]) >= _SEEN
+
+
+def _recall_difference(recalls: Recalls, k: int, *, level: float) -> Interval:
+    value, n_effective = float(recalls.values[k]), effective_size(recalls.slopes[k])
+    if n_effective >= TELLING:
+        error = _error_over_lesions(recalls, k)
+        low, high = student_bounds(
+            value, error, n_effective=n_effective, bounds=DIFFERENCE, level=level
+        )
+    else:
+        seen = recalls.shares[k] > 0
+        shares, slopes = recalls.shares[k, seen], recalls.slopes[k, seen]
+        n_effective = equal_size(shares)
+        square = float((shares * (slopes / shares + value) ** 2).sum())
+        more = n_effective + 2
+        middle = n_effective * value / more
+        error = math.sqrt(((n_effective * square + 1) / more - middle**2) / more)
+        reach = float(ndtri((1 + level) / 2)) * error
+        low, high = min(value, max(middle - reach, -1)), max(value, min(middle + reach, 1))
+    return Interval(value=value, low=low, high=high, standard_error=error, n_effective=n_effective)
 
 
 def _error_over_lesions(recalls: Recalls, k: int) -> float:

@@ -18,7 +18,7 @@ from moulage.evaluation.intervals import (
     difference_intervals,
     intervals,
     intervals_of,
-    recall_interval,
+    recall_intervals,
 )
 from moulage.evaluation.metrics import is_ranked, metric_names, score
 from moulage.evaluation.permutation import permutation_p_values
@@ -257,8 +257,7 @@ def test_balanced_accuracy_of_two_diagnoses_is_held_however_few_the_rare_one_has
     for one in likely[0].tolist():
         for other in likely[1].tolist():
             recalls = some_right((one, other), n)
-            each = [recall_interval(recalls, k, level=0.95) for k in range(2)]
-            found = balanced_interval(recalls, each)
+            found = balanced_interval(recalls, recall_intervals(recalls, level=0.95))
             chance = float(np.prod(binom.pmf((one, other), n, chances)))
             total += chance
             held += chance * (found.low <= np.mean(chances) <= found.high)

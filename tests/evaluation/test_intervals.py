@@ -213,6 +213,26 @@ def test_the_recalls_of_many_lesions_enter_balanced_accuracy_with_their_own_inte
     assert balanced.standard_error == pytest.approx(error, rel=0.04)
 
 
+@pytest.mark.parametrize(("n_found", "said"), [(30, (0.932, 0.994)), (29, (0.904, 0.990))])
+def test_thirty_melanomas_among_a_thousand_bound_balanced_accuracy(
+    make_predictions: Maker, n_found: int, said: tuple[float, float]
+) -> None:
+    """Once 0.984 to 0.994 with all thirty found, and 0.043 to 1 with one missed."""
+    run = answered(make_predictions, n_right=(980, n_found), n=(1000, 30))
+    found = intervals(run, rng=np.random.default_rng(0), n_replicates=20)["balanced_accuracy"]
+    slopes = np.repeat([0.02, -0.98], [980, 20])
+    n_effective = max((slopes**2).sum() ** 2 / (slopes**4).sum(), found.n_effective)
+    reach = stats.t.ppf(0.975, n_effective) / math.sqrt(999 * 0.98 * 0.02)
+    odds = 49 * np.exp([-reach, reach])
+    common = odds / (1 + odds)
+    rare = stats.binomtest(n_found, 30).proportion_ci(method="exact")
+    value = (0.98 + n_found / 30) / 2
+    low = value - math.hypot(0.98 - common[0], n_found / 30 - rare.low) / 2
+    high = value + math.hypot(common[1] - 0.98, rare.high - n_found / 30) / 2
+    assert (found.low, found.high) == pytest.approx((low, high))
+    assert (round(found.low, 3), round(found.high, 3)) == said
+
+
 def test_a_diagnosis_without_images_changes_nothing_in_balanced_accuracy(
     make_predictions: Maker,
 ) -> None:
@@ -231,7 +251,7 @@ def test_patients_who_are_right_or_wrong_in_all_diagnoses_count_once(
 ) -> None:
     """Each of twelve has one image of a and one of b, so balanced accuracy is their recall."""
     labels, patients = np.tile([0, 1], 12), np.repeat(np.arange(12), 2)
-    decisions = np.where(patients < 9, labels, 1 - labels)
+    decisions = np.where(patients < 10, labels, 1 - labels)
     run = make_predictions(labels=labels, logits=9 * np.eye(2)[decisions], lesion_ids=patients)
     found = intervals(run, rng=np.random.default_rng(0), n_replicates=20)
     balanced, recall = found["balanced_accuracy"], found["recall.a"]
