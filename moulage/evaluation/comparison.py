@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from moulage.arguments import names_of, one_of, whole_number
 from moulage.errors import DataError
@@ -30,6 +31,7 @@ from moulage.split import Unit
 
 LOWER_IS_BETTER = frozenset({"log_loss", "brier"})
 SIGNIFICANT = 0.05
+_POWER = 0.8  # of studies that show a true difference
 N_PERMUTATIONS = 1000  # a p value of 0.05 is then known to within 0.014
 _PERMUTATIONS_A_TEST = 100  # the least p value of a family is then below 0.01
 
@@ -172,6 +174,15 @@ def correct_family(differences: Iterable[Difference]) -> tuple[Difference, ...]:
         replace(difference, p_family=p_value)
         for difference, p_value in zip(family, corrected, strict=True)
     )
+
+
+def shown_difference(standard_error: float, *, n_tests: int) -> float:
+    """Return the true difference that four of five such studies would show in so large a family.
+
+    (z(1 - 0.05 / 2 / n_tests) + z(0.8)) standard errors [lachin1981], by Holm's first step, which
+    asks most of a test [holm1979]: a difference that comes later in the family is shown more often.
+    """
+    return float(ndtri(1 - SIGNIFICANT / 2 / n_tests) + ndtri(_POWER)) * standard_error
 
 
 def mcnemar_on_lesions(first: Contender, second: Contender) -> tuple[McNemar, ...]:

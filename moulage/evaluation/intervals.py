@@ -9,7 +9,7 @@ many lesions as carry the metric: of the methods tried, this one covers
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,22 +19,27 @@ from scipy.special import betaincinv, ndtri, stdtrit
 from moulage.errors import ConfigError
 from moulage.evaluation.decisions import PlainRule
 from moulage.evaluation.metrics import score
-from moulage.evaluation.resampling import Drawn, Lesions, draw_lesions, resample
-from moulage.evaluation.scales import DIFFERENCE, Bounds, bounds_of, shrink, slope, stretch
+from moulage.evaluation.recalls import Recalls
+from moulage.evaluation.resampling import Drawn, Lesions, draw_lesions, equal_size, resample
+from moulage.evaluation.scales import DIFFERENCE, SHARE, Bounds, bounds_of, shrink, slope, stretch
 from moulage.predictions import Predictions
 
 LEVEL = 0.95
 N_REPLICATES = 2000
 _ROUNDING = 1e-12  # of a value: what sums leave where nothing varies
 TELLING = 10.0  # effective lesions below which the draws of a share say little
+_SEEN = 5.0  # the same for a share that is one of a mean's
+_LEAST = 2.0  # effective lesions below which those of a metric of the whole matrix say nothing
+_OF_THE_MATRIX = frozenset({"f1", "macro_f1", "matthews", "cohen_kappa"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
     """A number with its bounds; NaN where not defined.
 
-    standard_error: over lesions. n_effective: how many equally telling lesions would tell as
-    much, at most their number. n_undefined: replicates in which the metric is not defined; they
+    standard_error: over lesions; that of balanced accuracy is made of its recalls', see
+    `balanced_interval`. n_effective: how many equally telling lesions would tell as much, at most
+    their number. n_undefined: replicates in which the metric is not defined; they
     are left out. A macro metric is defined, and not counted, where a replicate lacks a diagnosis:
     it is the mean over the others there.
     """
@@ -59,8 +64,11 @@ def intervals(
 
     Where no draw differs from another, drawing again cannot say how sure that is, and little where
     a lesion or two differ from all others: shares of images have exact bounds there (see
-    `binomial_bounds`); other metrics that never vary have none. Nor has one of ranks where a
-    single lesion is all of a kind: nothing there shows what another would have done.
+    `binomial_bounds`), and balanced accuracy the bounds of its recalls together;
+    other metrics that never vary have none. Nor has one of ranks where a single lesion is all of
+    a kind: nothing there shows what another would have done. Nor have F1, macro F1, Matthews'
+    correlation and Cohen's kappa where fewer than two effective lesions carry them, as where one
+    of hundreds is wrong.
     """
     scored = score(predictions, rule=rule)
     lesions = Lesions.of((predictions,))
@@ -70,10 +78,11 @@ def intervals(
 
 def intervals_of(drawn: Drawn, *, level: float = LEVEL) -> dict[str, Interval]:
     """Return the interval of each metric that was drawn."""
-    return {
+    found = {
         name: student_interval(drawn, name, bounds=bounds_of(name), level=level)
         for name in drawn.values
     }
+    return _with_balanced(found, drawn, recall_intervals, level=level)
 
 
 def difference_intervals(drawn: Drawn, *, level: float = LEVEL) -> dict[str, Interval]:
@@ -81,13 +90,16 @@ def difference_intervals(drawn: Drawn, *, level: float = LEVEL) -> dict[str, Int
 
     A difference that no lesion shows is nought and has no bounds: other lesions might show one.
     Where none shows one in log loss either, both answer alike, and the bounds are nought too.
+    One in balanced accuracy has the bounds of its recalls' differences together.
     """
     found = {
         name: student_interval(drawn, name, bounds=DIFFERENCE, level=level) for name in drawn.values
     }
-    if drawn.values.get("log_loss") != 0 or drawn.influences["log_loss"].any():
+    if drawn.values.get("log_loss") == 0 and not drawn.influences["log_loss"].any():
+        return {name: replace(one, low=one.value, high=one.value) for name, one in found.items()}
+    if drawn.recalls is None or not drawn.recalls.slopes.any():
         return found
-    return {name: replace(one, low=one.value, high=one.value) for name, one in found.items()}
+    return _with_balanced(found, drawn, difference_of_recalls, level=level)
 
 
 def unpaired_difference(one: Interval, other: Interval, *, level: float = LEVEL) -> Interval:
@@ -119,6 +131,122 @@ def normal_error(low: float, high: float, *, level: float) -> float:
     return (high - low) / 2 / float(ndtri((1 + level) / 2))
 
 
+def recall_intervals(recalls: Recalls, *, level: float) -> list[Interval]:
+    """Return the interval of each recall, as one of those that a mean is made of.
+
+    Student's t where five effective lesions or more carry a recall, with as many as carry the mean
+    of all. Else the exact bounds that any share has (see `binomial_bounds`), and the standard
+    error of a normal share with bounds as far apart.
+    """
+    each = [_recall_interval(recalls, k, level=level) for k in range(len(recalls.weights))]
+    n_effective = balanced_interval(recalls, each).n_effective
+    found = []
+    for k, one in enumerate(each):
+        if _is_seen(recalls, k):
+            n_all = max(n_effective, one.n_effective)
+            low, high = student_bounds(
+                one.value, one.standard_error, n_effective=n_all, bounds=SHARE, level=level
+            )
+            one = replace(one, low=low, high=high)
+        found.append(one)
+    return found
+
+
+def difference_of_recalls(recalls: Recalls, *, level: float) -> list[Interval]:
+    """Return the interval of each difference between two recalls on the same lesions.
+
+    Student's t where ten effective lesions or more differ, else the adjusted bounds of Agresti and
+    Min: half a lesion is added to each cell of the table of both right, one right, none right
+    [agresti2005]. A lesion of several photographs, or runs, differs by a share of one.
+    """
+    return [_recall_difference(recalls, k, level=level) for k in range(len(recalls.weights))]
+
+
+def balanced_interval(
+    recalls: Recalls, each: Sequence[Interval], *, n_undefined: int = 0
+) -> Interval:
+    """Return the interval of the weighed mean of numbers that have bounds each.
+
+    The distances from each number to its bounds are added as standard errors are, low and high
+    apart [zou2008]: what a recall of 1 may lack to the truth counts, though it never varies.
+    Lesions that stand under two diagnoses make recalls alike, and count as their correlation.
+    n_effective: the numbers' own, weighed by their variances [satterthwaite1946].
+    """
+    value = float(recalls.weights @ recalls.values)
+    alike = recalls.correlations()
+
+    def size(lengths: Sequence[float]) -> float:
+        weighed = recalls.weights * np.array(lengths)
+        return math.sqrt(max(float(weighed @ alike @ weighed), 0.0))
+
+    errors = recalls.weights * np.array([one.standard_error for one in each])
+    spread = float((errors**4 / np.array([one.n_effective for one in each])).sum())
+    return Interval(
+        value=value,
+        low=value - size([one.value - one.low for one in each]),
+        high=value + size([one.high - one.value for one in each]),
+        standard_error=size([one.standard_error for one in each]),
+        n_effective=float((errors**2).sum()) ** 2 / spread,
+        n_undefined=n_undefined,
+    )
+
+
+def _with_balanced(
+    found: dict[str, Interval],
+    drawn: Drawn,
+    intervals_of_each: Callable[..., list[Interval]],
+    *,
+    level: float,
+) -> dict[str, Interval]:
+    name, recalls = "balanced_accuracy", drawn.recalls
+    if name not in found or recalls is None:
+        return found
+    n_undefined = found[name].n_undefined
+    each = intervals_of_each(recalls, level=level)
+    return {**found, name: balanced_interval(recalls, each, n_undefined=n_undefined)}
+
+
+def _recall_interval(recalls: Recalls, k: int, *, level: float) -> Interval:
+    value, n_effective = float(recalls.values[k]), effective_size(recalls.slopes[k])
+    if _is_seen(recalls, k):
+        error = _error_over_lesions(recalls, k)
+        low, high = student_bounds(value, error, n_effective=n_effective, bounds=SHARE, level=level)
+    else:
+        n_effective = equal_size(recalls.shares[k])
+        low, high = binomial_bounds(value, n_effective, level=level)
+        error = normal_error(low, high, level=level)
+    return Interval(value=value, low=low, high=high, standard_error=error, n_effective=n_effective)
+
+
+def _is_seen(recalls: Recalls, k: int) -> bool:
+    return 0 < recalls.values[k] < 1 and effective_size(recalls.slopes[k]) >= _SEEN
+
+
+def _recall_difference(recalls: Recalls, k: int, *, level: float) -> Interval:
+    value, n_effective = float(recalls.values[k]), effective_size(recalls.slopes[k])
+    if n_effective >= TELLING:
+        error = _error_over_lesions(recalls, k)
+        low, high = student_bounds(
+            value, error, n_effective=n_effective, bounds=DIFFERENCE, level=level
+        )
+    else:
+        seen = recalls.shares[k] > 0
+        shares, slopes = recalls.shares[k, seen], recalls.slopes[k, seen]
+        n_effective = equal_size(shares)
+        square = float((shares * (slopes / shares + value) ** 2).sum())
+        more = n_effective + 2
+        middle = n_effective * value / more
+        error = math.sqrt(((n_effective * square + 1) / more - middle**2) / more)
+        reach = float(ndtri((1 + level) / 2)) * error
+        low, high = min(value, max(middle - reach, -1)), max(value, min(middle + reach, 1))
+    return Interval(value=value, low=low, high=high, standard_error=error, n_effective=n_effective)
+
+
+def _error_over_lesions(recalls: Recalls, k: int) -> float:
+    n_lesions = int((recalls.shares[k] > 0).sum())
+    return math.sqrt(n_lesions / (n_lesions - 1) * float((recalls.slopes[k] ** 2).sum()))
+
+
 def student_interval(drawn: Drawn, name: str, *, bounds: Bounds, level: float) -> Interval:
     """Return Student's t interval on the scale of `bounds`."""
     if not 0 < level < 1:
@@ -132,6 +260,8 @@ def student_interval(drawn: Drawn, name: str, *, bounds: Bounds, level: float) -
         error = math.nan  # the draws vary, but not with the luck of the lone lesion
     influence = without_rounding(drawn.influences[name], value)
     n_effective = carried_size(influence, n_carrying=n_carrying)
+    if name.partition(".")[0] in _OF_THE_MATRIX and n_effective < _LEAST:
+        n_effective = math.nan
     is_told = value not in bounds and n_effective >= TELLING
     if name in drawn.n_counted and not is_told and not math.isnan(value):
         n_effective = drawn.n_counted[name]

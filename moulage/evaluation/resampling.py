@@ -26,6 +26,7 @@ from moulage.evaluation.metrics import (
     weighted_metrics,
     weighted_rankings,
 )
+from moulage.evaluation.recalls import Recalls, recalls_of
 from moulage.evaluation.undefined import ratio
 from moulage.predictions import Predictions
 
@@ -61,7 +62,7 @@ class Drawn:
 
     n_counted: of a share of images, how many equally large lesions are counted, see
     `counted_lesions`; differences have none. n_carrying: of a metric of ranks, the lesions of the
-    fewer kind, see `carrying_lesions`.
+    fewer kind, see `carrying_lesions`. recalls: what balanced accuracy is the mean of.
     """
 
     values: Mapping[str, float]
@@ -69,6 +70,7 @@ class Drawn:
     influences: Mapping[str, NDArray[np.float64]]
     n_counted: Mapping[str, float] = field(default_factory=dict)
     n_carrying: Mapping[str, float] = field(default_factory=dict)
+    recalls: Recalls | None = None
 
     def minus(self, other: Self) -> "Drawn":
         """Return the differences in what both have, of the same lesions by the same weights."""
@@ -78,6 +80,7 @@ class Drawn:
             replicates={name: self.replicates[name] - other.replicates[name] for name in names},
             influences={name: self.influences[name] - other.influences[name] for name in names},
             n_carrying=self.n_carrying,
+            recalls=self.recalls.minus(other.recalls) if self.recalls and other.recalls else None,
         )
 
 
@@ -110,6 +113,7 @@ def resample(
         influences=mean_influences(runs, lesions=lesions, names=names),
         n_counted=counted_lesions(runs, lesions=lesions),
         n_carrying=carrying_lesions(runs, lesions=lesions),
+        recalls=recalls_of(runs, of_images=lesions.of_images, n_lesions=lesions.n_lesions),
     )
 
 

@@ -1,7 +1,7 @@
 """What to do with the numbers of a study, in plain words.
 
 In:  a study, its standing, the comparison's rows.   Out: paragraphs with headings.
-Knows nothing of HTML, and says no number that the tables do not show.
+Knows nothing of HTML, and says no number that the tables do not show or lead to.
 Why: a table of scores does not say which model to take. The rule here: of the experiments that no
 other was shown to beat in balanced accuracy, the smallest. Where a baseline may be as good, that
 is said first.
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from moulage.evaluation.comparison import SIGNIFICANT, Difference
+from moulage.evaluation.comparison import SIGNIFICANT, Difference, shown_difference
 from moulage.evaluation.intervals import Interval
 from moulage.evaluation.subgroups import FEW
 from moulage.pages import words
@@ -241,20 +241,30 @@ def _worth(leaks: Sequence[Leak], unit: Unit) -> str:
 
 
 def _unknown(honest: Mapping[str, Sequence[RunRecord]], standing: Standing) -> str:
-    """Say how small a difference stays unseen, which diagnoses are few, what was not varied."""
+    """Say how large a difference would be shown, which diagnoses are few, what was not varied.
+
+    The difference is that of a pair with the median standard error, see `shown_difference`.
+    """
     runs = [run for each in honest.values() for run in each]
     by_diagnosis = _lesions_a_diagnosis(runs)
     n_lesions = len(set().union(*by_diagnosis.values()))
-    widths = [
-        (p.difference.interval.high - p.difference.interval.low) / 2
-        for p in standing.pairs
-        if p.measure == BALANCED and not math.isnan(p.difference.interval.low)
+    pairs = [
+        pair.difference
+        for pair in standing.pairs
+        if pair.measure == BALANCED and not math.isnan(pair.difference.p_family)
+    ]
+    errors = [
+        one.interval.standard_error
+        for one in pairs
+        if one.interval.standard_error > 0 and not math.isnan(one.interval.low)
     ]
     said = []
-    if widths:
+    if errors:
+        shown = shown_difference(statistics.median(errors), n_tests=len(pairs))
         said.append(
-            f"on {words.counted(n_lesions, standing.unit)} a difference in balanced accuracy below "
-            f"about {100 * statistics.median(widths):.1f} points stays unseen"
+            f"on {words.counted(n_lesions, standing.unit)} a true difference of about "
+            f"{100 * shown:.1f} points in balanced accuracy would be shown in four of five such "
+            "studies, a smaller one less often"
         )
     few = [f"{code} ({len(n)})" for code, n in by_diagnosis.items() if 0 < len(n) < FEW]
     if few:

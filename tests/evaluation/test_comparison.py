@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from moulage.errors import DataError
 from moulage.evaluation.comparison import (
@@ -15,7 +16,9 @@ from moulage.evaluation.comparison import (
     delong_on_lesions,
     mcnemar_on_lesions,
     permutations_for,
+    shown_difference,
 )
+from moulage.evaluation.exact import holm
 from moulage.evaluation.intervals import Interval
 from moulage.evaluation.lesions import by_lesion
 from moulage.evaluation.metrics import summary
@@ -155,6 +158,18 @@ def test_holm_is_applied_over_the_family_that_is_passed() -> None:
     assert corrected[0].p_value == 0.02
     doubled = correct_family([*family, *family])
     assert doubled[0].verdict == "no difference shown on 1,494 lesions"
+
+
+@pytest.mark.parametrize("n_tests", [1, 10, 21])
+def test_four_of_five_studies_show_a_difference_that_is_said_to_be_shown(n_tests: int) -> None:
+    """Normal errors, Holm over the family, all else equal: one pair differs by that much."""
+    rng = np.random.default_rng(42)
+    estimates = 0.02 * rng.normal(size=(4000, n_tests))
+    estimates[:, 0] += shown_difference(0.02, n_tests=n_tests)
+    p_values = 2 * stats.norm.sf(np.abs(estimates) / 0.02)
+    is_shown = [holm(family.tolist())[0] < 0.05 for family in p_values]
+    assert np.mean(is_shown) == pytest.approx(0.8, abs=0.02)
+    assert shown_difference(1.0, n_tests=1) == pytest.approx(2.802, abs=1e-3)
 
 
 @pytest.mark.parametrize("n_tests", [1, 10, 55, 66, 780])

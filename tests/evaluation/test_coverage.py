@@ -10,11 +10,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.special import ndtr, ndtri
+from scipy.stats import binom
 
 from moulage.evaluation.decisions import Rule
-from moulage.evaluation.intervals import intervals, intervals_of
+from moulage.evaluation.intervals import (
+    balanced_interval,
+    difference_intervals,
+    intervals,
+    intervals_of,
+    recall_intervals,
+)
 from moulage.evaluation.metrics import is_ranked, metric_names, score
 from moulage.evaluation.permutation import permutation_p_values
+from moulage.evaluation.recalls import Recalls
 from moulage.evaluation.resampling import Drawn, Lesions, draw_lesions, mean_values, resample
 from moulage.predictions import Predictions
 
@@ -214,6 +222,143 @@ def test_few_lesions_of_a_diagnosis_have_no_bounds_or_such_as_hold(n_few: int) -
     else:
         assert share(held["auroc.few"]["now"]) > 0.88
         assert share(held["macro_auroc"]["now"]) > 0.85
+
+
+def some_right(n_right: tuple[int, int], n: tuple[int, int]) -> Recalls:
+    """Two diagnoses, a photograph a lesion."""
+    values, of = np.divide(n_right, n), np.repeat([0, 1], n)
+    shares = np.stack([of == 0, of == 1]) / np.array(n)[:, None]
+    hits = np.concatenate([np.arange(m) < right for right, m in zip(n_right, n, strict=True)])
+    slopes = shares * (hits - values[:, None])
+    return Recalls(weights=np.array([0.5, 0.5]), values=values, shares=shares, slopes=slopes)
+
+
+@pytest.mark.parametrize(
+    ("n", "chances"),
+    [
+        ((200, 5), (0.95, 0.9)),
+        ((200, 5), (0.9, 0.6)),
+        ((200, 10), (0.95, 0.9)),
+        ((200, 20), (0.95, 0.95)),
+        ((200, 20), (0.9, 0.6)),
+        ((1000, 30), (0.98, 0.97)),
+        ((1000, 30), (0.99, 0.995)),
+    ],
+)
+def test_balanced_accuracy_of_two_diagnoses_is_held_however_few_the_rare_one_has(
+    n: tuple[int, int], chances: tuple[float, float]
+) -> None:
+    """Exactly: over all studies of such sizes that are likelier than one in 10,000."""
+    likely = [
+        np.flatnonzero(binom.pmf(np.arange(m + 1), m, c) > 1e-4)
+        for m, c in zip(n, chances, strict=True)
+    ]
+    held, total = 0.0, 0.0
+    for one in likely[0].tolist():
+        for other in likely[1].tolist():
+            recalls = some_right((one, other), n)
+            found = balanced_interval(recalls, recall_intervals(recalls, level=0.95))
+            chance = float(np.prod(binom.pmf((one, other), n, chances)))
+            total += chance
+            held += chance * (found.low <= np.mean(chances) <= found.high)
+    print(f"{n}, {chances}: held in {held / total:.1%} of two-class studies")
+    assert held / total >= 0.95
+
+
+SIZES = (1, 1, 2, 3, 5)  # photographs a lesion
+WORSE = 0.1  # recall that the second classifier lacks
+KINDS = {  # lesions and recall a diagnosis
+    "two, 200 and 5": ((200, 5), (0.95, 0.9)),
+    "two, 200 and 10": ((200, 10), (0.95, 0.9)),
+    "two, 200 and 20": ((200, 20), (0.95, 0.95)),
+    "two, 1000 and 30": ((1000, 30), (0.98, 0.97)),
+    "seven, as HAM10000": (
+        (1000, 146, 123, 65, 45, 20, 15),
+        (0.85, 0.6, 0.6, 0.75, 0.65, 0.9, 0.7),
+    ),
+    "twenty, ten of 30 and ten of 3": ((30,) * 10 + (3,) * 10, (0.8,) * 20),
+    "four, nearly perfect": ((100, 40, 40, 20), (0.99,) * 4),
+}
+
+
+def decide_two(
+    rng: np.random.Generator,
+    kind: str,
+    *,
+    correlation: float,
+    sizes: tuple[int, ...],
+) -> tuple[Predictions, Predictions]:
+    """Two classifiers that err on much the same lesions; the second is worse at the last diagnosis.
+
+    correlation: of one lesion's photographs, before a threshold makes them right or wrong.
+    """
+    counts, chances = (np.array(each) for each in KINDS[kind])
+    of_lesion = np.repeat(np.arange(len(counts)), counts)
+    of_image = np.repeat(np.arange(len(of_lesion)), rng.choice(sizes, len(of_lesion)))
+    labels = of_lesion[of_image]
+
+    def luck() -> np.ndarray:
+        by_lesion = rng.normal(size=len(of_lesion))[of_image]
+        return np.sqrt(correlation) * by_lesion + np.sqrt(1 - correlation) * rng.normal(
+            size=len(labels)
+        )
+
+    shared = luck()
+    pair = []
+    for worse in (0.0, WORSE):
+        chance = chances[labels] - worse * (labels == len(chances) - 1)
+        is_right = np.sqrt(0.6) * shared + np.sqrt(0.4) * luck() < ndtri(chance)
+        others = (labels + rng.integers(1, len(counts), size=len(labels))) % len(counts)
+        decisions = np.where(is_right, labels, others)
+        pair.append(
+            Predictions(
+                image_ids=np.arange(len(labels)).astype(str),
+                lesion_ids=of_image.astype(str),
+                parts=np.full(len(labels), "test"),
+                labels=labels,
+                logits=3 * np.eye(len(counts), dtype=np.float32)[decisions],
+                diagnoses=tuple(f"c{k:02}" for k in range(len(counts))),
+                prior=np.full(len(counts), 1 / len(counts)),
+            )
+        )
+    return pair[0], pair[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("correlation", "sizes"), [(0.0, (1,)), (0.3, SIZES), (1.0, SIZES)])
+def test_balanced_accuracy_and_its_differences_are_held(
+    kind: str, correlation: float, sizes: tuple[int, ...]
+) -> None:
+    """Beside them what Student's t over all lesions held before recalls were asked one by one."""
+    names = ("balanced_accuracy",)
+    chances = KINDS[kind][1]
+    true = {"one": float(np.mean(chances)), "difference": WORSE / len(chances)}
+    held: dict[tuple[str, str], list[bool]] = {}
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        pair = decide_two(rng, kind, correlation=correlation, sizes=sizes)
+        lesions = Lesions.of(pair[:1])
+        weights = draw_lesions(lesions.n_lesions, n_replicates=200, rng=rng)
+        ours, theirs = (
+            resample((score(one),), lesions=lesions, weights=weights, names=names) for one in pair
+        )
+        for when, (one, other) in {
+            "now": (ours, theirs),
+            "before": (replace(ours, recalls=None), replace(theirs, recalls=None)),
+        }.items():
+            found = {
+                "one": intervals_of(one)[names[0]],
+                "difference": difference_intervals(one.minus(other))[names[0]],
+            }
+            for what, interval in found.items():
+                if not np.isnan(interval.low):
+                    hits = held.setdefault((what, when), [])
+                    hits.append(interval.low <= true[what] <= interval.high)
+    said = {" ".join(key): f"{share(hits):.1%} of {len(hits)}" for key, hits in held.items()}
+    print(f"{kind}, correlation {correlation}: {said}")
+    assert share(held["one", "now"]) >= 0.9
+    assert share(held["difference", "now"]) >= 0.925
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -29,6 +29,7 @@ from moulage.evaluation.resampling import (
     counted_lesions,
     draw_lesions,
     replicates,
+    resample,
 )
 from moulage.evaluation.scales import bounds_of
 from moulage.evaluation.subgroups import subgroups
@@ -165,6 +166,190 @@ def test_a_share_that_one_lesion_carries_has_exact_bounds(make_predictions: Make
     )["recall.a"]
     expected = stats.binomtest(29, 30).proportion_ci(method="exact")
     assert (found.low, found.high) == pytest.approx(tuple(expected))
+
+
+def answered(make: Maker, *, n_right: Sequence[int], n: Sequence[int]) -> Predictions:
+    """So many of each diagnosis' lesions right, the last ones wrong; a photograph each."""
+    labels = np.repeat(np.arange(len(n)), n)
+    is_right = np.concatenate([np.arange(of) < right for right, of in zip(n_right, n, strict=True)])
+    decisions = np.where(is_right, labels, (labels + 1) % len(n))
+    return make(labels=labels, logits=9 * np.eye(len(n))[decisions])
+
+
+@pytest.mark.parametrize("n_right", [(198, 30, 5), (200, 29, 5), (197, 28, 3), (200, 30, 0)])
+def test_balanced_accuracy_adds_the_exact_bounds_of_its_recalls_as_errors(
+    make_predictions: Maker, n_right: tuple[int, ...]
+) -> None:
+    """By scipy's exact bounds; a recall of 1 has a lower one, though it never varies."""
+    n = (200, 30, 5)
+    found = intervals(
+        answered(make_predictions, n_right=n_right, n=n),
+        rng=np.random.default_rng(0),
+        n_replicates=20,
+    )["balanced_accuracy"]
+    recalls = np.divide(n_right, n)
+    exact = [
+        stats.binomtest(*one).proportion_ci(method="exact") for one in zip(n_right, n, strict=True)
+    ]
+    low, high = np.array([tuple(one) for one in exact]).T
+    expected = (
+        recalls.mean() - np.linalg.norm(recalls - low) / 3,
+        recalls.mean() + np.linalg.norm(high - recalls) / 3,
+    )
+    assert (found.low, found.high) == pytest.approx(expected)
+
+
+def test_the_recalls_of_many_lesions_enter_balanced_accuracy_with_their_own_intervals(
+    make_predictions: Maker,
+) -> None:
+    run = answered(make_predictions, n_right=(150, 60), n=(200, 100))
+    found = intervals(run, rng=np.random.default_rng(0))
+    each = [found["recall.a"], found["recall.b"]]
+    low = 0.675 - math.hypot(*(one.value - one.low for one in each)) / 2
+    high = 0.675 + math.hypot(*(one.high - one.value for one in each)) / 2
+    balanced = found["balanced_accuracy"]
+    assert (balanced.low, balanced.high) == pytest.approx((low, high), abs=0.002)  # luck of draws
+    error = math.hypot(*(one.standard_error for one in each)) / 2
+    assert balanced.standard_error == pytest.approx(error, rel=0.04)
+
+
+@pytest.mark.parametrize(("n_found", "said"), [(30, (0.932, 0.994)), (29, (0.904, 0.990))])
+def test_thirty_melanomas_among_a_thousand_bound_balanced_accuracy(
+    make_predictions: Maker, n_found: int, said: tuple[float, float]
+) -> None:
+    """Once 0.984 to 0.994 with all thirty found, and 0.043 to 1 with one missed."""
+    run = answered(make_predictions, n_right=(980, n_found), n=(1000, 30))
+    found = intervals(run, rng=np.random.default_rng(0), n_replicates=20)["balanced_accuracy"]
+    slopes = np.repeat([0.02, -0.98], [980, 20])
+    n_effective = max((slopes**2).sum() ** 2 / (slopes**4).sum(), found.n_effective)
+    reach = stats.t.ppf(0.975, n_effective) / math.sqrt(999 * 0.98 * 0.02)
+    odds = 49 * np.exp([-reach, reach])
+    common = odds / (1 + odds)
+    rare = stats.binomtest(n_found, 30).proportion_ci(method="exact")
+    value = (0.98 + n_found / 30) / 2
+    low = value - math.hypot(0.98 - common[0], n_found / 30 - rare.low) / 2
+    high = value + math.hypot(common[1] - 0.98, rare.high - n_found / 30) / 2
+    assert (found.low, found.high) == pytest.approx((low, high))
+    assert (round(found.low, 3), round(found.high, 3)) == said
+
+
+def test_a_diagnosis_without_images_changes_nothing_in_balanced_accuracy(
+    make_predictions: Maker,
+) -> None:
+    labels = np.repeat([0, 1], [30, 12])
+    logits = 9 * np.eye(2)[np.append(labels[:-1], 0)]
+    wide = make_predictions(labels=labels, logits=np.c_[logits, np.full(42, -9.0)])
+    two, three = (
+        intervals(run, rng=np.random.default_rng(0), n_replicates=20)["balanced_accuracy"]
+        for run in (make_predictions(labels=labels, logits=logits), wide)
+    )
+    assert two == three
+
+
+def test_patients_who_are_right_or_wrong_in_all_diagnoses_count_once(
+    make_predictions: Maker,
+) -> None:
+    """Each of twelve has one image of a and one of b, so balanced accuracy is their recall."""
+    labels, patients = np.tile([0, 1], 12), np.repeat(np.arange(12), 2)
+    decisions = np.where(patients < 10, labels, 1 - labels)
+    run = make_predictions(labels=labels, logits=9 * np.eye(2)[decisions], lesion_ids=patients)
+    found = intervals(run, rng=np.random.default_rng(0), n_replicates=20)
+    balanced, recall = found["balanced_accuracy"], found["recall.a"]
+    assert (balanced.low, balanced.high) == pytest.approx((recall.low, recall.high))
+
+
+def test_folds_give_balanced_accuracy_the_bounds_of_all_their_lesions(
+    make_predictions: Maker,
+) -> None:
+    labels = np.repeat([0, 1], [20, 6])
+    folds = [
+        make_predictions(
+            labels=labels, logits=9 * np.eye(2)[labels], lesion_ids=np.arange(26) + 100 * fold
+        )
+        for fold in range(2)
+    ]
+    lesions = Lesions.of(folds)
+    weights = draw_lesions(lesions.n_lesions, n_replicates=9, rng=np.random.default_rng(0))
+    drawn = resample([score(fold) for fold in folds], lesions=lesions, weights=weights)
+    found = intervals_of(drawn)["balanced_accuracy"]
+    lows = [0.025 ** (1 / n) for n in (40, 12)]
+    assert found.low == pytest.approx(1 - math.hypot(*(1 - low for low in lows)) / 2)
+    assert found.high == 1
+
+
+@pytest.mark.parametrize("name", ["f1.b", "macro_f1", "matthews", "cohen_kappa"])
+def test_what_one_lesion_carries_has_no_bounds_where_the_whole_matrix_is_weighed(
+    make_predictions: Maker, name: str
+) -> None:
+    """One miss in 230 gave Cohen's kappa bounds from -1 to 1."""
+    one, five = (
+        intervals(
+            answered(make_predictions, n_right=n_right, n=(200, 30)),
+            rng=np.random.default_rng(0),
+            n_replicates=200,
+        )[name]
+        for n_right in ((200, 29), (198, 27))
+    )
+    assert one.value < 1
+    assert as_json({name: one})[name] == [None, None]
+    assert five.low < five.value < five.high
+    assert five.high - five.low < 0.7
+
+
+def wald_plus_two(first_only: float, second_only: float, n: float) -> tuple[float, float]:
+    """The published table with half a pair in each of four cells [agresti2005]."""
+    more, less, total = first_only + 0.5, second_only + 0.5, n + 2
+    reach = stats.norm.ppf(0.975) * math.sqrt(more + less - (more - less) ** 2 / total) / total
+    return (more - less) / total - reach, (more - less) / total + reach
+
+
+def test_the_differences_of_recalls_have_the_bounds_of_agresti_and_min(
+    make_predictions: Maker,
+) -> None:
+    published = (0.03089632, 0.21601726)  # R, PropCIs::diffpropci.mp(b = 40, c = 20, n = 160)
+    assert wald_plus_two(40, 20, 160) == pytest.approx(published, abs=1e-8)
+    labels = np.repeat([0, 1], [60, 12])
+    ours, theirs = labels.copy(), labels.copy()
+    ours[[0, 70]], theirs[[1, 2, 3, 60, 61]] = [1, 0], [1, 1, 1, 0, 0]
+    one, other = (
+        Contender(name=name, runs=(make_predictions(labels=labels, logits=9 * np.eye(2)[said]),))
+        for name, said in (("one", ours), ("other", theirs))
+    )
+    (found,) = compare(
+        one,
+        other,
+        rng=np.random.default_rng(0),
+        metrics="balanced_accuracy",
+        n_replicates=20,
+        n_permutations=20,
+    )
+    differences = np.array([2 / 60, 1 / 12])
+    low, high = np.array([wald_plus_two(3, 1, 60), wald_plus_two(2, 1, 12)]).T
+    expected = (
+        differences.mean() - np.linalg.norm(differences - low) / 2,
+        differences.mean() + np.linalg.norm(high - differences) / 2,
+    )
+    assert (found.interval.low, found.interval.high) == pytest.approx(expected)
+
+
+def test_recalls_that_many_lesions_tell_apart_differ_by_students_t(
+    make_predictions: Maker,
+) -> None:
+    labels = np.zeros(80, dtype=np.int64)
+    ours, theirs = np.arange(80) % 4 == 0, np.arange(80) % 3 == 0
+    drawn = [
+        resample(
+            (score(make_predictions(labels=labels, logits=9 * np.eye(2)[said.astype(int)])),),
+            lesions=Lesions(of_images=(np.arange(80),), n_lesions=80),
+            weights=np.ones((80, 2)),
+        )
+        for said in (ours, theirs)
+    ]
+    found = difference_intervals(drawn[0].minus(drawn[1]))["balanced_accuracy"]
+    paired = theirs.astype(float) - ours
+    reach = stats.sem(paired) * stats.t.ppf(0.975, found.n_effective)
+    assert 10 <= found.n_effective <= (ours != theirs).sum() * 80 / 60
+    assert (found.low, found.high) == pytest.approx((paired.mean() - reach, paired.mean() + reach))
 
 
 def with_few(make: Maker, *, n_lesions: int, n_photographs: int = 1) -> Predictions:
@@ -394,7 +579,9 @@ def test_two_perfect_test_parts_may_still_differ(make_predictions: Maker) -> Non
     reach = stats.t.ppf(0.975, 120) * error
     assert (accuracy.low, accuracy.value, accuracy.high) == pytest.approx((-reach, 0, reach))
     macro = unpaired_difference(found["balanced_accuracy"], found["balanced_accuracy"])
-    assert math.isnan(macro.low), "a mean of shares that never varies has no bounds to begin with"
+    each = (1 - 0.025 ** (1 / 20)) / 2 / stats.norm.ppf(0.975)  # a recall of 20 lesions
+    reach = stats.t.ppf(0.975, 120) * each / math.sqrt(3) * math.sqrt(2)
+    assert (macro.low, macro.value, macro.high) == pytest.approx((-reach, 0, reach))
 
 
 def test_lesions_are_numbered_over_all_runs(make_predictions: Maker) -> None:

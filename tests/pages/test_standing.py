@@ -147,6 +147,26 @@ def test_the_last_look_at_a_test_part_is_told(run: RunRecord) -> None:
     assert said.endswith("looked at 12 times")
 
 
+def test_how_large_a_difference_would_be_shown_depends_on_the_size_of_the_family(
+    run: RunRecord,
+) -> None:
+    """Three pairs: normal quantiles of 1 - 0.05 / 6 and of 0.8, times the median error."""
+    runs = (again(run, "one"), again(run, "other", noise=0.4), again(run, "third", noise=0.8))
+    standing = standing_of(study_of(*runs), **FEW)
+    errors = [
+        pair.difference.interval.standard_error
+        for pair in standing.pairs
+        if pair.measure == BALANCED
+    ]
+    assert len(errors) == 3
+    points = 100 * (2.3940 + 0.8416) * np.median(errors)
+    said = said_of(study_of(*runs), standing)["What these data cannot tell"]
+    assert (
+        f"a true difference of about {points:.1f} points in balanced accuracy would be shown in "
+        "four of five such studies"
+    ) in said
+
+
 def test_of_equals_the_smallest_is_taken(run: RunRecord) -> None:
     dear = tuple(replace(phase, n_total=20_000_000) for phase in run.experiment.phases)
     pair = (again(run, "dear", phases=dear), again(run, "cheap", noise=0.05))
