@@ -25,7 +25,8 @@ class Scores:
     explanations by other masks, and of other superpixels; top_over_seeds, top_over_cuts: what the
     superpixels of highest weight have in common. cuts_by_chance: what weights dealt at random
     reach of over_cuts. lesion_share of the positive weight, lesion_area of the image. randomised:
-    rank correlation with the explanation of the same network under a head with random weights.
+    mean rank correlation, signs aside, with the explanations of the same network under heads with
+    random weights, of six superpixels or more; a low one is weak evidence of anything.
     """
 
     score: float = math.nan
@@ -81,6 +82,6 @@ def _doubts(scores: Scores) -> Iterator[str]:
         )
     if scores.randomised > MOST_RANDOM:
         yield (
-            "A head with random weights is explained alike (rank correlation "
-            f"{scores.randomised:.2f}): this shows the image, not what was learned."
+            "A head with random weights is explained alike, or the other way round (rank correlation, "
+            f"signs aside, {scores.randomised:.2f}): this shows the image, not what was learned."
         )

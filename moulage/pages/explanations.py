@@ -125,7 +125,7 @@ def _tiles(casebook: Casebook) -> tuple[Tile, ...]:
         "score": ("Linear model", "weighted R², median"),
         "over_cuts": ("Other superpixels", "rank correlation, median"),
         "lesion_share": ("Weight inside lesions", "share, median"),
-        "randomised": ("Random heads", "rank correlation, median"),
+        "randomised": ("Random heads", "rank correlation, signs aside, median"),
     }
     return tuple(
         Tile(
