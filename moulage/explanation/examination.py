@@ -31,6 +31,7 @@ from moulage.seeding import generator
 
 # Enough to tell a rank correlation of 0.65; another explanation of full price is not needed.
 _N_AGAIN = 64
+# The fewest of which one order by chance is among the best twentieth only where none is as good.
 # A random order asks for up to 9 masks, unless all masks are known; then 200 cost nothing.
 _N_ORDERS = 20
 # Rankings of five, by three heads that know nothing, correlate above `MOST_RANDOM` in one case of

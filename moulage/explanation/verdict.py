@@ -20,8 +20,8 @@ class Scores:
     """What is known of one explanation; NaN where not taken or not defined.
 
     score: the surrogate's weighted R², below 0 where it foretells less than the mean does.
-    deletion_gain, insertion_gain: against random orders; share_as_good: random orders that do as
-    well, of four superpixels or more. over_seeds, over_cuts: mean rank correlation with
+    deletion_gain, insertion_gain: against random orders; share_as_good: of orders at random
+    that do as well, this one counted among them, of four superpixels or more. over_seeds, over_cuts: mean rank correlation with
     explanations by other masks, and of other superpixels; top_over_seeds, top_over_cuts: what the
     superpixels of highest weight have in common. cuts_by_chance: what weights dealt at random
     reach of over_cuts. lesion_share of the positive weight, lesion_area of the image. randomised:
@@ -65,8 +65,8 @@ def _doubts(scores: Scores) -> Iterator[str]:
         )
     if scores.share_as_good > MOST_LUCKY:
         yield (
-            f"{scores.share_as_good:.0%} of random orders remove and restore the probability as "
-            "fast as the order of these weights."
+            f"{scores.share_as_good:.0%} of random orders, this one counted among them, remove "
+            "and restore the probability as fast as the order of these weights."
         )
     if scores.over_seeds < LEAST_STABLE:
         yield f"With other masks the ranking changes (rank correlation {scores.over_seeds:.2f})."
