@@ -20,13 +20,14 @@ class Scores:
     """What is known of one explanation; NaN where not taken or not defined.
 
     score: the surrogate's weighted R², below 0 where it foretells less than the mean does.
-    deletion_gain, insertion_gain: against random orders; share_as_good: of orders at random
-    that do as well, this one counted among them, of four superpixels or more. over_seeds, over_cuts: mean rank correlation with
-    explanations by other masks, and of other superpixels; top_over_seeds, top_over_cuts: what the
-    superpixels of highest weight have in common. cuts_by_chance: what weights dealt at random
-    reach of over_cuts. lesion_share of the positive weight, lesion_area of the image. randomised:
-    mean rank correlation, signs aside, with the explanations of the same network under heads with
-    random weights, of six superpixels or more; a low one is weak evidence of anything.
+    deletion_gain, insertion_gain: against random orders; share_as_good: of orders at random that
+    do as well, this one counted among them, of four superpixels or more. over_seeds, over_cuts:
+    mean rank correlation with explanations by other masks, and of other superpixels;
+    top_over_seeds, top_over_cuts: what the superpixels of highest weight have in common.
+    cuts_by_chance: what weights dealt at random reach of over_cuts. lesion_share of the positive
+    weight, lesion_area of the image. randomised: mean rank correlation, signs aside, with the
+    explanations of the same network under heads with random weights, of six superpixels or more;
+    a low one is weak evidence of anything.
     """
 
     score: float = math.nan
@@ -82,6 +83,7 @@ def _doubts(scores: Scores) -> Iterator[str]:
         )
     if scores.randomised > MOST_RANDOM:
         yield (
-            "A head with random weights is explained alike, or the other way round (rank correlation, "
-            f"signs aside, {scores.randomised:.2f}): this shows the image, not what was learned."
+            "A head with random weights is explained alike, or the other way round (rank "
+            f"correlation, signs aside, {scores.randomised:.2f}): this shows the image, "
+            "not what was learned."
         )
