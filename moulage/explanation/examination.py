@@ -160,7 +160,7 @@ def _own_scores(
     is_constant = math.isnan(explanation.score)
     can_be_rare = math.factorial(len(explanation.weights)) >= 1 / MOST_LUCKY  # one order among all
     return Scores(
-        score=explanation.score,
+        score=explanation.foretold,
         deletion_gain=curves.deletion_gain,
         insertion_gain=curves.insertion_gain,
         share_as_good=curves.share_as_good if can_be_rare and not is_constant else math.nan,

@@ -19,7 +19,8 @@ MOST_LUCKY = 0.05
 class Scores:
     """What is known of one explanation; NaN where not taken or not defined.
 
-    score: the surrogate's weighted R², below 0 where it foretells less than the mean does.
+    score: the surrogate's weighted R² on answers left out, one by one, below 0 where it foretells
+    less than the mean does; of all masks, none is left out.
     deletion_gain, insertion_gain: against random orders; share_as_good: of orders at random that
     do as well, this one counted among them, of four superpixels or more. over_seeds, over_cuts:
     mean rank correlation with explanations by other masks, and of other superpixels;
@@ -62,7 +63,8 @@ def _doubts(scores: Scores) -> Iterator[str]:
     if scores.score < LEAST_SCORE:
         yield (
             f"The weights account for {max(scores.score, 0):.0%} of the changes in probability: "
-            "the superpixels act together, and single weights do not say how."
+            "the superpixels act together, or too few copies were asked, and single weights do not "
+            "say how."
         )
     if scores.share_as_good > MOST_LUCKY:
         yield (
