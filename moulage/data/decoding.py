@@ -58,28 +58,41 @@ class Batch:
 def list_image_files(paths: Sequence[Path]) -> list[str]:
     """Return files as named, and the images of each folder or zip named, in order, each once.
 
-    Told are masks and files that are no readable images there, and files named more than once, of
-    which the first name counts. Raises DataError where a folder or zip has no images.
+    Told are pictures that moulage drew, masks and files that are no readable images there, and
+    files named more than once, of which the first name counts. Raises DataError where a folder or
+    zip has no images.
     """
     listed: list[str] = []
     for path in map(Path, paths):
         if path.is_dir() or path.suffix.lower() == ".zip":
-            place = open_place(path)
+            everything = open_place(path)
+            place = without_outputs(everything)
             for note in (
+                *_outputs_aside(everything.images(), place.images(), path),
                 *_masks_aside(place, path),
-                *left_aside(without_outputs(place).strangers()),
+                *left_aside(place.strangers()),
             ):
                 _log.warning(note)
             images = place.images()
             if not images:
                 raise DataError(
                     f"A folder or zip must hold images ({', '.join(IMAGE_ENDINGS)}); got none "
-                    f"among {len(place.names)} files in {path}. Name the folder that has them."
+                    f"among {len(everything.names)} files in {path}. Name the folder that has them."
                 )
             listed += [f"{place.root}/{name}" for name in images]
         else:
             listed.append(str(path))
     return _each_once(listed)
+
+
+def _outputs_aside(images: list[str], left: list[str], path: Path) -> list[str]:
+    ours = sorted({*images} - {*left})
+    if not ours:
+        return []
+    return [
+        f"{len(ours)} {'image is a picture' if len(ours) == 1 else 'images are pictures'} that "
+        f"moulage drew ({examples(ours)}), passed over in {path}: name one by one what to read."
+    ]
 
 
 def _masks_aside(place: Place, path: Path) -> list[str]:

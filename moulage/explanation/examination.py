@@ -31,8 +31,12 @@ from moulage.seeding import generator
 
 # Enough to tell a rank correlation of 0.65; another explanation of full price is not needed.
 _N_AGAIN = 64
+# The fewest of which one order by chance is among the best twentieth only where none is as good.
 # A random order asks for up to 9 masks, unless all masks are known; then 200 cost nothing.
 _N_ORDERS = 20
+# Rankings of five, by three heads that know nothing, correlate above `MOST_RANDOM` in one case of
+# thirteen, signs aside; of six, in one of thirty.
+_LEAST_RANKED = 6
 _UNKNOWN = Agreement(rank_correlation=math.nan, top_overlap=math.nan)
 
 
@@ -156,7 +160,7 @@ def _own_scores(
     is_constant = math.isnan(explanation.score)
     can_be_rare = math.factorial(len(explanation.weights)) >= 1 / MOST_LUCKY  # one order among all
     return Scores(
-        score=explanation.score,
+        score=explanation.foretold,
         deletion_gain=curves.deletion_gain,
         insertion_gain=curves.insertion_gain,
         share_as_good=curves.share_as_good if can_be_rare and not is_constant else math.nan,
@@ -226,7 +230,13 @@ def _again(
 
 
 def _randomised(everything: Answers, explanation: Explanation, n_classes: int) -> float:
-    """Return the mean rank correlation with what heads of random weights are explained by."""
+    """Return the mean rank correlation, signs aside, with what random heads are explained by.
+
+    Signs aside, since a random head is as likely as not to read the same maps the other way round.
+    Of few superpixels it is NaN: there, heads that know nothing rank alike.
+    """
+    if len(explanation.weights) < _LEAST_RANKED:
+        return math.nan
     others = [
         explain_answers(
             answers,
@@ -237,7 +247,7 @@ def _randomised(everything: Answers, explanation: Explanation, n_classes: int) -
         for answers in _random_answers(everything, n_classes)
     ]
     found = [agreement(explanation, other).rank_correlation for other in others]
-    known = [value for value in found if not math.isnan(value)]
+    known = [abs(value) for value in found if not math.isnan(value)]
     return sum(known) / len(known) if known else math.nan
 
 

@@ -22,6 +22,9 @@ _MOST_STEPS = 40
 # Below this share of the largest value, what no line explains is rounding.
 _LINEAR = 1e-10
 
+# Where one value alone tells a slope, no other foretells it: the mean does, by what is left here.
+_PASSED = 1e-9
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Field:
@@ -43,6 +46,15 @@ class Field:
         """Return the expected value (N,) of each mask."""
         nearness = correlation(masks, self.masks, rates=self.rates)
         return np.asarray(basis(masks) @ self.slopes + nearness @ self.pulls)
+
+    def sway(self, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return (N, P): how the expected value of each mask moves with each value seen."""
+        seen = basis(self.masks)
+        weighted = self.inverse @ seen
+        slopes = np.linalg.pinv(seen.T @ weighted, hermitian=True) @ weighted.T
+        nearness = correlation(masks, self.masks, rates=self.rates)
+        pulls = self.inverse - weighted @ slopes
+        return np.asarray(basis(masks) @ slopes + nearness @ pulls)
 
     def doubt(
         self, masks: NDArray[np.bool_], directions: NDArray[np.float64]
@@ -71,7 +83,7 @@ def fit_field(
     curvature = np.linalg.pinv(seen.T @ weighted, hermitian=True)
     slopes = curvature @ (weighted.T @ values)
     annihilator = inverse - weighted @ curvature @ weighted.T
-    pulls = annihilator @ values
+    pulls, left = annihilator @ values, np.diag(annihilator)
     return Field(
         masks=masks,
         rates=rates,
@@ -79,7 +91,7 @@ def fit_field(
         slopes=slopes,
         pulls=pulls,
         variance=max(float(values @ pulls), 0.0) / (len(values) - seen.shape[1]),
-        leave_one_out=pulls / np.maximum(np.diag(annihilator), 1e-12),
+        leave_one_out=np.divide(pulls, left, out=values - values.mean(), where=left > _PASSED),
     )
 
 

@@ -49,10 +49,17 @@ class Curves:
 
     @property
     def share_as_good(self) -> float:
-        """Share of random orders that delete and insert, taken together, as well as this one."""
+        """Share of orders that delete and insert, taken together, as well as this one, it included.
+
+        The p value of a permutation test [phipson2010]: drawn orders never make it 0, so that an
+        order by chance has a share of p or less in no more than p of cases. Among all orders of
+        few superpixels this one is already.
+        """
         ours = area_under(self.insertion) - area_under(self.deletion)
         theirs = area_under(self.random_insertion) - area_under(self.random_deletion)
-        return float((theirs >= ours).mean())
+        is_among_them = len(self.deletion) - 1 <= _FEW
+        n_good, n_orders = int((theirs >= ours).sum()), len(theirs)
+        return n_good / n_orders if is_among_them else (1 + n_good) / (1 + n_orders)
 
 
 def shapley_values(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ ridge; `exact`, all masks, no ridge; `designed`, a few chosen masks and what the
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -35,13 +35,16 @@ class Explanation:
 
     weights (S,): what keeping each superpixel adds to the probability. standard_errors (S,): 0
     where all masks were asked. score: the surrogate's weighted R²; NaN, and every weight 0, where
-    no answer differs. probability: of the image as it is. answers: what was asked, all diagnoses.
+    no answer differs. foretold: the same of each answer by all others; the score where all masks
+    were asked, and none is left to foretell. probability: of the image as it is. answers: what was
+    asked, all diagnoses.
     """
 
     weights: NDArray[np.float64]
     standard_errors: NDArray[np.float64]
     intercept: float
     score: float
+    foretold: float
     method: Method
     segments: NDArray[np.int64]
     diagnosis: int
@@ -108,6 +111,7 @@ def explain_answers(
         standard_errors=errors,
         intercept=surrogate.intercept,
         score=surrogate.score,
+        foretold=surrogate.foretold,
         method=method,
         segments=segments,
         diagnosis=diagnosis,
@@ -166,6 +170,6 @@ def _fit(answers: Answers, diagnosis: int, method: Method) -> tuple[Surrogate, N
     penalty = RIDGE if method == "sampled" else 0.0
     fitted = fit_surrogate(masks, values=values, proximities=near, penalty=penalty)
     if method != "sampled":
-        return fitted, np.zeros(n_segments)
+        return replace(fitted, foretold=fitted.score), np.zeros(n_segments)
     errors = standard_errors(fitted, masks=masks, values=values, proximities=near, penalty=penalty)
     return fitted, errors

@@ -13,14 +13,20 @@ from numpy.typing import NDArray
 from moulage.errors import ShapeError
 from moulage.explanation.masks import check_masks
 
+_PASSED = 1e-9  # what is left of a value through which the fit must pass
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Surrogate:
-    """intercept + masks @ weights (S,), and the weighted R² of that; NaN if values are equal."""
+    """intercept + masks @ weights (S,), and the weighted R² of that; NaN if values are equal.
+
+    score: on the values that it was fitted to. foretold: on each value by a fit to all others.
+    """
 
     weights: NDArray[np.float64]
     intercept: float
     score: float
+    foretold: float
 
 
 def fit_surrogate(
@@ -35,13 +41,17 @@ def fit_surrogate(
     means, mean = (np.average(of, axis=0, weights=proximities) for of in (masks, values))
     design = masks - means
     pulls = (design.T * proximities) @ (values - mean)
-    weights = _inverse(design, proximities, penalty) @ pulls
+    inverse = _inverse(design, proximities, penalty)
+    weights = inverse @ pulls
+    residuals = values - mean - design @ weights
+    left = _left(design, inverse, proximities)
+    # What a value that the fit must pass through would be without it, only the mean can say.
+    without = np.divide(residuals, left, out=values - mean, where=left > _PASSED)
     return Surrogate(
         weights=weights,
         intercept=float(mean - means @ weights),
-        score=weighted_r2(
-            values=values, residuals=values - mean - design @ weights, weights=proximities
-        ),
+        score=weighted_r2(values=values, residuals=residuals, weights=proximities),
+        foretold=weighted_r2(values=values, residuals=without, weights=proximities),
     )
 
 
@@ -62,10 +72,9 @@ def standard_errors(
     design = masks - np.average(masks, axis=0, weights=proximities)
     inverse = _inverse(design, proximities, penalty)
     residuals = values - surrogate.intercept - masks @ surrogate.weights
-    shares = 1 / proximities.sum() + np.einsum("ps,st,pt->p", design, inverse, design)
-    left = 1 - proximities * shares
+    left = _left(design, inverse, proximities)
     # A row that the fit must pass through says nothing of its scatter.
-    scatter = np.divide(residuals, left, out=np.zeros_like(residuals), where=left > 1e-9)
+    scatter = np.divide(residuals, left, out=np.zeros_like(residuals), where=left > _PASSED)
     pulls = (proximities * scatter)[:, None] * (design @ inverse)  # (P, S)
     taken = penalty * inverse @ surrogate.weights
     return np.asarray(np.sqrt((pulls**2).sum(axis=0) + taken**2))
@@ -77,13 +86,24 @@ def weighted_r2(
     residuals: NDArray[np.float64],
     weights: NDArray[np.float64],
 ) -> float:
-    """Return 1 - Σ w · residual² / Σ w · (value - mean)²; NaN where all values are equal."""
+    """Return 1 - Σ w · residual² / Σ w · (value - mean)²; NaN where all values are equal.
+
+    Of residuals at values left out, Σ w · residual² is the prediction sum of squares [allen1974].
+    """
     deviations = values - np.average(values, weights=weights)
     total = float(weights @ deviations**2)
     rounding = 4 * np.finfo(float).eps * float(np.abs(values).max(initial=0.0))
     if total <= float(weights.sum()) * rounding**2:
         return math.nan
     return 1 - float(weights @ residuals**2) / total
+
+
+def _left(
+    design: NDArray[np.float64], inverse: NDArray[np.float64], proximities: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return 1 - leverage (P,): residual / left is the error at a value left out [allen1974]."""
+    shares = 1 / proximities.sum() + np.einsum("ps,st,pt->p", design, inverse, design)
+    return np.asarray(1 - proximities * shares)
 
 
 def _inverse(

@@ -19,13 +19,16 @@ MOST_LUCKY = 0.05
 class Scores:
     """What is known of one explanation; NaN where not taken or not defined.
 
-    score: the surrogate's weighted R², below 0 where it foretells less than the mean does.
-    deletion_gain, insertion_gain: against random orders; share_as_good: random orders that do as
-    well, of four superpixels or more. over_seeds, over_cuts: mean rank correlation with
-    explanations by other masks, and of other superpixels; top_over_seeds, top_over_cuts: what the
-    superpixels of highest weight have in common. cuts_by_chance: what weights dealt at random
-    reach of over_cuts. lesion_share of the positive weight, lesion_area of the image. randomised:
-    rank correlation with the explanation of the same network under a head with random weights.
+    score: the surrogate's weighted R² on answers left out, one by one, below 0 where it foretells
+    less than the mean does; of all masks, none is left out.
+    deletion_gain, insertion_gain: against random orders; share_as_good: of orders at random that
+    do as well, this one counted among them, of four superpixels or more. over_seeds, over_cuts:
+    mean rank correlation with explanations by other masks, and of other superpixels;
+    top_over_seeds, top_over_cuts: what the superpixels of highest weight have in common.
+    cuts_by_chance: what weights dealt at random reach of over_cuts. lesion_share of the positive
+    weight, lesion_area of the image. randomised: mean rank correlation, signs aside, with the
+    explanations of the same network under heads with random weights, of six superpixels or more;
+    a low one is weak evidence of anything.
     """
 
     score: float = math.nan
@@ -60,12 +63,13 @@ def _doubts(scores: Scores) -> Iterator[str]:
     if scores.score < LEAST_SCORE:
         yield (
             f"The weights account for {max(scores.score, 0):.0%} of the changes in probability: "
-            "the superpixels act together, and single weights do not say how."
+            "the superpixels act together, or too few copies were asked, and single weights do not "
+            "say how."
         )
     if scores.share_as_good > MOST_LUCKY:
         yield (
-            f"{scores.share_as_good:.0%} of random orders remove and restore the probability as "
-            "fast as the order of these weights."
+            f"{scores.share_as_good:.0%} of random orders, this one counted among them, remove "
+            "and restore the probability as fast as the order of these weights."
         )
     if scores.over_seeds < LEAST_STABLE:
         yield f"With other masks the ranking changes (rank correlation {scores.over_seeds:.2f})."
@@ -81,6 +85,7 @@ def _doubts(scores: Scores) -> Iterator[str]:
         )
     if scores.randomised > MOST_RANDOM:
         yield (
-            "A head with random weights is explained alike (rank correlation "
-            f"{scores.randomised:.2f}): this shows the image, not what was learned."
+            "A head with random weights is explained alike, or the other way round (rank "
+            f"correlation, signs aside, {scores.randomised:.2f}): this shows the image, "
+            "not what was learned."
         )

@@ -122,10 +122,10 @@ def _story(casebook: Casebook) -> tuple[str, ...]:
 def _tiles(casebook: Casebook) -> tuple[Tile, ...]:
     scores = [case.examination.scores for case in casebook.cases]
     columns = {
-        "score": ("Linear model", "weighted R², median"),
+        "score": ("Linear model", "weighted R² of answers left out, median"),
         "over_cuts": ("Other superpixels", "rank correlation, median"),
         "lesion_share": ("Weight inside lesions", "share, median"),
-        "randomised": ("Random heads", "rank correlation, median"),
+        "randomised": ("Random heads", "rank correlation, signs aside, median"),
     }
     return tuple(
         Tile(

@@ -32,8 +32,8 @@ def place(tmp_path: Path, write_image: Write) -> Path:
 
 
 def write_outputs(place: Path, write_image: Write) -> None:
-    """Leave what commands leave: `survey`, `audit`, `split`, `lr`, `train`, `explain`, `evaluate`,
-    `predict` and `features`."""
+    """Leave what commands leave: `survey`, `audit`, `split`, `lr`, `train`, `explain`, `units`,
+    `evaluate`, `predict` and `features`."""
     pairs = pairs_table(()).to_csv(index=False, lineterminator="\n")
     write_text(place / "survey/near_duplicates.csv", pairs)
     write_text(place / "survey/survey.html", "<!doctype html>")
@@ -43,6 +43,11 @@ def write_outputs(place: Path, write_image: Write) -> None:
     write_split(split, place / "split.csv")
     write_split(replace(split, unit="group"), place / "of-groups.csv")
     write_text(place / "learning-rate.csv", "learning_rate,loss,smoothed_loss\n0.1,1,1\n")
+    write_image(place / "learning-rate.png")
+    write_pictures(place, write_image)
+    write_pictures(place / "explained", write_image)
+    page = '<!doctype html><meta name="generator" content="moulage">'
+    write_text(place / "answers/answers.html", page)
     keep_layout(Layout(experiments=("first",)), place / "runs/study")
     write_image(place / "runs/study/first/explanations/a.png")
     write_predictions(_predictions(split), place / "evaluation/predictions.parquet")
@@ -52,6 +57,17 @@ def write_outputs(place: Path, write_image: Write) -> None:
     pq.write_table(pa.table(dict.fromkeys(columns, ids)), place / "features.parquet")
     write_text(place / "features.csv", "image_id,lesion_id,diagnosis\na,a,nevus\n")
     np.save(place / "features.npy", np.zeros((1, 2)))
+
+
+def write_pictures(place: Path, write_image: Write) -> None:
+    """Leave what `explain` and `units` do: numbers, and pictures beside them."""
+    keys = ("run", "study", "diagnoses", "manner", "shortcuts", "images", "source", "left_out")
+    write_text(place / "explanations.json", json.dumps(dict.fromkeys(keys)))
+    write_image(place / "explanations/a.png", grey=1)
+    write_image(place / "explanations/of-an-earlier-call.png", grey=2)
+    keys = ("run", "study", "diagnoses", "n_validation", "units", "map", "alike", "duplicates")
+    write_text(place / "units.json", json.dumps(dict.fromkeys(keys)))
+    write_image(place / "units-pca.png", grey=3)
 
 
 def _predictions(split: Split) -> Predictions:
@@ -110,6 +126,22 @@ def test_a_run_that_was_copied_out_of_its_study_is_known(place: Path, write_imag
     assert outputs_of(open_place(place)) == frozenset()
     pq.write_table(pa.table({"image_id": ["a"]}), run / "catalogue.parquet")
     assert read_dataset(place).codes == ("melanoma", "nevus")
+
+
+def test_pictures_are_ours_by_the_numbers_beside_them_not_by_their_names(
+    place: Path, write_image: Write
+) -> None:
+    for name in ("explanations/a", "units-pca", "explanations/deep/a", "lr"):
+        write_image(place / f"theirs/{name}.png")
+    for name in ("explanations.json", "units.json", "lr.csv"):
+        write_text(place / "theirs" / name, '{"run": 1}')
+    assert outputs_of(open_place(place)) == frozenset()
+    write_text(place / "theirs/lr.csv", "learning_rate,loss,smoothed_loss\n")
+    write_pictures(place / "theirs", write_image)
+    assert outputs_of(open_place(place)) == {
+        *("theirs/explanations/a.png", "theirs/explanations/of-an-earlier-call.png"),
+        *("theirs/units-pca.png", "theirs/lr.csv", "theirs/lr.png"),
+    }
 
 
 def test_files_of_others_are_left_as_they_are(place: Path) -> None:

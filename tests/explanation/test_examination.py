@@ -66,6 +66,30 @@ def test_a_network_that_looks_alike_with_a_random_head_is_told(image: np.ndarray
     assert any("A head with random weights is explained alike" in said for said in found.doubts)
 
 
+@pytest.mark.parametrize("n_mirrored", [0, 1, 2, 3])
+def test_a_random_head_that_says_the_opposite_is_explained_alike_too(
+    n_mirrored: int, image: np.ndarray
+) -> None:
+    def by_heads(copies: np.ndarray) -> np.ndarray:
+        learned = bright_corner(copies)
+        mirrored = learned[:, ::-1]  # what speaks for one diagnosis speaks against the other
+        heads = [mirrored] * n_mirrored + [learned] * (3 - n_mirrored)
+        return np.concatenate([learned, *heads], axis=1)
+
+    found = examine(by_heads, image, n_classes=2, manner=EXACT)
+    assert found.scores.randomised == pytest.approx(1)
+    assert any("explained alike, or the other way round" in said for said in found.doubts)
+
+
+@pytest.mark.parametrize("n_segments", [2, 5, 6])
+def test_few_superpixels_rank_alike_under_any_head_so_nothing_is_said(
+    n_segments: int, image: np.ndarray
+) -> None:
+    manner = replace(EXACT, n_segments=n_segments)
+    found = examine(beside_random, image, n_classes=2, manner=manner)
+    assert math.isnan(found.scores.randomised) == (n_segments < 6)
+
+
 def test_the_same_image_gives_the_same_numbers(image: np.ndarray) -> None:
     manner = Manner(method="sampled", n_evaluations=100, seed=3)
     one, other = (examine(bright_corner, image, n_classes=2, manner=manner) for _ in range(2))

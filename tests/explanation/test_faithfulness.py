@@ -30,6 +30,7 @@ def make() -> Maker:
             standard_errors=np.zeros(len(numbers)),
             intercept=0.0,
             score=1.0,
+            foretold=1.0,
             method="exact",
             segments=segments,
             diagnosis=0,

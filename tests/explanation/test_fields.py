@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
+from moulage.explanation.designs import designed_masks
 from moulage.explanation.fields import (
     _NUGGET,
     _unlikelihood,
@@ -51,6 +52,17 @@ def test_left_out_errors_are_those_of_leaving_out() -> None:
         without = fit_field(seen[rest], values=values[rest], rates=RATES)
         error = values[row] - without.mean(seen[row : row + 1])[0]
         assert field.leave_one_out[row] == pytest.approx(error, rel=1e-4)
+
+
+def test_a_value_that_alone_tells_a_slope_is_foretold_by_the_mean() -> None:
+    masks = designed_masks(10, 12)
+    values = np.random.default_rng(42).random(12)
+    field = fit_field(masks, values=values, rates=usual_rates(10))
+    design = np.c_[np.ones(12), masks]
+    ranks = [np.linalg.matrix_rank(np.delete(design, row, axis=0)) for row in range(12)]
+    alone = np.array(ranks) < np.linalg.matrix_rank(design)
+    assert alone.any()
+    np.testing.assert_array_equal(field.leave_one_out[alone], (values - values.mean())[alone])
 
 
 def test_contrasts_see_no_line() -> None:

@@ -7,12 +7,14 @@ import pytest
 from moulage.errors import ShapeError
 from moulage.explanation.answers import Answers
 from moulage.explanation.games import (
+    Curves,
     area_under,
     lookup,
     removal_curves,
     shapley_values,
 )
 from moulage.explanation.masks import all_masks, row_of
+from moulage.explanation.verdict import MOST_LUCKY
 
 
 def brute_shapley(values: np.ndarray, n_players: int) -> list[float]:
@@ -174,3 +176,35 @@ def test_answers_to_all_masks_answer_for_any(pairs) -> None:
     np.testing.assert_allclose(lookup(answers, 1)(some), 1 - pairs(some))
     with pytest.raises(ShapeError, match=r"all 2\^S masks in order; got 100 of 2\^10"):
         lookup(Answers(masks=masks[:100], probabilities=answers.probabilities[:100]), 0)
+
+
+@pytest.mark.parametrize(("n_segments", "n_orders"), [(4, 20), (5, 20), (10, 20), (6, 60)])
+def test_weights_at_random_pass_in_no_more_than_one_case_of_twenty(
+    n_segments: int, n_orders: int
+) -> None:
+    rng = np.random.default_rng(42)
+
+    def passes() -> bool:
+        effects, weights = rng.normal(size=(2, n_segments))
+        curves = removal_curves(
+            lambda masks: masks @ effects, weights=weights, rng=rng, n_orders=n_orders
+        )
+        return curves.share_as_good <= MOST_LUCKY
+
+    share = np.mean([passes() for _ in range(1000)])
+    # Ten mirrored pairs let 1 in 22 pass: no more, and not far below it either.
+    assert 0.02 < share <= 0.05
+
+
+def test_of_twenty_orders_none_may_be_as_good() -> None:
+    rising = np.linspace(0, 1, 11)
+    curves = Curves(
+        deletion=rising[::-1],
+        insertion=rising,
+        random_deletion=np.repeat(rising[None, ::-1] + 0.1, 20, axis=0),
+        random_insertion=np.repeat(rising[None], 20, axis=0),
+    )
+    assert curves.share_as_good == pytest.approx(1 / 21)
+    curves.random_deletion[0] -= 0.1
+    assert curves.share_as_good == pytest.approx(2 / 21)
+    assert 1 / 21 <= MOST_LUCKY < 2 / 21

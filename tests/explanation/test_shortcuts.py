@@ -17,6 +17,7 @@ def case(weights: object, *, image_id: str = "I1", diagnosis: int = 0, error: fl
         standard_errors=np.full(6, error),
         intercept=0.0,
         score=1.0,
+        foretold=1.0,
         method="exact",
         segments=SEGMENTS,
         diagnosis=diagnosis,

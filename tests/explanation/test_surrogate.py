@@ -64,6 +64,33 @@ def test_standard_errors_are_hc3_written_out_row_by_row(seed: int) -> None:
     np.testing.assert_allclose(found, np.sqrt(np.diag(bread @ meat @ bread))[1:], rtol=1e-9)
 
 
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+def test_foretold_is_each_value_by_a_fit_of_scikit_learn_without_it(
+    seed: int, penalty: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    masks = random_masks(6, n_masks=25, rng=rng)
+    values, near = rng.normal(size=25), proximities(masks)
+    left_out = np.zeros(25)
+    for row in range(25):
+        rest = np.arange(25) != row
+        without = Ridge(alpha=penalty) if penalty else LinearRegression()
+        without.fit(masks[rest], values[rest], sample_weight=near[rest])
+        left_out[row] = without.predict(masks[row : row + 1])[0]
+    expected = weighted_r2(values=values, residuals=values - left_out, weights=near)
+    fitted = fit_surrogate(masks, values=values, proximities=near, penalty=penalty)
+    assert fitted.foretold == pytest.approx(expected, rel=1e-9)
+    assert fitted.foretold < fitted.score
+
+
+def test_a_value_that_no_other_tells_is_foretold_by_the_mean() -> None:
+    masks = np.array([[True], [False], [False]])
+    fitted = fit_surrogate(masks, values=np.array([3.0, 0.0, 0.0]), proximities=np.ones(3))
+    assert fitted.score == pytest.approx(1)
+    assert fitted.foretold == pytest.approx(1 - 4 / 6)
+
+
 def test_what_the_penalty_takes_counts_as_error() -> None:
     masks = all_masks(4)
     truth, near = np.array([0.4, 0.0, -0.2, 0.1]), proximities(masks)

@@ -15,6 +15,8 @@ import pytest
 
 from moulage import actions
 from moulage.catalogue import Catalogue, read_catalogue, write_catalogue
+from moulage.data.dataset import read_dataset
+from moulage.data.decoding import list_image_files
 from moulage.data.pixels import build_pixels
 from moulage.dossier import first_notes
 from moulage.errors import ConfigError, DataError, ImageError
@@ -124,6 +126,25 @@ def test_pages_numbers_and_pictures_are_written(run: RunFolder, tmp_path: Path) 
         assert sheet.shape == (256, 5 * 256, 3)
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "The images are drawn from the test part: one photograph a lesion, as evenly" in page
+
+
+def test_what_is_written_into_a_data_set_is_no_part_of_it(
+    run: RunFolder, casts: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(casts, tmp_path / "casts")
+    alone = read_dataset(tmp_path / "casts")
+    images = list_image_files([tmp_path / "casts"])
+    assert "drew" not in caplog.text
+    for out in (tmp_path / "casts", tmp_path / "casts/A_explained"):
+        actions.explain(run.path, sample=2, out=out, **QUICK)
+        actions.units(run.path, out=out)
+    first = next((casts / "HAM10000_images_part_1").glob("*.jpg"))
+    actions.predict(run.path, [first], page=tmp_path / "casts/answers/answers.html")
+    beside = read_dataset(tmp_path / "casts")
+    assert beside.digest == alone.digest
+    assert beside.frame["path"].tolist() == alone.frame["path"].tolist()
+    assert list_image_files([tmp_path / "casts"]) == images
+    assert "8 images are pictures that moulage drew (A_explained/explanations/" in caplog.text
 
 
 def test_where_no_lesion_is_known_none_is_said_to_be_drawn(run: RunFolder) -> None:
