@@ -17,7 +17,7 @@ import pandas as pd
 from moulage.evaluation.comparison import SIGNIFICANT, Difference
 from moulage.evaluation.intervals import Interval
 from moulage.evaluation.subgroups import FEW
-from moulage.pages import words
+from moulage.pages import prose, words
 from moulage.pages.comparison import experiments_of
 from moulage.pages.figures.costs import Priced
 from moulage.pages.recipes import are_alike, costs_of
@@ -150,14 +150,30 @@ def _tuning(honest: Mapping[str, Sequence[RunRecord]], standing: Standing) -> st
     """Say of each experiment with more than one phase what those after the first changed."""
     if all(len(run.experiment.phases) < 2 for runs in honest.values() for run in runs):
         return "Every experiment has one phase, so this study says nothing of it."
-    if not standing.tuned:
-        return "The predictions at the first phase’s end were not kept, so nothing can be said."
+    untuned = [
+        f"{name}: {prose.NOT_TUNED} ({_kept(name, honest)})"
+        if _kept(name, honest)
+        else f"{name}: {prose.NOT_TUNED}"
+        for name in standing.untuned
+    ]
     said = [
         f"{one.experiment}: {one.measure.named} {_difference(one.difference.interval)}, "
         f"{_shown(one.difference)}"
         for one in standing.tuned
     ]
-    return f"Kept weights against the end of the first phase. {'; '.join(said)}."
+    if not said and not untuned:
+        return "The predictions at the first phase’s end were not kept, so nothing can be said."
+    kept = "; ".join(
+        f"of {name} {best}"
+        for name in dict.fromkeys(one.experiment for one in standing.tuned)
+        if (best := _kept(name, honest))
+    )
+    head = f"Kept weights ({kept})" if kept else "Kept weights"
+    return f"{head} against the end of the first phase. {'; '.join([*said, *untuned])}."
+
+
+def _kept(name: str, honest: Mapping[str, Sequence[RunRecord]]) -> str:
+    return prose.best_epochs(honest.get(name, ()))
 
 
 def _shown(difference: Difference) -> str:

@@ -15,12 +15,17 @@ from moulage.pages import prose, tables, words
 from moulage.pages.comparison import BASELINE, KEPT, SCORED_PARTS
 from moulage.pages.document import Drawing
 from moulage.pages.figures.costs import Priced, draw_costs
+from moulage.pages.records import RunRecord
 from moulage.pages.results import BALANCED
 from moulage.pages.standing import Standing
 from moulage.pages.tables import Cell, Column, Table
 
 Row = dict[str, Any]
 
+AGAIN = (
+    "Where a phase found none better, its row measures those of the phase before again, by other "
+    "ways of rounding."
+)
 _ALIKE = 1.05
 _TREATMENTS = {
     "none": "none",
@@ -110,15 +115,17 @@ def _recipe_row(name: str, phases: pd.DataFrame, *, told: bool) -> tuple[Cell, .
     )
 
 
-def phase_table(rows: Sequence[Row]) -> Table:
-    """Return scores, time and memory at each phase's end."""
+def phase_table(rows: Sequence[Row], experiments: Mapping[str, Sequence[RunRecord]]) -> Table:
+    """Return scores, time and memory at each phase's end, and whose weights these were."""
     shown = [row for row in rows if row["phase"] not in (KEPT, BASELINE)]
     return Table(
         caption="Where each phase ended, with the best weights so far: accuracy under the natural "
-        "rule, loss in nats; means over the runs, below them the lowest and the highest.",
+        "rule, loss in nats; means over the runs, below them the lowest and the highest. Weights "
+        f"of: the epoch that was best so far; the last phase’s row has those kept. {AGAIN}",
         columns=(
             Column(name="experiment", is_number=False),
             Column(name="phase", is_number=False),
+            Column(name="weights of", is_number=False),
             *(
                 Column(name=name, group=part)
                 for part in SCORED_PARTS
@@ -127,11 +134,11 @@ def phase_table(rows: Sequence[Row]) -> Table:
             Column(name="time"),
             Column(name="peak memory"),
         ),
-        rows=tuple(_phase_row(row) for row in shown),
+        rows=tuple(_phase_row(row, experiments[str(row["experiment"])]) for row in shown),
     )
 
 
-def _phase_row(row: Row) -> tuple[Cell, ...]:
+def _phase_row(row: Row, runs: Sequence[RunRecord]) -> tuple[Cell, ...]:
     scores = [
         _phase_score(row, f"{part}_{name}")
         for part in SCORED_PARTS
@@ -140,6 +147,7 @@ def _phase_row(row: Row) -> tuple[Cell, ...]:
     return (
         tables.text(row["experiment"]),
         tables.text(row["phase"], note=f"from {row['train_from']}"),
+        tables.text(prose.best_epochs(runs, row["phase"]) or words.NOT_MEASURED),
         *scores,
         tables.measured(words.duration(row["seconds"]), row["seconds"]),
         tables.measured(words.memory(row["peak_memory_mib"]), row["peak_memory_mib"]),

@@ -47,14 +47,14 @@ def study_page(study: StudyRecord, standing: Standing, frame: pd.DataFrame) -> s
         matrices=verdicts.matrices(tuple(experiments), standing),
         pair_table=verdicts.pair_table(standing.pairs),
         treatment_table=verdicts.treatment_table(standing),
-        tuned_table=verdicts.tuned_table(standing.tuned),
+        tuned_table=verdicts.tuned_table(standing.tuned, _kept(experiments), standing.untuned),
         leak_table=verdicts.leak_table(standing.leaks),
         cost_table=recipes.cost_table(frame, standing),
         costs=recipes.cost_drawings(frame, standing),
         rocs=_rocs(study, standing, advice.chosen),
         chosen=advice.chosen,
         recipe_table=recipes.recipe_table(frame),
-        phase_table=recipes.phase_table(rows),
+        phase_table=recipes.phase_table(rows, experiments),
         curves=_curves(experiments),
         confusions=[(rule, _confusions(experiments, rule)) for rule in PLAIN_RULES],
         run_table=outcomes.run_table(study.runs, study.unit),
@@ -77,6 +77,10 @@ def _notes(study: StudyRecord) -> tuple[str, ...]:
 def _named(runs: Sequence[str], study: StudyRecord) -> str:
     """Name the runs that something holds for, unless it holds for all of many."""
     return "All runs" if 2 < len(runs) == len(study.runs) else words.listed(runs)
+
+
+def _kept(experiments: dict[str, tuple[RunRecord, ...]]) -> dict[str, str]:
+    return {name: prose.best_epochs(runs) for name, runs in experiments.items()}
 
 
 def _rocs(study: StudyRecord, standing: Standing, chosen: str | None) -> list[Drawing]:

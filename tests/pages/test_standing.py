@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from moulage.evaluation.comparison import Difference
 from moulage.evaluation.intervals import Interval
 from moulage.evaluation.metrics import summary
 from moulage.evaluation.spread import Spread
+from moulage.pages import prose
 from moulage.pages.account import account_of
 from moulage.pages.advice import advice_of
 from moulage.pages.comparison import comparison_table
@@ -19,6 +21,7 @@ from moulage.pages.recipes import cost_drawings
 from moulage.pages.records import RunRecord, StudyRecord
 from moulage.pages.results import ACCURACY, AUROC, BALANCED
 from moulage.pages.standing import Pair, Standing, Tuned, standing_of
+from moulage.pages.study import study_page
 from moulage.pages.verdicts import treatment_table
 from moulage.predictions import Predictions
 
@@ -113,7 +116,7 @@ def test_of_twelve_experiments_a_clearly_better_one_beats_all(run: RunRecord) ->
 
 def test_fine_tuning_is_measured_against_the_first_phases_end(run: RunRecord) -> None:
     before = replace(run.predictions, logits=(run.predictions.logits * 0.2).astype(np.float32))
-    flat = Predictions.take(before, np.arange(len(before)))
+    flat = replace(Predictions.take(before, np.arange(len(before))), classifier_digest="before")
     tuned = replace(run, first_end=flat)
     standing = standing_of(study_of(tuned), **FEW)
     assert [one.measure for one in standing.tuned] == [ACCURACY, BALANCED]
@@ -126,6 +129,43 @@ def test_fine_tuning_is_measured_against_the_first_phases_end(run: RunRecord) ->
         "exp1: accuracy (natural rule)"
         in said_of(study_of(tuned), standing)["What fine-tuning bought"]
     )
+
+
+def test_fine_tuning_that_changed_no_weight_shows_no_gain(
+    run: RunRecord, tables_of: Callable[[str], dict[str, list[list[str]]]]
+) -> None:
+    """The same weights read from caches and from pixels: what differs is rounding."""
+    shaken = again(run, "x", noise=0.2).predictions
+    assert shaken.classifier_digest == run.predictions.classifier_digest
+    history = run.history.assign(validation_loss=np.where(run.history.index == 8, 0.1, 0.9))
+    kept = replace(run, first_end=shaken, history=history)
+    study = study_of(kept)
+    standing = standing_of(study, **FEW)
+    assert (standing.tuned, standing.untuned) == ((), ("exp1",))
+    assert said_of(study, standing)["What fine-tuning bought"] == (
+        "Kept weights against the end of the first phase. exp1: no epoch of fine-tuning had a "
+        "lower validation loss; the weights of the phase before were kept (frozen, epoch 9)."
+    )
+    page = study_page(study, standing, comparison_table(study))
+    (bought,) = (t for caption, t in tables_of(page).items() if "phases after" in caption)
+    assert bought[1][:6] == ["exp1", "frozen, epoch 9", *["—"] * 4]
+    assert bought[1][6] == prose.NOT_TUNED
+    (ends,) = (t for caption, t in tables_of(page).items() if caption.startswith("Where each"))
+    assert [row[1:3] for row in ends[2:]] == [
+        ["frozen", "frozen, epoch 9"],
+        ["fine-tuning", "frozen, epoch 9"],
+    ]
+    assert account_of(study, standing, comparison_table(study))["not_tuned"] == ["exp1"]
+
+
+def test_of_two_runs_the_one_that_fine_tuning_left_alone_adds_nothing(run: RunRecord) -> None:
+    other = again(run, "exp1", noise=0.5)
+    moved = replace(other.predictions, classifier_digest="moved")
+    second = replace(other, experiment=replace(run.experiment, seed=1), first_end=moved)
+    first = replace(run, first_end=again(run, "x", noise=0.2).predictions)
+    both = standing_of(study_of(first, second), **FEW).tuned[0].difference.interval.value
+    alone = standing_of(study_of(second), **FEW).tuned[0].difference.interval.value
+    assert both == pytest.approx(alone / 2)
 
 
 def test_of_equally_small_ones_the_better_is_taken_however_long_it_took(run: RunRecord) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from moulage.pages import prose
 from moulage.pages.advice import advice_of
 from moulage.pages.comparison import comparison_table
 from moulage.pages.records import RunRecord, StudyRecord
@@ -17,7 +18,9 @@ from moulage.pages.study import study_page
 Reader = Callable[[str], dict[str, list[list[str]]]]
 
 
-def test_every_column_of_the_papers_table_is_there(comparison: str, tables_of: Reader) -> None:
+def test_every_column_of_the_papers_table_is_there(
+    study: StudyRecord, comparison: str, tables_of: Reader
+) -> None:
     tables = tables_of(comparison)
     recipe = tables["What was compared; parameters trained in the first phase and in the last."]
     assert recipe[1] == [
@@ -28,9 +31,19 @@ def test_every_column_of_the_papers_table_is_there(comparison: str, tables_of: R
     assert recipe[2][5:] == ["10 + 10", "2,622,727", "4,846,855", "4,880,967"]
     phases = next(table for caption, table in tables.items() if caption.startswith("Where each"))
     assert phases[0] == ["", "train", "validation", "test", ""]
-    assert phases[1][2:] == [*["accuracy", "loss"] * 3, "time", "peak memory"]
+    assert phases[1][2:] == ["weights of", *["accuracy", "loss"] * 3, "time", "peak memory"]
     assert phases[3] == [
-        *("exp1", "fine-tuning", "0.861", "0.410", "0.771", "0.650", "0.766", "0.664"),
+        *(
+            "exp1",
+            "fine-tuning",
+            prose.best_epochs(study.runs[:3]),
+            "0.861",
+            "0.410",
+            "0.771",
+            "0.650",
+            "0.766",
+            "0.664",
+        ),
         *("20 min 34 s", "not measured"),
     ]
 
