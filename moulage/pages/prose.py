@@ -206,10 +206,29 @@ def study_facts(study: StudyRecord) -> tuple[tuple[str, str, bool], ...]:
         ("split digest", _once(run.split.digest for run in runs), True),
         ("input", _once(f"{_input(run)}; {run.inputs.scaling}" for run in runs), False),
         ("weights", _once(run.experiment.weights for run in runs), False),
-        ("looks at the test part", _once(run.ledger for run in runs), False),
+        ("looks at the test part", looks(runs) or "none", False),
         ("precision", _once(run.machine.precision for run in runs), False),
         ("versions", _once(_versions(run) for run in runs), False),
     )
+
+
+def looks(runs: Sequence[RunRecord]) -> str:
+    """Return the ledger's last sentence for each test part, named where there are several."""
+    last: dict[str, RunRecord] = {}
+    for run in sorted(runs, key=lambda run: run.n_looks):
+        last[run.split.digest] = run
+    if len(last) < 2:
+        return " ".join(run.ledger for run in last.values())
+    splits: dict[str, list[str]] = {}
+    for digest in dict.fromkeys(run.split.digest for run in runs):
+        run = last[digest]
+        name = f"{digest[:8]} ({run.split_kind}{_seed_of(run)})"
+        splits.setdefault(run.ledger, []).append(name)
+    return " ".join(f"Split {words.listed(names)}: {said}" for said, names in splits.items())
+
+
+def _seed_of(run: RunRecord) -> str:
+    return "" if run.split_kind == "file" else f", seed {run.split_seed}"
 
 
 def _once(values: Iterable[str]) -> str:

@@ -326,6 +326,11 @@ def _leak(
     )
 
 
+def shares_all_runs(first: Sequence[RunRecord], second: Sequence[RunRecord]) -> bool:
+    """Say whether two experiments have the same seeds on the same test images."""
+    return {_place(run) for run in first} == {_place(run) for run in second}
+
+
 def _recipe(run: RunRecord, *, but: str = "") -> tuple[object, ...]:
     """Return what two experiments must share to differ in one thing only."""
     experiment = run.experiment

@@ -131,6 +131,27 @@ def test_a_study_counts_its_splits_once(study: StudyRecord) -> None:
     )
 
 
+def test_looks_are_the_last_of_each_split_and_name_it(study: StudyRecord) -> None:
+    counts = (1, 3, 2, 4)
+    runs = [
+        replace(run, n_looks=n, ledger=f"Looked at {n} times.")
+        for run, n in zip(study.runs, counts, strict=True)
+    ]
+    digests = [run.split.digest[:8] for run in runs]
+    assert digests[0] == digests[3]
+    facts = {name: said for name, said, _ in prose.study_facts(replace(study, runs=tuple(runs)))}
+    assert facts["looks at the test part"] == (
+        f"Split {digests[0]} (grouped, seed 0): Looked at 4 times. "
+        f"Split {digests[1]} (grouped, seed 1): Looked at 3 times. "
+        f"Split {digests[2]} (grouped, seed 2): Looked at 2 times."
+    )
+    assert prose.looks(runs[:1]) == "Looked at 1 times."
+    alike = [replace(run, ledger="Looked at once.") for run in runs[:2]]
+    assert prose.looks(alike) == (
+        f"Split {digests[0]} (grouped, seed 0) and {digests[1]} (grouped, seed 1): Looked at once."
+    )
+
+
 def test_a_weighted_network_is_also_told_by_its_plain_argmax(run: RunRecord) -> None:
     test = results_of(run.predictions, "test")
     weighted = replace(run, experiment=replace(run.experiment, imbalance=prose.WEIGHTED))

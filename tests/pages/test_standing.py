@@ -200,6 +200,54 @@ def test_of_equals_the_smallest_is_taken(run: RunRecord) -> None:
     assert "one split was used" in said["What these data cannot tell"]
 
 
+def test_size_is_not_credited_with_what_else_differs(run: RunRecord) -> None:
+    def of_size(name: str, n_total: int, **changes: object) -> RunRecord:
+        phases = tuple(replace(phase, n_total=n_total) for phase in run.experiment.phases)
+        return again(run, name, noise=0.05, phases=phases, **changes)
+
+    small = of_size("small", 1_000_000, settings={"views": None})
+    other = {"weights": "none", "imbalance": "focal", "settings": {"views": 8}}
+    huge = of_size("huge", 9_000_000, **other)
+
+    def said(*runs: RunRecord) -> str:
+        study = study_of(*runs)
+        return said_of(study, standing_of(study, **FEW))["What more parameters bought"]
+
+    assert said(small, huge).endswith(
+        "beyond chance; they differ in pretraining, treatment of the imbalance and views too, so "
+        "size alone is not what this shows."
+    )
+    wide = of_size("wide", 2_000_000, hidden=(512,), settings={"views": None})
+    assert said(small, wide, huge).startswith("From small (1,000,000) to wide (2,000,000)")
+    assert "differ" not in said(small, wide, huge), "alike but for its hidden layers"
+
+
+def test_the_highest_mean_over_other_seeds_is_not_the_highest_on_shared_ones(
+    run: RunRecord,
+) -> None:
+    dear = tuple(replace(phase, n_total=20_000_000) for phase in run.experiment.phases)
+    wide = again(run, "wide", noise=0.4, phases=dear)
+    sharp = wide.predictions.logits + 9 * np.eye(7, dtype=np.float32)[run.predictions.labels]
+    lucky = replace(
+        wide,
+        experiment=replace(wide.experiment, seed=1),
+        predictions=replace(run.predictions, logits=sharp),
+    )
+    study = study_of(again(run, "narrow"), wide, lucky)
+    standing = standing_of(study, **FEW)
+    means = [standing.spread(name, BALANCED).interval.value for name in ("narrow", "wide")]
+    assert means[0] < means[1]
+    said = said_of(study, standing)["Which to take"]
+    assert (
+        "The highest mean over its own runs is that of wide; on the seeds that both have the "
+        "difference from narrow is −0.0" in said
+    )
+    assert (
+        "balanced accuracy on the seeds that both have −0.0"
+        in (said_of(study, standing)["What more parameters bought"])
+    )
+
+
 def test_where_a_baseline_may_be_as_good_that_is_said_first(run: RunRecord) -> None:
     pair = (again(run, "a"), again(run, "b", noise=0.2))
 
@@ -275,7 +323,8 @@ def test_experiments_of_about_one_size_are_not_compared_by_size(run: RunRecord) 
     standing, frame = standing_of(study, **FEW), comparison_table(study)
     said = said_of(study, standing)["What more parameters bought"]
     assert said == (
-        "Nothing can be said: all experiments are about equally large, with 4,880,967 parameters."
+        "Nothing can be said: all experiments are about equally large, with 4,880,967 to "
+        "4,881,511 parameters."
     )
     assert ["time" in one.caption for one in cost_drawings(frame, standing)] == [True]
 
