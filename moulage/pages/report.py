@@ -13,7 +13,7 @@ from moulage.pages.certainty import asked_table, bounds_of, certainty_table
 from moulage.pages.composition import composition_table, leak_notes, leak_of, leak_sentence
 from moulage.pages.document import Drawing, render
 from moulage.pages.figures.confusion import draw_confusion
-from moulage.pages.figures.curves import draw_curves
+from moulage.pages.figures.curves import DOTTED, TRAIN_LOSS, draw_curves
 from moulage.pages.mistakes import Mistake, data_uri, worst_mistakes
 from moulage.pages.recipes import AGAIN
 from moulage.pages.records import PhaseRecord, RunRecord, Score
@@ -145,8 +145,9 @@ def _curves(run: RunRecord) -> tuple[Drawing, ...]:
         return ()
     n_train, n_validation = (len(run.split.rows_of(part)) for part in ("train", "validation"))
     counts = f"n = {words.count(n_train)} train, {words.count(n_validation)} validation images"
+    dotted = f" {DOTTED}" if run.history["phase"].nunique() > 1 else ""
     endings = {
-        "loss": f"Cross-entropy by epoch ({counts}). Dotted: where the next phase begins.",
+        "loss": f"Loss by epoch ({counts}). {TRAIN_LOSS}{dotted}",
         "accuracy": f"Accuracy under the natural rule by epoch ({counts}). Train is measured "
         "during training, on augmented images where there is augmentation.",
     }

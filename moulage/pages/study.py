@@ -19,7 +19,7 @@ from moulage.pages.comparison import experiments_of
 from moulage.pages.composition import leak_notes, leak_of
 from moulage.pages.document import Drawing, render
 from moulage.pages.figures.confusion import draw_confusion
-from moulage.pages.figures.curves import Measure, draw_curves, shared_limits
+from moulage.pages.figures.curves import DOTTED, TRAIN_LOSS, Measure, draw_curves, shared_limits
 from moulage.pages.figures.roc import draw_roc
 from moulage.pages.records import RunRecord, StudyRecord
 from moulage.pages.results import results_of
@@ -56,6 +56,7 @@ def study_page(study: StudyRecord, standing: Standing, frame: pd.DataFrame) -> s
         recipe_table=recipes.recipe_table(frame),
         phase_table=recipes.phase_table(rows, experiments),
         curves=_curves(experiments),
+        curves_note=_curves_note(study.runs),
         confusions=[(rule, _confusions(experiments, rule)) for rule in PLAIN_RULES],
         run_table=outcomes.run_table(study.runs, study.unit),
         definitions=prose.DEFINITIONS,
@@ -94,11 +95,13 @@ def _rocs(study: StudyRecord, standing: Standing, chosen: str | None) -> list[Dr
     if len(diagnoses) == 2:
         diagnoses = tuple(sorted(diagnoses, key=lambda one: not one.is_malignant)[:1])
     codes = {one.code for one in diagnoses}
+    n_tests = len({run.split.digest for run in study.runs if run.experiment.name == chosen})
+    over = f" in {n_tests} test parts" if n_tests > 1 else ""
     return [
         Drawing(
             svg=draw_roc(curves, chosen=chosen, code=code, name=f"roc-{code}"),
             caption=f"{code} against the rest (n = "
-            f"{words.counted(curves[chosen].n_positives, 'image')} of it).",
+            f"{words.counted(curves[chosen].n_positives, 'image')} of it{over}).",
         )
         for code, curves in standing.curves.items()
         if chosen in curves and code in codes
@@ -133,6 +136,11 @@ def _curves(
         for number, (name, each) in enumerate(histories.items())
         if each
     ]
+
+
+def _curves_note(runs: Sequence[RunRecord]) -> str:
+    is_dotted = any(run.history["phase"].nunique() > 1 for run in runs)
+    return f"{TRAIN_LOSS} {DOTTED}" if is_dotted else TRAIN_LOSS
 
 
 def _confusions(experiments: dict[str, tuple[RunRecord, ...]], rule: PlainRule) -> list[Drawing]:

@@ -10,6 +10,7 @@ import pytest
 from moulage.pages import prose
 from moulage.pages.advice import advice_of
 from moulage.pages.comparison import comparison_table
+from moulage.pages.recipes import cost_table
 from moulage.pages.records import RunRecord, StudyRecord
 from moulage.pages.results import ACCURACY, BALANCED
 from moulage.pages.standing import Standing, standing_of
@@ -148,6 +149,39 @@ def test_notes_name_the_runs_they_hold_for(study: StudyRecord) -> None:
     page = study_page(unfinished, Standing(spreads={}), comparison_table(unfinished))
     assert "No epoch was recorded" in page
     assert "exp1-seed0 and exp1-seed1: Stopped early." in page
+
+
+def test_the_loss_of_training_is_told_apart_and_dots_are_told_where_there_are_any(
+    run: RunRecord, comparison: str
+) -> None:
+    assert "not comparable with validation" in comparison
+    assert "Dotted: where the next phase begins." in comparison
+    frozen = replace(run, history=run.history.iloc[:10])
+    study = StudyRecord(name="one", description="", runs=(frozen,))
+    page = study_page(study, Standing(spreads={}), comparison_table(study))
+    assert "not comparable with validation" in page
+    assert "Dotted" not in page
+
+
+def test_a_curve_over_runs_counts_each_image_once(study: StudyRecord, comparison: str) -> None:
+    tests = [run.predictions.of("test") for run in study.runs[:3]]
+    ids = {str(i) for test in tests for i in test.image_ids[test.labels == 4]}
+    assert len(ids) > (tests[0].labels == 4).sum()
+    chosen = re.findall(r"rate: (\w+)\. Thin", comparison)
+    assert chosen == ["exp1"]
+    assert f"mel against the rest (n = {len(ids)} images of it in 3 test parts)." in comparison
+
+
+def test_an_ensemble_is_told_where_its_cost_is_not(run: RunRecord) -> None:
+    whole = replace(run.experiment, name="together", phases=())
+    both = replace(run, experiment=whole, history=run.history.iloc[:0])
+    study = StudyRecord(name="s", description="", runs=(run, both))
+    standing = standing_of(study, n_replicates=20, n_permutations=20)
+    table = cost_table(comparison_table(study), standing)
+    assert [row[0].text for row in table.rows] == ["exp1"]
+    assert table.caption.endswith(
+        " Not here: together, an ensemble at the cost of all members together."
+    )
 
 
 def test_a_study_that_ran_nothing_has_a_page(study: StudyRecord) -> None:
