@@ -22,7 +22,8 @@ _ENDS = (0.025, 0.975)
 class Curve:
     """Sensitivity (101,) at the false-alarm rates of `GRID`; low and high hold pointwise 95 %.
 
-    NaN throughout where all or none of the images have the diagnosis.
+    NaN throughout where all or none of the images have the diagnosis. n_positives: images that
+    have it, each once however many runs tested it.
     """
 
     sensitivity: NDArray[np.float64]
@@ -32,9 +33,18 @@ class Curve:
 
 
 def roc_curve(
-    runs: Sequence[Scored], *, diagnosis: int, lesions: Lesions, weights: Weights
+    runs: Sequence[Scored],
+    *,
+    image_ids: Sequence[NDArray[np.str_]],
+    diagnosis: int,
+    lesions: Lesions,
+    weights: Weights,
 ) -> Curve:
-    """Return the curve of one diagnosis; its band is where 95 % of the draws lie at each rate."""
+    """Return the curve of one diagnosis; its band is where 95 % of the draws lie at each rate.
+
+    image_ids: a run each, (N,), in the order of its labels.
+    """
+    positives = [ids[run.labels == diagnosis] for run, ids in zip(runs, image_ids, strict=True)]
     plain = np.mean(
         [
             _sensitivities(run, diagnosis, np.ones((len(run.labels), 1), dtype=np.int64))[0]
@@ -55,7 +65,7 @@ def roc_curve(
         sensitivity=plain,
         low=band[0],
         high=band[1],
-        n_positives=int((runs[0].labels == diagnosis).sum()),
+        n_positives=len(np.unique(np.concatenate(positives))),
     )
 
 

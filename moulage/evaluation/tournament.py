@@ -96,6 +96,7 @@ class Tournament:
         draws = self._draws_of(name, places)
         return roc_curve(
             self._score(name, "natural", places),
+            image_ids=[self._entries[name][place].image_ids for place in places],
             diagnosis=diagnosis,
             lesions=draws.lesions,
             weights=draws.weights[:, :N_CURVES].astype(np.float64),

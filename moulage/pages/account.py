@@ -61,6 +61,7 @@ def _account(study: StudyRecord, standing: Standing, frame: pd.DataFrame) -> dic
             {**_measure(one.measure), **_difference(one.difference), "experiment": one.experiment}
             for one in standing.tuned
         ],
+        "not_tuned": list(standing.untuned),
         "leaks": [
             {
                 "experiment": leak.experiment,

@@ -11,20 +11,23 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import pandas as pd
 
 from moulage.evaluation.comparison import SIGNIFICANT, Difference, shown_difference
 from moulage.evaluation.intervals import Interval
 from moulage.evaluation.subgroups import FEW
-from moulage.pages import words
+from moulage.pages import prose, words
 from moulage.pages.comparison import experiments_of
 from moulage.pages.figures.costs import Priced
-from moulage.pages.recipes import are_alike, costs_of
+from moulage.pages.recipes import are_alike, costs_of, differing
 from moulage.pages.records import RunRecord, StudyRecord
 from moulage.pages.results import BALANCED
-from moulage.pages.standing import Leak, Standing, is_honest
+from moulage.pages.standing import Leak, Standing, is_honest, shares_all_runs
 from moulage.split import Unit
+
+_SHARED = "on the seeds that both have"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +52,9 @@ def advice_of(study: StudyRecord, standing: Standing, frame: pd.DataFrame) -> Ad
         return Advice(chosen=None, paragraphs=tuple(paragraphs))
     chosen = _chosen(costs, standing)
     paragraphs = [
-        ("Which to take", _which(chosen, costs, standing)),
+        ("Which to take", _which(chosen, costs, standing, honest)),
         ("What fine-tuning bought", _tuning(honest, standing)),
-        ("What more parameters bought", _parameters(costs, standing)),
+        ("What more parameters bought", _parameters(costs, standing, honest)),
         ("What treating the imbalance bought", _treatments(standing)),
         *paragraphs,
         ("What these data cannot tell", _unknown(honest, standing)),
@@ -86,7 +89,12 @@ def _best(costs: Mapping[str, Priced]) -> str:
     return max(costs, key=lambda name: -math.inf if math.isnan(v := costs[name].value) else v)
 
 
-def _which(chosen: str, costs: Mapping[str, Priced], standing: Standing) -> str:
+def _which(
+    chosen: str,
+    costs: Mapping[str, Priced],
+    standing: Standing,
+    honest: Mapping[str, Sequence[RunRecord]],
+) -> str:
     cost = costs[chosen]
     score = _with_bounds(standing.spread(chosen, BALANCED).interval)
     price = f"{words.count(cost.n_parameters)} parameters, {words.duration(cost.seconds)} a run"
@@ -107,9 +115,23 @@ def _which(chosen: str, costs: Mapping[str, Priced], standing: Standing) -> str:
     best = _best(costs)
     if best == chosen:
         return f"{said} Its value is also the highest."
+    return f"{said} {_highest(best, chosen, standing, honest)}"
+
+
+def _highest(
+    best: str, chosen: str, standing: Standing, honest: Mapping[str, Sequence[RunRecord]]
+) -> str:
+    """Say whose value is the highest, and by how much on the seeds that both have."""
     found = _between(best, chosen, standing)
-    margin = f" ({_difference(found.interval)}): {_shown(found)}" if found else ""
-    return f"{said} The highest value is that of {best}{margin}."
+    if found is None:
+        return f"The highest value is that of {best}, which has no run in common with {chosen}."
+    margin = f"{_difference(found.interval)}: {_shown(found)}"
+    if shares_all_runs(honest[best], honest[chosen]):
+        return f"The highest value is that of {best} ({margin})."
+    return (
+        f"The highest mean over its own runs is that of {best}; {_SHARED} the difference from "
+        f"{chosen} is {margin}."
+    )
 
 
 def _rival(chosen: str, standing: Standing) -> str:
@@ -150,14 +172,30 @@ def _tuning(honest: Mapping[str, Sequence[RunRecord]], standing: Standing) -> st
     """Say of each experiment with more than one phase what those after the first changed."""
     if all(len(run.experiment.phases) < 2 for runs in honest.values() for run in runs):
         return "Every experiment has one phase, so this study says nothing of it."
-    if not standing.tuned:
-        return "The predictions at the first phase’s end were not kept, so nothing can be said."
+    untuned = [
+        f"{name}: {prose.NOT_TUNED} ({_kept(name, honest)})"
+        if _kept(name, honest)
+        else f"{name}: {prose.NOT_TUNED}"
+        for name in standing.untuned
+    ]
     said = [
         f"{one.experiment}: {one.measure.named} {_difference(one.difference.interval)}, "
         f"{_shown(one.difference)}"
         for one in standing.tuned
     ]
-    return f"Kept weights against the end of the first phase. {'; '.join(said)}."
+    if not said and not untuned:
+        return "The predictions at the first phase’s end were not kept, so nothing can be said."
+    kept = "; ".join(
+        f"of {name} {best}"
+        for name in dict.fromkeys(one.experiment for one in standing.tuned)
+        if (best := _kept(name, honest))
+    )
+    head = f"Kept weights ({kept})" if kept else "Kept weights"
+    return f"{head} against the end of the first phase. {'; '.join([*said, *untuned])}."
+
+
+def _kept(name: str, honest: Mapping[str, Sequence[RunRecord]]) -> str:
+    return prose.best_epochs(honest.get(name, ()))
 
 
 def _shown(difference: Difference) -> str:
@@ -171,23 +209,50 @@ def _shown(difference: Difference) -> str:
     return "not beyond chance"
 
 
-def _parameters(costs: Mapping[str, Priced], standing: Standing) -> str:
-    small = min(costs.values(), key=lambda cost: cost.n_parameters)
-    large = max(costs.values(), key=lambda cost: cost.n_parameters)
+def _parameters(
+    costs: Mapping[str, Priced],
+    standing: Standing,
+    honest: Mapping[str, Sequence[RunRecord]],
+) -> str:
     if len(costs) == 1:
         return ""
+    sizes = sorted({cost.n_parameters for cost in costs.values()})
     if are_alike(costs.values()):
-        n = words.count(small.n_parameters)
+        n = " to ".join(words.count(size) for size in dict.fromkeys((sizes[0], sizes[-1])))
         return f"Nothing can be said: all experiments are about equally large, with {n} parameters."
+    small, large = _sizes_apart(costs, honest)
     found = _between(large.name, small.name, standing)
     if found is None:
         return ""
+    others = differing(honest[small.name][0], honest[large.name][0])
+    shared = shares_all_runs(honest[small.name], honest[large.name])
     return (
         f"From {small.name} ({words.count(small.n_parameters)}) to {large.name} "
         f"({words.count(large.n_parameters)}), {large.n_parameters / small.n_parameters:.1f} times "
         f"as many, at {words.duration(large.seconds)} instead of {words.duration(small.seconds)} "
-        f"a run: balanced accuracy {_difference(found.interval)}, {_shown(found)}."
+        f"a run: balanced accuracy {'' if shared else f'{_SHARED} '}"
+        f"{_difference(found.interval)}, {_shown(found)}{_not_size_alone(others)}."
     )
+
+
+def _sizes_apart(
+    costs: Mapping[str, Priced], honest: Mapping[str, Sequence[RunRecord]]
+) -> tuple[Priced, Priced]:
+    """Return the smaller and the larger that are furthest apart; of alike recipes, if any are."""
+    ordered = sorted(costs.values(), key=lambda cost: cost.n_parameters)
+    pairs = [pair for pair in combinations(ordered, 2) if not are_alike(pair)]
+    alike = [
+        (small, large)
+        for small, large in pairs
+        if not differing(honest[small.name][0], honest[large.name][0])
+    ]
+    return max(alike or pairs, key=lambda pair: pair[1].n_parameters / pair[0].n_parameters)
+
+
+def _not_size_alone(others: Sequence[str]) -> str:
+    if not others:
+        return ""
+    return f"; they differ in {words.listed(others)} too, so size alone is not what this shows"
 
 
 def _treatments(standing: Standing) -> str:
@@ -277,7 +342,7 @@ def _unknown(honest: Mapping[str, Sequence[RunRecord]], standing: Standing) -> s
     if all(len({run.experiment.seed for run in each}) == 1 for each in honest.values()):
         said.append("one seed was trained, so luck of the seed is not known")
     said.append("images from other clinics were not tested")
-    return f"{words.sentence('; '.join(said))} {_looks(runs)}"
+    return f"{words.sentence('; '.join(said))} {prose.looks(runs)}"
 
 
 def _lesions_a_diagnosis(runs: Sequence[RunRecord]) -> dict[str, set[str]]:
@@ -287,14 +352,6 @@ def _lesions_a_diagnosis(runs: Sequence[RunRecord]) -> dict[str, set[str]]:
         code: set().union(*(test.lesion_ids[test.labels == number].tolist() for test in tests))
         for number, code in enumerate(next(iter(tests)).diagnoses)
     }
-
-
-def _looks(runs: Sequence[RunRecord]) -> str:
-    """Return the ledger's last sentence for each test part: how often it was looked at."""
-    last: dict[str, RunRecord] = {}
-    for run in sorted(runs, key=lambda run: run.n_looks):
-        last[run.split.digest] = run
-    return " ".join(dict.fromkeys(run.ledger for run in last.values()))
 
 
 def _difference(found: Interval) -> str:

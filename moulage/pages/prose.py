@@ -4,7 +4,7 @@ In:  a record and what its predictions say.   Out: plain English, a paragraph a 
 Knows nothing of HTML.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from moulage.covariates import is_known
 from moulage.evaluation.calibration import COLDEST, HOTTEST
@@ -54,6 +54,11 @@ _RESIZES = {
 }
 WEIGHTED = "balanced class weights"
 """The treatment under which a network learns a uniform prior by its loss alone."""
+
+NOT_TUNED = (
+    "no epoch of fine-tuning had a lower validation loss; the weights of the phase before were kept"
+)
+"""What is said where the kept weights are the first phase's: the later ones bought nothing."""
 
 _HEADS = {"flatten": "flattens the last maps", "pooled": "averages the last maps"}
 _REGIONS = {"head": "the new head alone", "all": "every layer"}
@@ -120,6 +125,24 @@ def phase(record: PhaseRecord) -> str:
 def _steps(record: PhaseRecord) -> str:
     by = f" by {record.optimizer}" if record.optimizer else ""
     return f"{by} in batches of {words.count(record.batch_size)}" if record.batch_size else by
+
+
+def best_epochs(runs: Sequence[RunRecord], until: str | None = None) -> str:
+    """Name phase and epochs of the best weights of these runs, up to a phase's end or to the last.
+
+    "frozen, epoch 9", or "frozen, epochs 3 to 9; all, epoch 4" of several runs; "" where unknown.
+    """
+    found: dict[str, set[int]] = {}
+    for phase_name, epoch in filter(None, (run.best_epoch(until) for run in runs)):
+        found.setdefault(phase_name, set()).add(epoch)
+    return "; ".join(f"{name}, {_epochs(epochs)}" for name, epochs in found.items())
+
+
+def _epochs(epochs: set[int]) -> str:
+    low, high = min(epochs), max(epochs)
+    if low == high:
+        return f"epoch {low}"
+    return f"epochs {low} {'and' if len(epochs) == 2 else 'to'} {high}"
 
 
 def hidden_layers(hidden: tuple[int, ...]) -> str:
@@ -219,10 +242,29 @@ def study_facts(study: StudyRecord) -> tuple[tuple[str, str, bool], ...]:
         ("split digest", _once(run.split.digest for run in runs), True),
         ("input", _once(f"{_input(run)}; {run.inputs.scaling}" for run in runs), False),
         ("weights", _once(run.experiment.weights for run in runs), False),
-        ("looks at the test part", _once(run.ledger for run in runs), False),
+        ("looks at the test part", looks(runs) or "none", False),
         ("precision", _once(run.machine.precision for run in runs), False),
         ("versions", _once(_versions(run) for run in runs), False),
     )
+
+
+def looks(runs: Sequence[RunRecord]) -> str:
+    """Return the ledger's last sentence for each test part, named where there are several."""
+    last: dict[str, RunRecord] = {}
+    for run in sorted(runs, key=lambda run: run.n_looks):
+        last[run.split.digest] = run
+    if len(last) < 2:
+        return " ".join(run.ledger for run in last.values())
+    splits: dict[str, list[str]] = {}
+    for digest in dict.fromkeys(run.split.digest for run in runs):
+        run = last[digest]
+        name = f"{digest[:8]} ({run.split_kind}{_seed_of(run)})"
+        splits.setdefault(run.ledger, []).append(name)
+    return " ".join(f"Split {words.listed(names)}: {said}" for said, names in splits.items())
+
+
+def _seed_of(run: RunRecord) -> str:
+    return "" if run.split_kind == "file" else f", seed {run.split_seed}"
 
 
 def _once(values: Iterable[str]) -> str:
@@ -317,8 +359,15 @@ def _training(run: RunRecord) -> str:
         f"Training took {words.counted(len(experiment.phases), 'phase')} and "
         f"{words.duration(seconds)}: {phases}. Unequal frequencies of the diagnoses were "
         f"treated by: {experiment.imbalance}. Augmentation: {experiment.augmentation}. The weights "
-        f"with the lowest {_MONITORED[experiment.monitor]} of all phases were kept."
+        f"with the lowest {_MONITORED[experiment.monitor]} of all phases were kept{_kept(run)}"
     )
+
+
+def _kept(run: RunRecord) -> str:
+    """End the sentence: which epoch's they are, and that fine-tuning found none better."""
+    best = best_epochs([run])
+    ending = f": those of {best}." if best else "."
+    return f"{ending} {NOT_TUNED[0].upper()}{NOT_TUNED[1:]}." if run.kept_first_end else ending
 
 
 def _outcome(run: RunRecord, test: Results) -> str:

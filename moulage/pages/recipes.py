@@ -15,13 +15,20 @@ from moulage.pages import prose, tables, words
 from moulage.pages.comparison import BASELINE, KEPT, SCORED_PARTS
 from moulage.pages.document import Drawing
 from moulage.pages.figures.costs import Priced, draw_costs
+from moulage.pages.records import RunRecord
 from moulage.pages.results import BALANCED
 from moulage.pages.standing import Standing
 from moulage.pages.tables import Cell, Column, Table
 
 Row = dict[str, Any]
 
+AGAIN = (
+    "Where a phase found none better, its row measures those of the phase before again, by other "
+    "ways of rounding."
+)
 _ALIKE = 1.05
+_TOLD = ("backbone", "weights", "head", "imbalance", "hidden")  # in fields of their own
+_SETTINGS = {"phases": "training", "covariates": "what is read beside the image"}
 _TREATMENTS = {
     "none": "none",
     "class_weight": prose.WEIGHTED,
@@ -110,15 +117,18 @@ def _recipe_row(name: str, phases: pd.DataFrame, *, told: bool) -> tuple[Cell, .
     )
 
 
-def phase_table(rows: Sequence[Row]) -> Table:
-    """Return scores, time and memory at each phase's end."""
+def phase_table(rows: Sequence[Row], experiments: Mapping[str, Sequence[RunRecord]]) -> Table:
+    """Return scores, time and memory at each phase's end, and whose weights these were."""
     shown = [row for row in rows if row["phase"] not in (KEPT, BASELINE)]
+    again = f" {AGAIN}" if len(shown) > len({row["experiment"] for row in shown}) else ""
     return Table(
         caption="Where each phase ended, with the best weights so far: accuracy under the natural "
-        "rule, loss in nats; means over the runs, below them the lowest and the highest.",
+        "rule, loss in nats; means over the runs, below them the lowest and the highest. Weights "
+        f"of: the epoch that was best so far; the last phase’s row has those kept.{again}",
         columns=(
             Column(name="experiment", is_number=False),
             Column(name="phase", is_number=False),
+            Column(name="weights of", is_number=False),
             *(
                 Column(name=name, group=part)
                 for part in SCORED_PARTS
@@ -127,11 +137,11 @@ def phase_table(rows: Sequence[Row]) -> Table:
             Column(name="time"),
             Column(name="peak memory"),
         ),
-        rows=tuple(_phase_row(row) for row in shown),
+        rows=tuple(_phase_row(row, experiments[str(row["experiment"])]) for row in shown),
     )
 
 
-def _phase_row(row: Row) -> tuple[Cell, ...]:
+def _phase_row(row: Row, runs: Sequence[RunRecord]) -> tuple[Cell, ...]:
     scores = [
         _phase_score(row, f"{part}_{name}")
         for part in SCORED_PARTS
@@ -140,6 +150,7 @@ def _phase_row(row: Row) -> tuple[Cell, ...]:
     return (
         tables.text(row["experiment"]),
         tables.text(row["phase"], note=f"from {row['train_from']}"),
+        tables.text(prose.best_epochs(runs, row["phase"]) or words.NOT_MEASURED),
         *scores,
         tables.measured(words.duration(row["seconds"]), row["seconds"]),
         tables.measured(words.memory(row["peak_memory_mib"]), row["peak_memory_mib"]),
@@ -156,10 +167,11 @@ def _phase_score(row: Row, name: str) -> Cell:
 
 def cost_table(frame: pd.DataFrame, standing: Standing) -> Table:
     """Return what each experiment costs beside what it achieves."""
+    costs = costs_of(frame, standing)
     return Table(
         caption="Cost beside balanced accuracy (balanced rule). Time is that of training, a run; "
         "activations that another run had cached cost it nothing. Memory is the highest of the "
-        "phases.",
+        f"phases.{_uncosted(frame, standing, costs)}",
         columns=(
             Column(name="experiment", is_number=False),
             Column(name="parameters"),
@@ -175,9 +187,20 @@ def cost_table(frame: pd.DataFrame, standing: Standing) -> Table:
                 tables.measured(words.memory(cost.memory_mib), cost.memory_mib),
                 tables.interval(standing.spread(cost.name, BALANCED).interval),
             )
-            for cost in costs_of(frame, standing)
+            for cost in costs
         ),
     )
+
+
+def _uncosted(frame: pd.DataFrame, standing: Standing, costs: Sequence[Priced]) -> str:
+    """Name the ensembles, which trained nothing of their own and so have no row."""
+    priced = {cost.name for cost in costs}
+    kept = frame[frame["phase"] == KEPT]["experiment"].astype(str)
+    left_out = [name for name in kept if name not in priced and standing.has(name)]
+    if not left_out:
+        return ""
+    what = "an ensemble" if len(left_out) == 1 else "ensembles"
+    return f" Not here: {words.listed(left_out)}, {what} at the cost of all members together."
 
 
 def cost_drawings(frame: pd.DataFrame, standing: Standing) -> list[Drawing]:
@@ -195,6 +218,24 @@ def cost_drawings(frame: pd.DataFrame, standing: Standing) -> list[Drawing]:
             f"{standing.unit}s.",
         )
         for number, (unit, prices) in enumerate(scales.items())
+    ]
+
+
+def differing(first: RunRecord, second: RunRecord) -> list[str]:
+    """Name what sets two recipes apart beside hidden layers and names; [] for nothing."""
+    one, other = first.experiment, second.experiment
+    plain = {
+        "backbone": one.backbone != other.backbone,
+        "pretraining": one.weights != other.weights,
+        "head": one.head != other.head,
+        "treatment of the imbalance": one.imbalance != other.imbalance,
+    }
+    keys = dict.fromkeys((*one.settings, *other.settings))
+    said = [name for name, is_other in plain.items() if is_other]
+    return said + [
+        _SETTINGS.get(key, key)
+        for key in keys
+        if key not in _TOLD and one.settings.get(key) != other.settings.get(key)
     ]
 
 

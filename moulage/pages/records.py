@@ -186,6 +186,32 @@ class RunRecord:
         _refuse_other_diagnoses(self)
         _refuse_odd_thumbnails(self.thumbnails)
 
+    def best_epoch(self, until: str | None = None) -> tuple[str, int] | None:
+        """Return phase and epoch of the lowest monitored loss up to a phase's end; None: unknown.
+
+        until: a phase; None for all of them, which tells the kept weights.
+        """
+        phases = self.history["phase"].astype(str).to_numpy()
+        column = f"validation_{self.experiment.monitor}"
+        ends = np.flatnonzero((phases == until) | (until is None))
+        if column not in self.history.columns or not len(ends):
+            return None
+        losses = self.history[column].to_numpy(dtype=np.float64, na_value=np.nan)[: ends[-1] + 1]
+        if np.isnan(losses).all():
+            return None
+        best = int(np.nanargmin(losses))  # of equal ones the first, as training keeps it
+        return str(phases[best]), int(self.history["epoch"].iloc[best])
+
+    @property
+    def kept_first_end(self) -> bool:
+        """Whether the kept weights are those of the first phase's end, to the bit."""
+        digest = self.predictions.classifier_digest
+        return (
+            bool(digest)
+            and self.first_end is not None
+            and (self.first_end.classifier_digest == digest)
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotRun:

@@ -13,8 +13,9 @@ from moulage.pages.certainty import asked_table, bounds_of, certainty_table
 from moulage.pages.composition import composition_table, leak_notes, leak_of, leak_sentence
 from moulage.pages.document import Drawing, render
 from moulage.pages.figures.confusion import draw_confusion
-from moulage.pages.figures.curves import draw_curves
+from moulage.pages.figures.curves import DOTTED, TRAIN_LOSS, draw_curves
 from moulage.pages.mistakes import Mistake, data_uri, worst_mistakes
+from moulage.pages.recipes import AGAIN
 from moulage.pages.records import PhaseRecord, RunRecord, Score
 from moulage.pages.results import MEASURES, Results, results_of
 from moulage.pages.tables import Cell, Column, Table, Tile
@@ -82,12 +83,14 @@ def _phase_tables(run: RunRecord) -> tuple[Table, Table]:
     )
     scores = Table(
         caption="Where each phase ended, with the best weights so far: accuracy under the natural "
-        "rule, loss in nats.",
+        "rule, loss in nats. Weights of: the epoch that was best so far; the last row has those "
+        f"kept.{f' {AGAIN}' if len(phases) > 1 else ''}",
         columns=(
             Column(name="phase", is_number=False),
+            Column(name="weights of", is_number=False),
             *(Column(name=name, group=part) for part in parts for name in ("accuracy", "loss")),
         ),
-        rows=tuple(_score_row(phase, parts) for phase in phases),
+        rows=tuple(_score_row(run, phase, parts) for phase in phases),
     )
     return cost, scores
 
@@ -105,9 +108,10 @@ def _cost_row(phase: PhaseRecord) -> tuple[Cell, ...]:
     )
 
 
-def _score_row(phase: PhaseRecord, parts: list[Part]) -> tuple[Cell, ...]:
+def _score_row(run: RunRecord, phase: PhaseRecord, parts: list[Part]) -> tuple[Cell, ...]:
     cells = [cell for part in parts for cell in _reached(phase.scores.get(part))]
-    return (tables.text(phase.name), *cells)
+    best = prose.best_epochs([run], phase.name) or words.NOT_MEASURED
+    return (tables.text(phase.name), tables.text(best), *cells)
 
 
 def _reached(score: Score | None) -> tuple[Cell, Cell]:
@@ -141,8 +145,9 @@ def _curves(run: RunRecord) -> tuple[Drawing, ...]:
         return ()
     n_train, n_validation = (len(run.split.rows_of(part)) for part in ("train", "validation"))
     counts = f"n = {words.count(n_train)} train, {words.count(n_validation)} validation images"
+    dotted = f" {DOTTED}" if run.history["phase"].nunique() > 1 else ""
     endings = {
-        "loss": f"Cross-entropy by epoch ({counts}). Dotted: where the next phase begins.",
+        "loss": f"Loss by epoch ({counts}). {TRAIN_LOSS}{dotted}",
         "accuracy": f"Accuracy under the natural rule by epoch ({counts}). Train is measured "
         "during training, on augmented images where there is augmentation.",
     }

@@ -87,7 +87,8 @@ class Standing:
 
     spreads: (classifier, rule) -> metric -> Spread, baselines too. beside: honest experiments
     minus the best baseline in balanced accuracy. curves: diagnosis -> experiment -> ROC curve, of
-    honest experiments only. unit: what is drawn again, lesions or groups.
+    honest experiments only. unit: what is drawn again, lesions or groups. untuned: experiments
+    that kept the weights of the first phase's end in every run, so that nothing is tested there.
     """
 
     spreads: Mapping[tuple[str, PlainRule], Mapping[str, Spread]]
@@ -95,6 +96,7 @@ class Standing:
     treated: tuple[Treated, ...] = ()
     leaks: tuple[Leak, ...] = ()
     tuned: tuple[Tuned, ...] = ()
+    untuned: tuple[str, ...] = ()
     beside: tuple[Difference, ...] = ()
     curves: Mapping[str, Mapping[str, Curve]] = field(default_factory=dict)
     unit: Unit = "lesion"
@@ -136,6 +138,7 @@ def standing_of(
         treated=_treated(field_, experiments),
         leaks=_leaks(field_, experiments),
         tuned=_tuned(field_, experiments),
+        untuned=_untuned(experiments),
         beside=_beside(field_, experiments, tuple(_tested_baselines(study))),
         curves=_curves(field_, experiments),
         unit=study.unit,
@@ -155,7 +158,7 @@ def _entries(
         for name, runs in experiments.items()
     }
     for name, runs in experiments.items():
-        first_ends = {_place(run): run.first_end for run in runs}
+        first_ends = {_place(run): _first_end(run) for run in runs}
         if all(end is not None for end in first_ends.values()):
             entries[_first(name)] = {p: e.of("test") for p, e in first_ends.items() if e}
     for name, baselines in _tested_baselines(study).items():
@@ -165,6 +168,14 @@ def _entries(
         beside = {_place(run): run.baselines.get(name) for run in honest}
         entries[_paired(name)] = {p: one.of("test") for p, one in beside.items() if one}
     return entries
+
+
+def _first_end(run: RunRecord) -> Predictions | None:
+    """Return the first phase's end; where it was kept, in the very numbers of the kept weights.
+
+    Cached activations and pixels round otherwise in bfloat16, which would look like a gain.
+    """
+    return run.predictions if run.kept_first_end else run.first_end
 
 
 def _paired(baseline: str) -> str:
@@ -315,6 +326,11 @@ def _leak(
     )
 
 
+def shares_all_runs(first: Sequence[RunRecord], second: Sequence[RunRecord]) -> bool:
+    """Say whether two experiments have the same seeds on the same test images."""
+    return {_place(run) for run in first} == {_place(run) for run in second}
+
+
 def _recipe(run: RunRecord, *, but: str = "") -> tuple[object, ...]:
     """Return what two experiments must share to differ in one thing only."""
     experiment = run.experiment
@@ -330,8 +346,11 @@ def _tuned(
     tournament: Tournament, experiments: Mapping[str, Sequence[RunRecord]]
 ) -> tuple[Tuned, ...]:
     """Return kept weights minus the end of the first phase, a family of tests a measure."""
+    untuned = _untuned(experiments)
     several = [
-        name for name, runs in experiments.items() if all(run.first_end is not None for run in runs)
+        name
+        for name, runs in experiments.items()
+        if name not in untuned and all(run.first_end is not None for run in runs)
     ]
     found: list[Tuned] = []
     for measure in TESTED:
@@ -341,6 +360,12 @@ def _tuned(
             for difference in correct_family([d for d in differences if d])
         ]
     return tuple(found)
+
+
+def _untuned(experiments: Mapping[str, Sequence[RunRecord]]) -> tuple[str, ...]:
+    return tuple(
+        name for name, runs in experiments.items() if all(run.kept_first_end for run in runs)
+    )
 
 
 def _beside(

@@ -19,7 +19,7 @@ from moulage.pages.comparison import experiments_of
 from moulage.pages.composition import leak_notes, leak_of
 from moulage.pages.document import Drawing, render
 from moulage.pages.figures.confusion import draw_confusion
-from moulage.pages.figures.curves import Measure, draw_curves, shared_limits
+from moulage.pages.figures.curves import DOTTED, TRAIN_LOSS, Measure, draw_curves, shared_limits
 from moulage.pages.figures.roc import draw_roc
 from moulage.pages.records import RunRecord, StudyRecord
 from moulage.pages.results import results_of
@@ -48,15 +48,16 @@ def study_page(study: StudyRecord, standing: Standing, frame: pd.DataFrame) -> s
         matrices=verdicts.matrices(tuple(experiments), standing),
         pair_table=verdicts.pair_table(standing.pairs),
         treatment_table=verdicts.treatment_table(standing),
-        tuned_table=verdicts.tuned_table(standing.tuned),
+        tuned_table=verdicts.tuned_table(standing.tuned, _kept(experiments), standing.untuned),
         leak_table=verdicts.leak_table(standing.leaks),
         cost_table=recipes.cost_table(frame, standing),
         costs=recipes.cost_drawings(frame, standing),
         rocs=_rocs(study, standing, advice.chosen),
         chosen=advice.chosen,
         recipe_table=recipes.recipe_table(frame),
-        phase_table=recipes.phase_table(rows),
+        phase_table=recipes.phase_table(rows, experiments),
         curves=_curves(experiments),
+        curves_note=_curves_note(study.runs),
         confusions=[(rule, _confusions(experiments, rule)) for rule in PLAIN_RULES],
         run_table=outcomes.run_table(study.runs, study.unit),
         definitions=prose.DEFINITIONS,
@@ -84,6 +85,10 @@ def _named(runs: Sequence[str], study: StudyRecord) -> str:
     return "All runs" if 2 < len(runs) == len(study.runs) else words.listed(runs)
 
 
+def _kept(experiments: dict[str, tuple[RunRecord, ...]]) -> dict[str, str]:
+    return {name: prose.best_epochs(runs) for name, runs in experiments.items()}
+
+
 def _rocs(study: StudyRecord, standing: Standing, chosen: str | None) -> list[Drawing]:
     """Return a curve a diagnosis; the experiment that the page recommends stands out.
 
@@ -95,11 +100,13 @@ def _rocs(study: StudyRecord, standing: Standing, chosen: str | None) -> list[Dr
     if len(diagnoses) == 2:
         diagnoses = tuple(sorted(diagnoses, key=lambda one: not one.is_malignant)[:1])
     codes = {one.code for one in diagnoses}
+    n_tests = len({run.split.digest for run in study.runs if run.experiment.name == chosen})
+    over = f" in {n_tests} test parts" if n_tests > 1 else ""
     return [
         Drawing(
             svg=draw_roc(curves, chosen=chosen, code=code, name=f"roc-{code}"),
             caption=f"{code} against the rest (n = "
-            f"{words.counted(curves[chosen].n_positives, 'image')} of it).",
+            f"{words.counted(curves[chosen].n_positives, 'image')} of it{over}).",
         )
         for code, curves in standing.curves.items()
         if chosen in curves and code in codes
@@ -134,6 +141,11 @@ def _curves(
         for number, (name, each) in enumerate(histories.items())
         if each
     ]
+
+
+def _curves_note(runs: Sequence[RunRecord]) -> str:
+    is_dotted = any(run.history["phase"].nunique() > 1 for run in runs)
+    return f"{TRAIN_LOSS} {DOTTED}" if is_dotted else TRAIN_LOSS
 
 
 def _confusions(experiments: dict[str, tuple[RunRecord, ...]], rule: PlainRule) -> list[Drawing]:

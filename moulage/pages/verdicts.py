@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from moulage.evaluation.comparison import Difference
 from moulage.evaluation.intervals import Interval
 from moulage.evaluation.lesions import WHY_NONE
-from moulage.pages import tables, words
+from moulage.pages import prose, tables, words
 from moulage.pages.results import ACCURACY, BALANCED, Measure
 from moulage.pages.standing import TESTED, Leak, Pair, Standing, Treated, Tuned
 from moulage.pages.tables import Cell, Column, Table
@@ -183,28 +183,44 @@ def _treatment_row(one: Treated, standing: Standing) -> tuple[Cell, ...]:
     )
 
 
-def tuned_table(tuned: Sequence[Tuned]) -> Table:
-    """Return what the phases after the first bought."""
+def tuned_table(tuned: Sequence[Tuned], kept: Mapping[str, str], untuned: Sequence[str]) -> Table:
+    """Return what the phases after the first bought; nothing of what kept the first's weights.
+
+    kept: experiment -> phase and epoch of the weights that its runs kept.
+    """
     return Table(
         caption="What the phases after the first bought: kept weights minus the end of the first "
         f"phase, on the same test {_unit(one.difference for one in tuned)}s; p after Holm’s "
         "correction over the experiments.",
         columns=(
             Column(name="experiment", is_number=False),
+            Column(name="kept", is_number=False),
             Column(name="score", is_number=False),
             Column(name="difference"),
             Column(name="interval"),
             Column(name="p"),
             Column(name="verdict", is_number=False),
         ),
-        rows=tuple(
-            (
-                tables.text(one.experiment),
-                tables.text(one.measure.named),
-                *_difference_cells(one.difference),
-                tables.text(one.difference.verdict),
-            )
-            for one in tuned
+        rows=(
+            *(
+                (
+                    tables.text(one.experiment),
+                    tables.text(kept.get(one.experiment, "")),
+                    tables.text(one.measure.named),
+                    *_difference_cells(one.difference),
+                    tables.text(one.difference.verdict),
+                )
+                for one in tuned
+            ),
+            *(
+                (
+                    tables.text(name),
+                    tables.text(kept.get(name, "")),
+                    *[_NOTHING] * 4,
+                    tables.text(prose.NOT_TUNED),
+                )
+                for name in untuned
+            ),
         ),
     )
 

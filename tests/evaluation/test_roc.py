@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,13 @@ def curve_of(run: Predictions, diagnosis: int = 1, n_replicates: int = 50) -> ob
     weights = draw_lesions(
         lesions.n_lesions, n_replicates=n_replicates, rng=np.random.default_rng(0)
     )
-    return roc_curve((score(run),), diagnosis=diagnosis, lesions=lesions, weights=weights)
+    return roc_curve(
+        (score(run),),
+        image_ids=(run.image_ids,),
+        diagnosis=diagnosis,
+        lesions=lesions,
+        weights=weights,
+    )
 
 
 @pytest.mark.parametrize("number", range(1, 40, 2))
@@ -88,7 +95,13 @@ def test_a_weighted_draw_is_the_lesions_drawn_again(make_predictions: Maker) -> 
     run = make_predictions(labels=labels, logits=np.round(rng.normal(size=(30, 2)), 1))
     weights = rng.integers(0, 3, size=(30, 1)).astype(np.float64)
     repeated = run.take(np.repeat(np.arange(30), weights[:, 0].astype(int)))
-    one = roc_curve((score(run),), diagnosis=1, lesions=Lesions.of((run,)), weights=weights)
+    one = roc_curve(
+        (score(run),),
+        image_ids=(run.image_ids,),
+        diagnosis=1,
+        lesions=Lesions.of((run,)),
+        weights=weights,
+    )
     other = curve_of(repeated, n_replicates=2)
     np.testing.assert_allclose(one.low, other.sensitivity, atol=1e-12)
 
@@ -102,9 +115,32 @@ def test_a_draw_is_the_curve_of_its_images_drawn_out(
         lesions = Lesions.of((run,))
         rng = np.random.default_rng(number)
         weights = draw_lesions(lesions.n_lesions, n_replicates=2, rng=rng)[:, :1]
-        found = roc_curve((score(run),), diagnosis=1, lesions=lesions, weights=weights)
+        found = roc_curve(
+            (score(run),), image_ids=(run.image_ids,), diagnosis=1, lesions=lesions, weights=weights
+        )
         drawn = run.take(np.repeat(np.arange(len(run)), weights[lesions.of_images[0], 0]))
         if 0 < (drawn.labels == 1).sum() < len(drawn):
             np.testing.assert_array_equal(found.low, curve_of(drawn).sensitivity)
         else:
             assert np.isnan(found.low).all()
+
+
+def test_each_image_of_the_diagnosis_is_counted_once_however_many_runs_tested_it(
+    make_predictions: Maker,
+) -> None:
+    """Two seeds on one fold and one on another: 3 + 2 images, not the first run's three."""
+    logits = np.random.default_rng(0).normal(size=(8, 2))
+    first = make_predictions(labels=[1, 1, 1, 0, 0, 0, 0, 0], logits=logits)
+    other = make_predictions(labels=[1, 1, 0, 0, 0, 0, 0, 0], logits=logits)
+    other = replace(other, image_ids=np.array([f"other{i}" for i in range(8)]))
+    runs = (first, first, other)
+    lesions = Lesions.of(runs)
+    weights = draw_lesions(lesions.n_lesions, n_replicates=2, rng=np.random.default_rng(0))
+    found = roc_curve(
+        [score(run) for run in runs],
+        image_ids=[run.image_ids for run in runs],
+        diagnosis=1,
+        lesions=lesions,
+        weights=weights,
+    )
+    assert found.n_positives == 5

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from moulage.evaluation.calibration import COLDEST, HOTTEST
@@ -29,6 +30,36 @@ def story(run: RunRecord) -> str:
 )
 def test_the_story_tells_the_recipe(story: str, said: str) -> None:
     assert said in story
+
+
+def test_the_kept_phase_and_epoch_are_told(run: RunRecord) -> None:
+    def told(**changes: object) -> str:
+        changed = replace(run, **changes)
+        return prose.story(changed, results_of(run.predictions, "test"))[2]
+
+    losses = np.full(20, 0.9)
+    losses[[12, 15]] = 0.5
+    history = run.history.assign(validation_loss=losses)
+    assert told(history=history).endswith(
+        "The weights with the lowest validation loss of all phases were kept: those of "
+        "fine-tuning, epoch 3."
+    ), "of equal losses the first was kept"
+    assert told(history=history, first_end=run.predictions).endswith(
+        "No epoch of fine-tuning had a lower validation loss; the weights of the phase before were "
+        "kept."
+    )
+    assert told(history=run.history.iloc[:0]).endswith("of all phases were kept.")
+
+
+def test_epochs_of_many_runs_are_told_as_a_range(run: RunRecord) -> None:
+    def of(*best: int) -> str:
+        at = [run.history.assign(validation_loss=np.arange(20) != place) for place in best]
+        return prose.best_epochs([replace(run, history=one) for one in at])
+
+    assert of(1, 1) == "frozen, epoch 2"
+    assert of(1, 4, 11) == "frozen, epochs 2 and 5; fine-tuning, epoch 2"
+    assert of(1, 4, 7) == "frozen, epochs 2 to 8"
+    assert prose.best_epochs([replace(run, history=run.history.iloc[:0])]) == ""
 
 
 def test_the_story_counts_what_is_there(run: RunRecord, story: str) -> None:
@@ -97,6 +128,27 @@ def test_a_study_counts_its_splits_once(study: StudyRecord) -> None:
     assert prose.study_summary(study, n_experiments=2) == (
         "2 experiments on Synthetic lesions, 4 runs on 3 splits. 1 experiment could not be run; "
         "the reasons stand below."
+    )
+
+
+def test_looks_are_the_last_of_each_split_and_name_it(study: StudyRecord) -> None:
+    counts = (1, 3, 2, 4)
+    runs = [
+        replace(run, n_looks=n, ledger=f"Looked at {n} times.")
+        for run, n in zip(study.runs, counts, strict=True)
+    ]
+    digests = [run.split.digest[:8] for run in runs]
+    assert digests[0] == digests[3]
+    facts = {name: said for name, said, _ in prose.study_facts(replace(study, runs=tuple(runs)))}
+    assert facts["looks at the test part"] == (
+        f"Split {digests[0]} (grouped, seed 0): Looked at 4 times. "
+        f"Split {digests[1]} (grouped, seed 1): Looked at 3 times. "
+        f"Split {digests[2]} (grouped, seed 2): Looked at 2 times."
+    )
+    assert prose.looks(runs[:1]) == "Looked at 1 times."
+    alike = [replace(run, ledger="Looked at once.") for run in runs[:2]]
+    assert prose.looks(alike) == (
+        f"Split {digests[0]} (grouped, seed 0) and {digests[1]} (grouped, seed 1): Looked at once."
     )
 
 

@@ -18,6 +18,7 @@ from sklearn.metrics import (
 )
 
 from moulage.catalogue import Diagnosis
+from moulage.pages import prose
 from moulage.pages.records import Answered, Certainty, PhaseRecord, RunRecord
 from moulage.pages.report import report_page
 from moulage.split import Split
@@ -140,14 +141,25 @@ def test_a_baseline_that_scores_as_well_is_named(run: RunRecord, report: str) ->
     ) in report_page(as_good)
 
 
-def test_phases_say_what_they_trained_and_cost(tables: Tables) -> None:
+def test_phases_say_what_they_trained_and_cost(run: RunRecord, tables: Tables) -> None:
     cost = rows_of(tables["What each phase trained, and what it cost."])
     assert cost["frozen"] == [
         *("head", "10", "0.001", "2,622,727", "4,880,967", "1 min 23 s", "1,210 MiB")
     ]
     assert cost["fine-tuning"][-2:] == ["20 min 34 s", "not measured"]
     scores = rows_of(phase_scores(tables))
-    assert scores["fine-tuning"] == ["0.861", "0.410", "0.771", "0.650", "0.766", "0.664"]
+    assert scores["fine-tuning"] == [
+        *(prose.best_epochs([run]), "0.861", "0.410", "0.771", "0.650", "0.766", "0.664")
+    ]
+    assert scores["frozen"][0] == prose.best_epochs([run], "frozen")
+
+
+def test_a_loss_of_one_phase_has_no_dots(run: RunRecord, report: str) -> None:
+    frozen = report_page(replace(run, history=run.history.iloc[:10]))
+    for page in (report, frozen):
+        assert "not comparable with validation, which is plain cross-entropy." in page
+    assert "Dotted: where the next phase begins." in report
+    assert "Dotted" not in frozen
 
 
 def test_the_page_is_one_file_without_network(report: str) -> None:
@@ -272,6 +284,7 @@ def test_a_part_that_a_phase_did_not_look_at_was_not_measured(
     blind: PhaseRecord = replace(first, scores={"train": first.scores["train"]})
     page = report_page(replace(run, experiment=replace(run.experiment, phases=(blind, last))))
     assert rows_of(phase_scores(tables_of(page)))["frozen"] == [
+        prose.best_epochs([run], "frozen"),
         "0.803",
         "0.550",
         *["not measured"] * 4,

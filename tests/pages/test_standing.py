@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from moulage.evaluation.comparison import Difference
 from moulage.evaluation.intervals import Interval
 from moulage.evaluation.metrics import summary
 from moulage.evaluation.spread import Spread
+from moulage.pages import prose
 from moulage.pages.account import account_of
 from moulage.pages.advice import advice_of
 from moulage.pages.comparison import comparison_table
@@ -19,6 +21,7 @@ from moulage.pages.recipes import cost_drawings
 from moulage.pages.records import RunRecord, StudyRecord
 from moulage.pages.results import ACCURACY, AUROC, BALANCED
 from moulage.pages.standing import Pair, Standing, Tuned, standing_of
+from moulage.pages.study import study_page
 from moulage.pages.verdicts import treatment_table
 from moulage.predictions import Predictions
 
@@ -113,7 +116,7 @@ def test_of_twelve_experiments_a_clearly_better_one_beats_all(run: RunRecord) ->
 
 def test_fine_tuning_is_measured_against_the_first_phases_end(run: RunRecord) -> None:
     before = replace(run.predictions, logits=(run.predictions.logits * 0.2).astype(np.float32))
-    flat = Predictions.take(before, np.arange(len(before)))
+    flat = replace(Predictions.take(before, np.arange(len(before))), classifier_digest="before")
     tuned = replace(run, first_end=flat)
     standing = standing_of(study_of(tuned), **FEW)
     assert [one.measure for one in standing.tuned] == [ACCURACY, BALANCED]
@@ -126,6 +129,43 @@ def test_fine_tuning_is_measured_against_the_first_phases_end(run: RunRecord) ->
         "exp1: accuracy (natural rule)"
         in said_of(study_of(tuned), standing)["What fine-tuning bought"]
     )
+
+
+def test_fine_tuning_that_changed_no_weight_shows_no_gain(
+    run: RunRecord, tables_of: Callable[[str], dict[str, list[list[str]]]]
+) -> None:
+    """The same weights read from caches and from pixels: what differs is rounding."""
+    shaken = again(run, "x", noise=0.2).predictions
+    assert shaken.classifier_digest == run.predictions.classifier_digest
+    history = run.history.assign(validation_loss=np.where(run.history.index == 8, 0.1, 0.9))
+    kept = replace(run, first_end=shaken, history=history)
+    study = study_of(kept)
+    standing = standing_of(study, **FEW)
+    assert (standing.tuned, standing.untuned) == ((), ("exp1",))
+    assert said_of(study, standing)["What fine-tuning bought"] == (
+        "Kept weights against the end of the first phase. exp1: no epoch of fine-tuning had a "
+        "lower validation loss; the weights of the phase before were kept (frozen, epoch 9)."
+    )
+    page = study_page(study, standing, comparison_table(study))
+    (bought,) = (t for caption, t in tables_of(page).items() if "phases after" in caption)
+    assert bought[1][:6] == ["exp1", "frozen, epoch 9", *["—"] * 4]
+    assert bought[1][6] == prose.NOT_TUNED
+    (ends,) = (t for caption, t in tables_of(page).items() if caption.startswith("Where each"))
+    assert [row[1:3] for row in ends[2:]] == [
+        ["frozen", "frozen, epoch 9"],
+        ["fine-tuning", "frozen, epoch 9"],
+    ]
+    assert account_of(study, standing, comparison_table(study))["not_tuned"] == ["exp1"]
+
+
+def test_of_two_runs_the_one_that_fine_tuning_left_alone_adds_nothing(run: RunRecord) -> None:
+    other = again(run, "exp1", noise=0.5)
+    moved = replace(other.predictions, classifier_digest="moved")
+    second = replace(other, experiment=replace(run.experiment, seed=1), first_end=moved)
+    first = replace(run, first_end=again(run, "x", noise=0.2).predictions)
+    both = standing_of(study_of(first, second), **FEW).tuned[0].difference.interval.value
+    alone = standing_of(study_of(second), **FEW).tuned[0].difference.interval.value
+    assert both == pytest.approx(alone / 2)
 
 
 def test_of_equally_small_ones_the_better_is_taken_however_long_it_took(run: RunRecord) -> None:
@@ -178,6 +218,54 @@ def test_of_equals_the_smallest_is_taken(run: RunRecord) -> None:
     assert said["What more parameters bought"].endswith(", not beyond chance.")
     assert run.ledger in said["What these data cannot tell"]
     assert "one split was used" in said["What these data cannot tell"]
+
+
+def test_size_is_not_credited_with_what_else_differs(run: RunRecord) -> None:
+    def of_size(name: str, n_total: int, **changes: object) -> RunRecord:
+        phases = tuple(replace(phase, n_total=n_total) for phase in run.experiment.phases)
+        return again(run, name, noise=0.05, phases=phases, **changes)
+
+    small = of_size("small", 1_000_000, settings={"views": None})
+    other = {"weights": "none", "imbalance": "focal", "settings": {"views": 8}}
+    huge = of_size("huge", 9_000_000, **other)
+
+    def said(*runs: RunRecord) -> str:
+        study = study_of(*runs)
+        return said_of(study, standing_of(study, **FEW))["What more parameters bought"]
+
+    assert said(small, huge).endswith(
+        "beyond chance; they differ in pretraining, treatment of the imbalance and views too, so "
+        "size alone is not what this shows."
+    )
+    wide = of_size("wide", 2_000_000, hidden=(512,), settings={"views": None})
+    assert said(small, wide, huge).startswith("From small (1,000,000) to wide (2,000,000)")
+    assert "differ" not in said(small, wide, huge), "alike but for its hidden layers"
+
+
+def test_the_highest_mean_over_other_seeds_is_not_the_highest_on_shared_ones(
+    run: RunRecord,
+) -> None:
+    dear = tuple(replace(phase, n_total=20_000_000) for phase in run.experiment.phases)
+    wide = again(run, "wide", noise=0.4, phases=dear)
+    sharp = wide.predictions.logits + 9 * np.eye(7, dtype=np.float32)[run.predictions.labels]
+    lucky = replace(
+        wide,
+        experiment=replace(wide.experiment, seed=1),
+        predictions=replace(run.predictions, logits=sharp),
+    )
+    study = study_of(again(run, "narrow"), wide, lucky)
+    standing = standing_of(study, **FEW)
+    means = [standing.spread(name, BALANCED).interval.value for name in ("narrow", "wide")]
+    assert means[0] < means[1]
+    said = said_of(study, standing)["Which to take"]
+    assert (
+        "The highest mean over its own runs is that of wide; on the seeds that both have the "
+        "difference from narrow is −0.0" in said
+    )
+    assert (
+        "balanced accuracy on the seeds that both have −0.0"
+        in (said_of(study, standing)["What more parameters bought"])
+    )
 
 
 def test_where_a_baseline_may_be_as_good_that_is_said_first(run: RunRecord) -> None:
@@ -255,7 +343,8 @@ def test_experiments_of_about_one_size_are_not_compared_by_size(run: RunRecord) 
     standing, frame = standing_of(study, **FEW), comparison_table(study)
     said = said_of(study, standing)["What more parameters bought"]
     assert said == (
-        "Nothing can be said: all experiments are about equally large, with 4,880,967 parameters."
+        "Nothing can be said: all experiments are about equally large, with 4,880,967 to "
+        "4,881,511 parameters."
     )
     assert ["time" in one.caption for one in cost_drawings(frame, standing)] == [True]
 

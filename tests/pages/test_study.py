@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from moulage.pages import prose
 from moulage.pages.advice import advice_of
 from moulage.pages.comparison import comparison_table
 from moulage.pages.prose import uneven_tests
+from moulage.pages.recipes import cost_table
 from moulage.pages.records import RunRecord, StudyRecord
 from moulage.pages.results import ACCURACY, BALANCED
 from moulage.pages.standing import Standing, standing_of
@@ -18,7 +20,9 @@ from moulage.pages.study import study_page
 Reader = Callable[[str], dict[str, list[list[str]]]]
 
 
-def test_every_column_of_the_papers_table_is_there(comparison: str, tables_of: Reader) -> None:
+def test_every_column_of_the_papers_table_is_there(
+    study: StudyRecord, comparison: str, tables_of: Reader
+) -> None:
     tables = tables_of(comparison)
     recipe = tables["What was compared; parameters trained in the first phase and in the last."]
     assert recipe[1] == [
@@ -29,9 +33,19 @@ def test_every_column_of_the_papers_table_is_there(comparison: str, tables_of: R
     assert recipe[2][5:] == ["10 + 10", "2,622,727", "4,846,855", "4,880,967"]
     phases = next(table for caption, table in tables.items() if caption.startswith("Where each"))
     assert phases[0] == ["", "train", "validation", "test", ""]
-    assert phases[1][2:] == [*["accuracy", "loss"] * 3, "time", "peak memory"]
+    assert phases[1][2:] == ["weights of", *["accuracy", "loss"] * 3, "time", "peak memory"]
     assert phases[3] == [
-        *("exp1", "fine-tuning", "0.861", "0.410", "0.771", "0.650", "0.766", "0.664"),
+        *(
+            "exp1",
+            "fine-tuning",
+            prose.best_epochs(study.runs[:3]),
+            "0.861",
+            "0.410",
+            "0.771",
+            "0.650",
+            "0.766",
+            "0.664",
+        ),
         *("20 min 34 s", "not measured"),
     ]
 
@@ -136,6 +150,39 @@ def test_notes_name_the_runs_they_hold_for(study: StudyRecord) -> None:
     page = study_page(unfinished, Standing(spreads={}), comparison_table(unfinished))
     assert "No epoch was recorded" in page
     assert "exp1-seed0 and exp1-seed1: Stopped early." in page
+
+
+def test_the_loss_of_training_is_told_apart_and_dots_are_told_where_there_are_any(
+    run: RunRecord, comparison: str
+) -> None:
+    assert "not comparable with validation" in comparison
+    assert "Dotted: where the next phase begins." in comparison
+    frozen = replace(run, history=run.history.iloc[:10])
+    study = StudyRecord(name="one", description="", runs=(frozen,))
+    page = study_page(study, Standing(spreads={}), comparison_table(study))
+    assert "not comparable with validation" in page
+    assert "Dotted" not in page
+
+
+def test_a_curve_over_runs_counts_each_image_once(study: StudyRecord, comparison: str) -> None:
+    tests = [run.predictions.of("test") for run in study.runs[:3]]
+    ids = {str(i) for test in tests for i in test.image_ids[test.labels == 4]}
+    assert len(ids) > (tests[0].labels == 4).sum()
+    chosen = re.findall(r"rate: (\w+)\. Thin", comparison)
+    assert chosen == ["exp1"]
+    assert f"mel against the rest (n = {len(ids)} images of it in 3 test parts)." in comparison
+
+
+def test_an_ensemble_is_told_where_its_cost_is_not(run: RunRecord) -> None:
+    whole = replace(run.experiment, name="together", phases=())
+    both = replace(run, experiment=whole, history=run.history.iloc[:0])
+    study = StudyRecord(name="s", description="", runs=(run, both))
+    standing = standing_of(study, n_replicates=20, n_permutations=20)
+    table = cost_table(comparison_table(study), standing)
+    assert [row[0].text for row in table.rows] == ["exp1"]
+    assert table.caption.endswith(
+        " Not here: together, an ensemble at the cost of all members together."
+    )
 
 
 def test_a_study_that_ran_nothing_has_a_page(study: StudyRecord) -> None:

@@ -3,7 +3,7 @@
 In:  priced experiments and their prices on one scale.   Out: one SVG.
 Knows nothing of records.
 Why: names beside points would lie on each other where costs are alike; so they stand in a column,
-each with a thin line to its point.
+each with a thin line to its point, as high as its point unless another name is there.
 """
 
 import math
@@ -22,6 +22,7 @@ _WIDTH, _HEIGHT = 4.6, 3.2
 _LETTER = 0.019  # of the figure's width, at the font size of names
 _LONGEST = 18
 _DECADE = 10.0
+_TOP, _BOTTOM, _GAP = 0.97, 0.03, 0.07  # of the axes' height: where names may stand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,24 @@ def describe(experiments: Sequence[Priced], prices: Sequence[float]) -> str:
     )
 
 
+def spread_apart(heights: Sequence[float]) -> list[float]:
+    """Move names, from the top down, as little apart as keeps `_GAP` between two of them.
+
+    >>> spread_apart([0.9, 0.5])
+    [0.9, 0.5]
+    >>> [round(height, 2) for height in spread_apart([0.9, 0.89, 0.2])]
+    [0.9, 0.83, 0.2]
+    """
+    gap = min(_GAP, (_TOP - _BOTTOM) / max(len(heights) - 1, 1))
+    apart: list[float] = []
+    for height in heights:
+        apart.append(min([height, _TOP, *(above - gap for above in apart[-1:])]))
+    for place in reversed(range(len(apart))):
+        below = apart[place + 1] + gap if place + 1 < len(apart) else _BOTTOM
+        apart[place] = max(apart[place], below)
+    return apart
+
+
 def _scale(axes: Axes, prices: Sequence[float]) -> None:
     low, high = min(prices), max(prices)
     if low > 0 and high / low >= _DECADE:
@@ -93,9 +112,11 @@ def _short(number: float, in_millions: bool) -> str:
 
 
 def _name(axes: Axes, experiments: Sequence[Priced], prices: Sequence[float]) -> None:
-    """Write the names from top to bottom in the order of the values, evenly apart."""
+    """Write the names from top to bottom in the order of the values, apart where they touch."""
     order = np.argsort([-one.value if not math.isnan(one.value) else 0.0 for one in experiments])
-    heights = np.linspace(0.97, 0.03, len(order)) if len(order) > 1 else [0.5]
+    bottom, top = axes.get_ylim()
+    at = [(experiments[number].value - bottom) / (top - bottom) for number in order]
+    heights = spread_apart([0.5 if math.isnan(height) else height for height in at])
     names = words.shortened([one.name for one in experiments], _LONGEST)
     for height, number in zip(heights, order.tolist(), strict=True):
         axes.annotate(

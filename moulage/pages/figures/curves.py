@@ -19,8 +19,13 @@ from moulage.pages import words
 from moulage.pages.figures.svg import ACCENT, INK, MUTED, as_svg, drawing
 
 Measure = Literal["loss", "accuracy"]
+TRAIN_LOSS = (
+    "Train: the loss that was minimised (weighted, adjusted, augmented, with dropout, as the "
+    "recipe says); not comparable with validation, which is plain cross-entropy."
+)
+DOTTED = "Dotted: where the next phase begins."
 _UNITS: dict[Measure, str] = {
-    "loss": "loss (cross-entropy, nats)",
+    "loss": "loss (nats)",
     "accuracy": "accuracy (share of images)",
 }
 _SIZE = {"width": 4.6, "height": 3.1}

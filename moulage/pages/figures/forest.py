@@ -17,7 +17,7 @@ from moulage.pages.figures.svg import ACCENT, INK, MUTED, RULE, as_svg, drawing
 _WIDTH = 4.6
 _ROW_INCHES = 0.28
 _MARGIN_INCHES = 0.75
-_LONGEST = 26
+_LONGEST = 30  # holds the names of all baselines
 _END = 7  # a group's name ends with its number of lesions
 
 
