@@ -100,8 +100,9 @@ def test_row_order_does_not_matter(make_predictions: Maker) -> None:
 
 def test_pairing_is_sharper_than_two_intervals_side_by_side(make_predictions: Maker) -> None:
     one = contender(make_predictions, "one", signal=1.0)
-    nearly = replace(one.runs[0], logits=one.runs[0].logits.copy())
-    nearly.logits[:12] = nearly.logits[:12, ::-1]
+    logits = one.runs[0].logits.copy()
+    logits[:12] = logits[:12, ::-1]
+    nearly = replace(one.runs[0], logits=logits)
     other = Contender(name="other", runs=(nearly,))
     found = by_name(
         compare(one, other, rng=np.random.default_rng(0), n_replicates=300, n_permutations=300)
