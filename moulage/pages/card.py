@@ -10,6 +10,7 @@ number of this run or a limit that holds for every run.
 from dataclasses import dataclass
 
 from moulage.evaluation.decisions import PLAIN_RULES
+from moulage.evaluation.examination import Examination
 from moulage.evaluation.intervals import Interval, intervals
 from moulage.evaluation.subgroups import FEW
 from moulage.pages import prose, tables, words
@@ -228,13 +229,23 @@ def _subgroups(record: CardRecord) -> Section:
     return Section(
         title="For whom it fails",
         paragraphs=(
-            f"Best against worst, of the groups with enough {unit}s; intervals hold for all pairs "
-            "at once. Groups differ in which lesions they have, so a gap is no proof of bias, and "
-            "no gap is no proof of fairness.",
+            f"Best against worst, of the subgroups with enough {unit}s; intervals hold for all "
+            "pairs at once. Subgroups differ in which lesions they have, so a gap is no proof of "
+            "bias, and no gap is no proof of fairness.",
             *(notes if small else []),
         ),
-        points=tuple(points) or (f"The data set records no groups, or too few {unit}s of them.",),
+        points=tuple(points) or (_no_gap(found, unit),),
     )
+
+
+def _no_gap(found: Examination, unit: str) -> str:
+    """Say why no subgroup is held against another."""
+    groups = [group for groups in found.subgroups.values() for group in groups]
+    if not groups:
+        return "The data set records neither age nor sex, site or kind of confirmation."
+    if all(group.is_small for group in groups):
+        return f"No subgroup has {FEW} {unit}s."
+    return f"No two subgroups of one kind have {FEW} {unit}s."
 
 
 def _limits(record: CardRecord) -> Section:
