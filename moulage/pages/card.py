@@ -16,7 +16,7 @@ from moulage.evaluation.subgroups import FEW
 from moulage.pages import prose, tables, words
 from moulage.pages.composition import composition_table, leak_notes, leak_sentence
 from moulage.pages.document import render
-from moulage.pages.panels import gap_sentences
+from moulage.pages.panels import gap_sentences, spelt
 from moulage.pages.probabilities import calibration_sentence
 from moulage.pages.records import CardRecord
 from moulage.pages.results import MEASURES, Results, results_of
@@ -143,6 +143,19 @@ def _performance(record: CardRecord) -> Section:
         )
         for one in MEASURES
     ]
+    shown = (
+        Table(
+            caption="Of all diagnoses together.",
+            columns=(
+                Column(name="score", is_number=False),
+                Column(name="decision rule", is_number=False),
+                Column(name="test"),
+            ),
+            rows=tuple(overall),
+        ),
+        _diagnosis_table(record, found["natural"], found["balanced"]),
+    )
+    lacks = any(table.lacks_bounds for table in shown)
     return Section(
         title="Performance on the test part",
         paragraphs=(
@@ -150,19 +163,9 @@ def _performance(record: CardRecord) -> Section:
             f"{leak.lesions(record.trust.found.n_lesions)}; 95 % intervals over {leak.unit}s. "
             "Natural rule: the most probable diagnosis. Balanced rule: the one that gained most "
             "over its frequency in training.",
+            *((f"No bounds: {words.WHY_NO_BOUNDS}.",) if lacks else ()),
         ),
-        tables=(
-            Table(
-                caption="Of all diagnoses together.",
-                columns=(
-                    Column(name="score", is_number=False),
-                    Column(name="decision rule", is_number=False),
-                    Column(name="test"),
-                ),
-                rows=tuple(overall),
-            ),
-            _diagnosis_table(record, found["natural"], found["balanced"]),
-        ),
+        tables=shown,
     )
 
 
@@ -223,7 +226,12 @@ def _subgroups(record: CardRecord) -> Section:
         for sentence in gap_sentences(found, name, unit)
     ]  # fmt: skip
     small = sorted(
-        {group.name for groups in found.subgroups.values() for group in groups if group.is_small}
+        {
+            spelt(group.name)
+            for groups in found.subgroups.values()
+            for group in groups
+            if group.is_small
+        }
     )
     notes = [f"Fewer than {FEW} {unit}s, so nothing is claimed: {words.listed(small)}."]
     return Section(
@@ -255,10 +263,19 @@ def _limits(record: CardRecord) -> Section:
         "other skin than that of the patients photographed.",
         f"One split and one seed: another draw of {unit}s gives other numbers; the intervals hold "
         f"for {unit}s of the same source, not for another clinic.",
-        "What was fitted after training was fitted on few images; see the note above on whose.",
+        _fitted(record),
         *run.notes,
     ]
     return Section(title="Limits", points=(*leak_notes(record.trust.leak), *points))
+
+
+def _fitted(record: CardRecord) -> str:
+    """Say on how many images, and whose, what comes after the training was fitted."""
+    n_images = words.counted(record.trust.trust.n_images, "image")
+    said = f"Temperature, thresholds and sets were fitted on {n_images}"
+    if record.run.split.has("calibration"):
+        return f"{said} of the calibration part."
+    return f"{said} of the validation part, which also chose the epoch."
 
 
 def _licences(record: CardRecord) -> Section:

@@ -128,3 +128,16 @@ def test_a_card_without_gaps_says_whether_subgroups_are_there_and_are_large(
     assert fails({"age": one_large}) == (f"No two subgroups of one kind have {FEW} {unit}s.",)
     assert fails({}) == ("The data set records neither age nor sex, site or kind of confirmation.",)
     assert "the groups with enough" not in card_markdown(known)
+
+
+def test_a_card_says_on_how_many_images_and_whose_what_comes_after_was_fitted(
+    record: CardRecord,
+) -> None:
+    n_images = record.trust.trust.n_images
+    said = f"Temperature, thresholds and sets were fitted on {n_images} images of the "
+    assert f"{said}validation part, which also chose the epoch." in card_markdown(record)
+    split = record.run.split
+    parts = np.where(split.parts == "validation", "calibration", split.parts)
+    known = split_otherwise(record, replace(split, parts=parts))
+    assert f"{said}calibration part." in card_markdown(known)
+    assert "see the note above" not in card_markdown(record)
