@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import cv2
@@ -6,6 +7,7 @@ import pytest
 
 from moulage.data.diagnoses import on_dark
 from moulage.explanation.layers import HiddenLayer, Images, describe_layer
+from moulage.pages.figures.maps import draw_map
 from moulage.pages.units import Maps, draw_maps, units_page
 from moulage.pages.words import WHY_NO_BOUNDS
 
@@ -99,3 +101,20 @@ def test_maps_are_pictures_of_their_own_too(maps: Maps) -> None:
 def test_a_unit_that_never_varies_says_that_it_has_no_bounds(page: str) -> None:
     assert page.count("<small>no bounds</small>") >= 2, "unit 2 is 0.5 for every image"
     assert f"No bounds: {WHY_NO_BOUNDS}." in page
+
+
+def test_points_are_larger_where_they_are_few() -> None:
+    def reach(n_images: int) -> float:
+        svg, _ = draw_map(
+            np.random.default_rng(0).random((n_images, 2)),
+            labels=np.zeros(n_images, np.int64),
+            is_wrong=np.zeros(n_images, bool),
+            diagnoses=[("mel", COLOURS[0])],
+            name="map",
+            title="A map",
+        )
+        found = re.search(r'PathCollection_1">\s*<defs>\s*<path[^>]* d="M 0 ([\d.]+)', svg)
+        assert found is not None
+        return float(found.group(1))
+
+    assert reach(100) > 1.5 * reach(600)

@@ -47,7 +47,7 @@ def draw_map(
     entries.append(_WRONG)
     n_columns = max(1, int(_WIDTH / (0.45 + max(map(len, entries)) * LETTER_INCHES)))
     n_rows = math.ceil(len(entries) / n_columns)
-    size, edged = (22.0, 40.0) if len(labels) < _FEW else (11.0, 26.0)
+    size, edged = (32.0, 46.0) if len(labels) < _FEW else (11.0, 26.0)
     with drawing(width=_WIDTH, height=_PLANE_INCHES + n_rows * _ROW_INCHES) as (figure, axes):
         for label, (_, colour) in enumerate(diagnoses):
             chosen = labels == label
