@@ -59,6 +59,7 @@ StrPath = str | Path
 COMPARISON, COMPARISON_PAGE = "comparison", "comparison.html"
 EXPLANATIONS, UNITS = "explanations", "units"
 SURVEY_PAGE, NEAR_DUPLICATES = "survey.html", "near_duplicates.csv"
+SUSPECT_LABELS = "suspect_labels.csv"
 _RATIOS: "Mapping[Part, float]" = {"train": 0.6, "validation": 0.2, "test": 0.2}
 
 
@@ -437,13 +438,14 @@ def survey(
 ) -> "tuple[Survey, tuple[Line, ...]]":
     """Say what a data set is and what may leak or be wrong in it; return this and the verdict.
 
-    out: a folder for `survey.html` and `near_duplicates.csv`. split: a file to hold against
-    the groups. merge: lesion ids that are tied already, as for `make_split`. seed: of the samples
-    shown. layout: further arguments of `read_dataset`.
+    out: a folder for `survey.html`, `near_duplicates.csv` and `suspect_labels.csv`. split: a file
+    to hold against the groups. merge: lesion ids that are tied already, as for `make_split`.
+    seed: of the samples shown. layout: further arguments of `read_dataset`.
     """
     from moulage.pages.survey import survey_page
     from moulage.runs.survey import survey_dataset
     from moulage.surveying.duplicates import pairs_table
+    from moulage.surveying.labels import suspects_table
     from moulage.surveying.marks import write_pairs
     from moulage.surveying.verdict import verdict_of
 
@@ -458,6 +460,9 @@ def survey(
     verdict = verdict_of(found)
     if out is not None:
         write_pairs(pairs_table(found.pairs), Path(out) / NEAR_DUPLICATES)
+        suspects = suspects_table(found.review, found.catalogue.image_ids.tolist())
+        table = suspects.to_csv(index=False, lineterminator="\n")
+        files.write_text(Path(out) / SUSPECT_LABELS, table)
         files.write_text(Path(out) / SURVEY_PAGE, survey_page(found, verdict))
     return found, verdict
 

@@ -77,14 +77,20 @@ def evaluate(
         print(f"{count:,} images of {code!r} were left out: map them with --map {pair}")
     for note in foreign.notes:
         print(note)
-    own = actions.RunFolder(path=run).metrics()
+    own = actions.RunFolder(path=run)
     here = f"test part of {run.resolve().name}"
-    print_table(_table({foreign.catalogue.name: foreign.metrics, here: own}))
+    print_table(_table({foreign.catalogue.name: foreign.metrics, here: own.metrics()}))
     unit, n_units = foreign.predictions.unit, len(set(foreign.predictions.lesion_ids))
     print(
-        f"{len(foreign.predictions):,} images measured, of {words.counted(n_units, unit)}; "
-        f"95 % intervals over {unit}s: {place / 'metrics.json'}"
+        f"{words.counted(len(foreign.predictions), 'image')} measured, of "
+        f"{words.counted(n_units, unit)}; 95 % intervals over "
+        f"{drawn(unit, own.split().unit, run.resolve().name)}: {place / 'metrics.json'}"
     )
+
+
+def drawn(unit: str, own: str, name: str) -> str:
+    """Say what intervals are over, in the run's own column too where that is another."""
+    return f"{unit}s" if unit == own else f"{unit}s, of {name} over {own}s"
 
 
 def _table(measured: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -7,6 +7,7 @@ import typer
 
 from moulage import actions
 from moulage.cli.progress import shown_progress
+from moulage.pages import words
 from moulage.split import Part
 
 _Method = Literal["designed", "exact", "sampled"]
@@ -56,7 +57,8 @@ def explain(
     for sentence in casebook.left_out:
         print(sentence)
     n_doubted = sum(bool(case.examination.doubts) for case in casebook.cases)
-    print(f"{len(casebook.cases):,} images explained, {n_doubted:,} of them with doubts:")
+    explained = words.counted(len(casebook.cases), "image")
+    print(f"{explained} explained, {words.count(n_doubted)} with doubts:")
     print((out or run) / actions.EXPLANATIONS_PAGE)
 
 

@@ -4,8 +4,8 @@ In:  codes as a data set writes them.   Out: `Diagnosis` records, in the order a
 Knows nothing of images or files.
 Why: a folder `melanoma` is as malignant as a code `mel`, however it is spelt; and the seven of
 HAM10000 come back in other data sets, and should look the same there. The colours lie at least 18
-apart (CIEDE2000) for the three kinds of colour-blind eyes too, and stand out from white and from
-dark pages.
+apart (CIEDE2000) for the three kinds of colour-blind eyes too, and stand out from white; on dark
+pages stand lighter ones, which do the same there.
 """
 
 import re
@@ -89,6 +89,19 @@ _SPELLINGS = (
 _SPARE = ("#56B4E9", "#8C5A2B", "#4C9A2A", "#E69F00", "#7F7F7F", "#9A4FC4")
 
 
+# On dark pages: of like hues, 19 apart for every eye, with contrasts of 4 and more.
+_ON_DARK = {
+    "#BCAB05": "#FEF114",
+    "#A80E05": "#E72B09",
+    "#0DB8A5": "#46FFE6",
+    "#C76268": "#F49D88",
+    "#784463": "#A36484",
+    "#0566CF": "#526BF1",
+    "#AC9BFA": "#AAB3FF",
+}
+_DIMMEST = 0.13  # the luminance that has a contrast of 3 with #16181a, and a little more
+
+
 def describe(codes: Iterable[str]) -> tuple[Diagnosis, ...]:
     """Return a record a code, in order; a code stays as it is written.
 
@@ -111,6 +124,25 @@ def describe(codes: Iterable[str]) -> tuple[Diagnosis, ...]:
         )
         for code in wanted
     )
+
+
+def on_dark(colour: str) -> str:
+    """Return what stands for a diagnosis' colour on a dark page: whiter, where it is too dim.
+
+    >>> on_dark("#784463"), on_dark("#7F7F7F"), on_dark("#400000")
+    ('#A36484', '#7F7F7F', '#896464')
+    """
+    levels = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
+    while _luminance(levels) < _DIMMEST:
+        levels = [level + max(1, (255 - level) // 16) for level in levels]
+    return _ON_DARK.get(colour.upper(), "#" + "".join(f"{level:02X}" for level in levels))
+
+
+def _luminance(levels: Iterable[int]) -> float:
+    """Return the relative luminance of (red, green, blue) in [0, 255], as WCAG has it."""
+    shares = [level / 255 for level in levels]
+    linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in shares]
+    return sum(weight * one for weight, one in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
 def known_as(code: str) -> Diagnosis | None:

@@ -27,6 +27,7 @@ _DISSECTED = frozenset(("run", "study", "diagnoses", "n_validation", "units", "a
 _PAGE = b'<meta name="generator" content="moulage">'
 # What `moulage split` and `lr` write; the first columns of what `survey` and `audit` do.
 _SPLITS = tuple(("image_id", f"{unit}_id", "part") for unit in UNITS)
+_SUSPECTS = ("suspect", "given", "suggested", "given_probability", "suggested_probability")
 _RATES = ("learning_rate", "loss", "smoothed_loss")
 _PAIRS = ("image_id", "other_id", "lesion_id", "other_lesion_id", "evidence", "certainty")
 # What `predict` begins with, and `features`: their diagnoses are not the data set's.
@@ -106,7 +107,7 @@ def _is_output(root: Path, name: str) -> bool:
                 return _PAGE in sources.head(name)
         if name.endswith(".csv"):
             header = header_of(root, name)
-            begins = any(header[: len(ours)] == ours for ours in (_PAIRS, _ANSWERS))
+            begins = any(header[: len(ours)] == ours for ours in (_PAIRS, _SUSPECTS, _ANSWERS))
             is_beside = header in _IDS and (root / name).with_suffix(".npy").is_file()
             return header in (*_SPLITS, _RATES) or begins or is_beside
         if name.endswith(".parquet"):

@@ -62,30 +62,41 @@ def in_words(scores: Scores) -> tuple[str, ...]:
 def _doubts(scores: Scores) -> Iterator[str]:
     if scores.score < LEAST_SCORE:
         yield (
-            f"The weights account for {max(scores.score, 0):.0%} of the changes in probability: "
-            "the superpixels act together, or too few copies were asked, and single weights do not "
-            "say how."
+            f"The weights account for {_percent(max(scores.score, 0))} of the changes in "
+            "probability: the superpixels act together, or too few copies were asked, and single "
+            "weights do not say how."
         )
     if scores.share_as_good > MOST_LUCKY:
         yield (
-            f"{scores.share_as_good:.0%} of random orders, this one counted among them, remove "
-            "and restore the probability as fast as the order of these weights."
+            f"{_percent(scores.share_as_good)} of random orders, this one counted among them, "
+            "remove and restore the probability as fast as the order of these weights."
         )
     if scores.over_seeds < LEAST_STABLE:
-        yield f"With other masks the ranking changes (rank correlation {scores.over_seeds:.2f})."
+        yield (
+            f"With other masks the ranking changes (rank correlation {_ranks(scores.over_seeds)})."
+        )
     if scores.over_cuts < scores.cuts_by_chance:
         yield (
             "Cut into other superpixels, the image is explained no more alike than by chance (rank "
-            f"correlation {scores.over_cuts:.2f}; chance reaches {scores.cuts_by_chance:.2f})."
+            f"correlation {_ranks(scores.over_cuts)}; chance reaches "
+            f"{_ranks(scores.cuts_by_chance)})."
         )
     if scores.lesion_share < scores.lesion_area:
         yield (
-            f"{scores.lesion_share:.0%} of the positive weight lies inside the lesion, which "
-            f"covers {scores.lesion_area:.0%} of the image: the surroundings count for more."
+            f"{_percent(scores.lesion_share)} of the positive weight lies inside the lesion, which "
+            f"covers {_percent(scores.lesion_area)} of the image: the surroundings count for more."
         )
     if scores.randomised > MOST_RANDOM:
         yield (
             "A head with random weights is explained alike, or the other way round (rank "
-            f"correlation, signs aside, {scores.randomised:.2f}): this shows the image, "
+            f"correlation, signs aside, {_ranks(scores.randomised)}): this shows the image, "
             "not what was learned."
         )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _ranks(correlation: float) -> str:
+    return f"{correlation:.2f}".replace("-", "−")

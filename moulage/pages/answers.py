@@ -59,7 +59,7 @@ def answers_page(record: AnswersRecord) -> str:
         "answers.html",
         record=record,
         lead=_lead(record),
-        sets=_sets(record.trust) if record.trust else "",
+        sets=_sets(record.trust, record.unit) if record.trust else "",
         notes=[*record.notes, *_always_notes(record), *(left if n_shown < n_images else [])],
         answers=[_answer(record, row) for row in shown],
     )
@@ -80,7 +80,7 @@ def _lead(record: AnswersRecord) -> str:
         said.append(f"{words.count(n_strange)} unlike what the classifier knows")
     counts = f"{n_images}: {words.listed(said)}" if said else n_images
     blind = "" if knows_malignant else " None of its diagnoses is known to be malignant."
-    return f"{counts}.{blind} None of this clears a lesion{_missed(record.trust)}."
+    return f"{counts}.{blind} None of this clears a lesion{_missed(record)}."
 
 
 def _malignant_counted(record: AnswersRecord) -> str:
@@ -95,22 +95,22 @@ def _malignant_counted(record: AnswersRecord) -> str:
     return f"{said} ({words.count(n_others)} with one that is not in every set)"
 
 
-def _missed(trust: Trust | None) -> str:
-    if trust is None:
+def _missed(record: AnswersRecord) -> str:
+    if record.trust is None:
         return ""
-    share = words.percent(trust.asked.alpha)
+    share = words.percent(record.trust.asked.alpha)
     return (
-        f": up to {share} of the lesions of a diagnosis do not have it in their set, and more "
-        "where lesions or cameras are others"
+        f": up to {share} of the {record.unit}s of a diagnosis do not have it in their set, and "
+        "more where lesions or cameras are others"
     )
 
 
-def _sets(trust: Trust) -> str:
+def _sets(trust: Trust, unit: str) -> str:
     """Say what a set is, at which level, and on whose images that was fitted."""
     level = words.percent(1 - trust.asked.alpha)
     return (
         f"Filled bars belong to the set: every diagnosis that cannot be ruled out at the {level} "
-        f"level. Of the lesions of each diagnosis at least {level} have it in their set, as long "
+        f"level. Of the {unit}s of each diagnosis at least {level} have it in their set, as long "
         f"as they are like those that this was fitted on. Pale bars lie outside. {trust.note}"
     )
 

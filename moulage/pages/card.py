@@ -10,12 +10,13 @@ number of this run or a limit that holds for every run.
 from dataclasses import dataclass
 
 from moulage.evaluation.decisions import PLAIN_RULES
+from moulage.evaluation.examination import Examination
 from moulage.evaluation.intervals import Interval, intervals
 from moulage.evaluation.subgroups import FEW
 from moulage.pages import prose, tables, words
 from moulage.pages.composition import composition_table, leak_notes, leak_sentence
 from moulage.pages.document import render
-from moulage.pages.panels import gap_sentences
+from moulage.pages.panels import gap_sentences, spelt
 from moulage.pages.probabilities import calibration_sentence
 from moulage.pages.records import CardRecord
 from moulage.pages.results import MEASURES, Results, results_of
@@ -142,6 +143,19 @@ def _performance(record: CardRecord) -> Section:
         )
         for one in MEASURES
     ]
+    shown = (
+        Table(
+            caption="Of all diagnoses together.",
+            columns=(
+                Column(name="score", is_number=False),
+                Column(name="decision rule", is_number=False),
+                Column(name="test"),
+            ),
+            rows=tuple(overall),
+        ),
+        _diagnosis_table(record, found["natural"], found["balanced"]),
+    )
+    lacks = any(table.lacks_bounds for table in shown)
     return Section(
         title="Performance on the test part",
         paragraphs=(
@@ -149,19 +163,9 @@ def _performance(record: CardRecord) -> Section:
             f"{leak.lesions(record.trust.found.n_lesions)}; 95 % intervals over {leak.unit}s. "
             "Natural rule: the most probable diagnosis. Balanced rule: the one that gained most "
             "over its frequency in training.",
+            *((f"No bounds: {words.WHY_NO_BOUNDS}.",) if lacks else ()),
         ),
-        tables=(
-            Table(
-                caption="Of all diagnoses together.",
-                columns=(
-                    Column(name="score", is_number=False),
-                    Column(name="decision rule", is_number=False),
-                    Column(name="test"),
-                ),
-                rows=tuple(overall),
-            ),
-            _diagnosis_table(record, found["natural"], found["balanced"]),
-        ),
+        tables=shown,
     )
 
 
@@ -222,19 +226,34 @@ def _subgroups(record: CardRecord) -> Section:
         for sentence in gap_sentences(found, name, unit)
     ]  # fmt: skip
     small = sorted(
-        {group.name for groups in found.subgroups.values() for group in groups if group.is_small}
+        {
+            spelt(group.name)
+            for groups in found.subgroups.values()
+            for group in groups
+            if group.is_small
+        }
     )
     notes = [f"Fewer than {FEW} {unit}s, so nothing is claimed: {words.listed(small)}."]
     return Section(
         title="For whom it fails",
         paragraphs=(
-            f"Best against worst, of the groups with enough {unit}s; intervals hold for all pairs "
-            "at once. Groups differ in which lesions they have, so a gap is no proof of bias, and "
-            "no gap is no proof of fairness.",
+            f"Best against worst, of the subgroups with enough {unit}s; intervals hold for all "
+            "pairs at once. Subgroups differ in which lesions they have, so a gap is no proof of "
+            "bias, and no gap is no proof of fairness.",
             *(notes if small else []),
         ),
-        points=tuple(points) or (f"The data set records no groups, or too few {unit}s of them.",),
+        points=tuple(points) or (_no_gap(found, unit),),
     )
+
+
+def _no_gap(found: Examination, unit: str) -> str:
+    """Say why no subgroup is held against another."""
+    groups = [group for groups in found.subgroups.values() for group in groups]
+    if not groups:
+        return "The data set records neither age nor sex, site or kind of confirmation."
+    if all(group.is_small for group in groups):
+        return f"No subgroup has {FEW} {unit}s."
+    return f"No two subgroups of one kind have {FEW} {unit}s."
 
 
 def _limits(record: CardRecord) -> Section:
@@ -244,10 +263,19 @@ def _limits(record: CardRecord) -> Section:
         "other skin than that of the patients photographed.",
         f"One split and one seed: another draw of {unit}s gives other numbers; the intervals hold "
         f"for {unit}s of the same source, not for another clinic.",
-        "What was fitted after training was fitted on few images; see the note above on whose.",
+        _fitted(record),
         *run.notes,
     ]
     return Section(title="Limits", points=(*leak_notes(record.trust.leak), *points))
+
+
+def _fitted(record: CardRecord) -> str:
+    """Say on how many images, and whose, what comes after the training was fitted."""
+    n_images = words.counted(record.trust.trust.n_images, "image")
+    said = f"Temperature, thresholds and sets were fitted on {n_images}"
+    if record.run.split.has("calibration"):
+        return f"{said} of the calibration part."
+    return f"{said} of the validation part, which also chose the epoch."
 
 
 def _licences(record: CardRecord) -> Section:

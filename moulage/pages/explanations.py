@@ -92,11 +92,24 @@ def legend(case: Explained, diagnoses: tuple[str, ...]) -> str:
 
 
 def _lead(casebook: Casebook) -> str:
+    n_all = len(casebook.cases)
     n_trusted = sum(not case.examination.doubts for case in casebook.cases)
+    return f"{words.counted(n_all, 'image')} explained. {_trusted(n_trusted, n_all - n_trusted)}"
+
+
+def _trusted(n_trusted: int, n_doubted: int) -> str:
+    """Say how many explanations nothing speaks against, and that the others say what does."""
+    if n_trusted + n_doubted == 1:
+        if n_trusted:
+            return "Nothing that was measured here speaks against the explanation."
+        return "The explanation says why it is in doubt."
+    if not n_trusted:
+        return "Each explanation says why it is in doubt."
+    if not n_doubted:
+        return "Nothing that was measured here speaks against any of the explanations."
     return (
-        f"{words.counted(len(casebook.cases), 'image')} explained. Against "
-        f"{words.counted(n_trusted, 'explanation')} nothing speaks that was measured here; each "
-        "of the others says why it is in doubt."
+        f"Against {words.counted(n_trusted, 'explanation')} nothing speaks that was measured here; "
+        f"{'the other' if n_doubted == 1 else 'each of the others'} says why it is in doubt."
     )
 
 
@@ -114,8 +127,8 @@ def _story(casebook: Casebook) -> tuple[str, ...]:
         f"superpixels are replaced by {_FILLS[manner.fill]} are classified, and a linear model "
         f"tells how much each superpixel adds to the probability of {which}.",
         f"Method: {manner.method}, {words.counted(n_copies, 'copy', 'copies')} an image; the tests "
-        f"of the first explanation took {first.n_asked - n_copies} more. Pictures show images as "
-        "the classifier sees them.",
+        f"of the first explanation took {words.count(first.n_asked - n_copies)} more. Pictures "
+        "show images as the classifier sees them.",
     )
 
 

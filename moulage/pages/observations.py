@@ -20,6 +20,7 @@ from moulage.surveying.duplicates import Pair
 from moulage.surveying.exploration import BIN_YEARS, Ages, Balance, Distribution, Level
 from moulage.surveying.groups import Leakage
 from moulage.surveying.labels import ODDS, Review
+from moulage.surveying.record import MOST_SUSPECTS
 from moulage.surveying.telltales import Telltale
 
 NOUNS = {"localization": "site", "sex": "sex", "diagnosis": "diagnosis", "dx_type": "confirmation"}
@@ -108,7 +109,8 @@ def distribution(shown: Distribution) -> str:
         word = "the other is" if len(others) == 1 else "the least frequent is"
         said += f"; {word} {_with_share(last, shown)}"
     unsaid = sum(level.n_images for level in shown.levels) - sum(one.n_images for one in known)
-    return f"{said}. {_images(unsaid)} do not say." if unsaid else f"{said}."
+    verb = "does" if unsaid == 1 else "do"
+    return f"{said}. {_images(unsaid)} {verb} not say." if unsaid else f"{said}."
 
 
 def confirmation(shown: Distribution) -> str:
@@ -254,9 +256,16 @@ def review(shown: Review | None, why_not: str) -> str:
         f"({words.percent(len(shown.suspects) / shown.n_lesions)}) look like another diagnosis, "
         f"at least {ODDS:.0f} times as much as like their own, to a regression on activations of "
         f"{shown.judge}, trained on {_others(shown)}; it decides {words.percent(shown.accuracy)} "
-        f"of {shown.unit}s as labelled. A list to look at, not a list of errors."
+        f"of {shown.unit}s as labelled. A list to look at, not a list of errors.{_left(shown)}"
         f"{'' if shown.unit == 'lesion' else f' {WHY_NONE}'}"
     )
+
+
+def _left(shown: Review) -> str:
+    """Say where the rest is, where a page does not show all."""
+    if len(shown.suspects) <= MOST_SUSPECTS:
+        return ""
+    return f" The {MOST_SUSPECTS} most suspicious are shown; suspect_labels.csv has them all."
 
 
 def _others(shown: Review) -> str:

@@ -23,6 +23,7 @@ COLUMNS = {
     "localization": "Localization",
     "dx_type": "How the diagnosis was confirmed",
 }
+_WAYS = {"histo": "histopathology", "follow_up": "follow-up", "confocal": "confocal microscopy"}
 _METRICS = {
     "accuracy": "accuracy (natural rule)",
     "log_loss": "log loss",
@@ -42,6 +43,15 @@ class Panel:
     figure: Drawing
     table: Table
     gaps: tuple[str, ...]
+
+
+def spelt(name: str) -> str:
+    """Write a subgroup's name out where the data set has a code for it.
+
+    >>> spelt("histo"), spelt("lower extremity")
+    ('histopathology', 'lower extremity')
+    """
+    return _WAYS.get(name, name)
 
 
 def panel_of(record: TrustRecord, name: str) -> Panel:
@@ -68,7 +78,7 @@ def panel_of(record: TrustRecord, name: str) -> Panel:
 def _stretch(group: Subgroup) -> Stretch:
     found = group.metrics["accuracy"]
     return Stretch(
-        name=f"{group.name} ({words.count(group.n_lesions)})",
+        name=f"{spelt(group.name)} ({words.count(group.n_lesions)})",
         value=found.value,
         low=found.low,
         high=found.high,
@@ -81,7 +91,7 @@ def _group_table(record: TrustRecord, groups: Sequence[Subgroup], title: str) ->
     is_blind = record.leak.is_blind
     rows = [
         (
-            tables.text(group.name, note=f"under {FEW} {unit}s" if group.is_small else ""),
+            tables.text(spelt(group.name), note=f"under {FEW} {unit}s" if group.is_small else ""),
             tables.count(group.n_images),
             *(() if is_blind else (tables.count(group.n_lesions),)),
             *(tables.interval(group.metrics[name]) for name in metrics),
@@ -121,7 +131,7 @@ def _gap_sentence(found: Gap, unit: str) -> str:
     if math.isnan(interval.low):
         verdict = f"without an interval, since one of the two is perfect or stands on one {unit}"
     return (
-        f"{_METRICS[found.metric][0].upper()}{_METRICS[found.metric][1:]}: best {found.best}, "
-        f"worst {found.worst}, {words.signed(interval.value)} "
+        f"{_METRICS[found.metric][0].upper()}{_METRICS[found.metric][1:]}: best "
+        f"{spelt(found.best)}, worst {spelt(found.worst)}, {words.signed(interval.value)} "
         f"({words.bounds(interval.low, interval.high)}), {verdict}."
     )

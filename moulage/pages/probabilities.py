@@ -8,18 +8,18 @@ from moulage.evaluation.examination import Examination
 from moulage.evaluation.reliability import Reliability
 from moulage.pages import tables, words
 from moulage.pages.document import Drawing
-from moulage.pages.figures.reliability import draw_reliability
+from moulage.pages.figures.reliability import draw_reliability, lowest_of
 from moulage.pages.records import TrustRecord
 from moulage.pages.tables import Cell, Column, Table
 
 
 def diagrams(record: TrustRecord) -> tuple[Drawing, ...]:
     """Draw stated probabilities against how often they came true, before temperature and after."""
-    found = record.found
+    found, lowest = record.found, lowest_of(record.found.before, record.found.after)
     n = words.counted(found.n_images, "test image")
     return tuple(
         Drawing(
-            svg=draw_reliability(one, name=f"reliability-{when}", title=title),
+            svg=draw_reliability(one, name=f"reliability-{when}", title=title, lowest=lowest),
             caption=f"{title}: a dot is one of {len(one.bins)} bins of equally many images "
             "(equal probabilities share one), its "
             f"line the 95 % interval over {record.leak.unit}s ({n}). Dashed: probabilities that "

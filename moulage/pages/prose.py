@@ -33,6 +33,7 @@ DEFINITIONS = (
         "which it is defined. It knows no decision rule.",
     ),
     ("log loss", "the mean of −ln(probability given to the truth), in nats."),
+    (words.NO_BOUNDS, f"{words.WHY_NO_BOUNDS}."),
 )
 _MONITORED = {
     "loss": "validation loss",
@@ -301,7 +302,8 @@ def _seed(run: RunRecord) -> str:
 
 def _part_sizes(run: RunRecord) -> list[str]:
     return [
-        f"{words.counted(len(run.split.rows_of(part)), 'image')} for {part}"
+        f"{words.counted(len(run.split.rows_of(part)), 'image')} for "
+        f"{'training' if part == 'train' else part}"
         for part in parts_of(run.split)
     ]
 

@@ -32,10 +32,12 @@ def abstention_sentence(record: TrustRecord) -> str:
     found, asked = record.found, record.trust.asked
     if not found.abstained.n_answered:
         return "No test image is sure enough to be answered."
+    n_answered = found.abstained.n_answered
     return (
         f"Answering from a confidence of {words.score(record.trust.answer_from)}, chosen for "
-        f"{words.percent(asked.risk)} wrong answers, {words.count(found.abstained.n_answered)} of "
-        f"{words.counted(found.n_images, 'test image')} are answered, "
+        f"{words.percent(asked.risk)} wrong answers, {words.count(n_answered)} of "
+        f"{words.counted(found.n_images, 'test image')} "
+        f"{'is' if n_answered == 1 else 'are'} answered, "
         f"{estimated(found.abstained.risk)} of them wrongly. The area under the curve is "
         f"{words.score(found.curve.area)}; with these errors it could not be below "
         f"{words.score(found.curve.oracle)}.{_least_helped(record)}"
@@ -97,17 +99,16 @@ def abstention_table(record: TrustRecord) -> Table:
     )
 
 
-def strangers_sentence(found: Strangers | None) -> str:
+def strangers_sentence(examined: Examination) -> str:
     """Say how many images are unfamiliar, and what that tells of wrong decisions."""
+    found = examined.strangers
     if found is None:
         return (
             "This run kept no measure of how familiar an image is: it is older than that, or has "
             "no test images."
         )
-    n_unfamiliar = round(found.unfamiliar.value * found.n_images)
     return (
-        f"{words.count(n_unfamiliar)} of {words.counted(found.n_images, 'test image')} "
-        f"{'is' if n_unfamiliar == 1 else 'are'} called unfamiliar. Of images like those that say "
+        f"{_unfamiliar(found, examined.n_images)} called unfamiliar. Of images like those that say "
         "what is usual, at most 1 in 100 would be; where fewer than 99 say so, none is. Of the "
         "images stranger than nine tenths of what is usual, "
         f"{estimated(found.risk_strange)} are decided wrongly; of the others, "
@@ -115,6 +116,16 @@ def strangers_sentence(found: Strangers | None) -> str:
         f"AUROC of {words.score(found.auroc_wrong)}, low confidence one of "
         f"{words.score(found.auroc_unsure)}. It tells strangers, not hard lesions."
     )
+
+
+def _unfamiliar(found: Strangers, n_images: int) -> str:
+    """Count strangers among the images measured, which are a draw where there are very many."""
+    number = round(found.unfamiliar.value * found.n_images)
+    counted, verb = words.count(number), "is" if number == 1 else "are"
+    measured = words.counted(found.n_images, "test image")
+    if found.n_images < n_images:
+        return f"Of {measured} drawn of {words.count(n_images)}, {counted} {verb}"
+    return f"{counted} of {measured} {verb}"
 
 
 def estimated(found: Interval) -> str:

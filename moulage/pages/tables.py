@@ -50,6 +50,11 @@ class Table:
     sums: tuple[Cell, ...] = ()
 
     @property
+    def lacks_bounds(self) -> bool:
+        """Whether a number stands without an interval, which is to be explained."""
+        return any(cell.note == words.NO_BOUNDS for row in self.rows for cell in row)
+
+    @property
     def groups(self) -> list[tuple[str, int]]:
         """(heading, number of columns) of each stretch of columns with one group."""
         stretches: list[tuple[str, int]] = []

@@ -38,7 +38,8 @@ def trust_page(record: TrustRecord) -> str:
         risk=referral.risk_drawing(found),
         abstention=referral.abstention_sentence(record),
         abstention_table=referral.abstention_table(record),
-        strangers=referral.strangers_sentence(found.strangers),
+        strangers=referral.strangers_sentence(found),
+        no_bounds=words.WHY_NO_BOUNDS,
         columns=[panels.panel_of(record, name) for name in found.subgroups],
         benefits=_benefits(record),
         clinic=_clinic_sentence(found),
@@ -98,7 +99,7 @@ def _tiles(record: TrustRecord) -> tuple[Tile, ...]:
 
 def _notes(record: TrustRecord) -> list[str]:
     small = [
-        f"{group.name} ({panels.COLUMNS[name].lower()})"
+        f"{panels.spelt(group.name)} ({panels.COLUMNS[name].lower()})"
         for name, groups in record.found.subgroups.items()
         for group in groups
         if group.is_small

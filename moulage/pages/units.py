@@ -4,6 +4,7 @@ In:  a hidden layer, the pictures it needs, the diagnoses' colours.   Out: one H
 Knows nothing of run folders and networks.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -146,7 +147,8 @@ def _best_table(layer: HiddenLayer) -> Table:
     return Table(
         caption="The units that tell each diagnosis best: AUROC of the activation with its 95 % "
         f"interval over {layer.groups}s. Each is the best of "
-        f"{words.count(len(layer.units.areas))} on these same images, so it is a little too good.",
+        f"{words.count(len(layer.units.areas))} on these same images, so it is a little too good. "
+        f"No bounds: {words.WHY_NO_BOUNDS}.",
         columns=(
             Column(name="diagnosis", is_number=False),
             Column(name="n images"),
@@ -160,11 +162,9 @@ def _best_table(layer: HiddenLayer) -> Table:
 
 def _area(layer: HiddenLayer, unit: int, place: int) -> Cell:
     units = layer.units
-    return tables.spread(
-        mean=float(units.areas[unit, place]),
-        low=float(units.low[unit, place]),
-        high=float(units.high[unit, place]),
-    )
+    low, high = float(units.low[unit, place]), float(units.high[unit, place])
+    bounds = (low, high) if low < high else (math.nan, math.nan)
+    return tables.bounded(float(units.areas[unit, place]), *bounds)
 
 
 def _exciting(layer: HiddenLayer, pictures: Pictures) -> Iterator[Row]:

@@ -139,7 +139,7 @@ def explain_files(
     told = told_of_files(_covariates(inquiry), files, table=covariates)
     names = _told_apart([stem_of(file) for file in files])
     subjects = [Subject(image_id=name, path=file) for name, file in zip(names, files, strict=True)]
-    source = "the images that were named"
+    source = "those that were named"
     return _explain(run, subjects, inquiry, root=None, told=told, source=source, progress=progress)
 
 

@@ -7,12 +7,14 @@ Why: a lesion is held against what its own diagnosis is usually believed with, n
 half: a rare diagnosis is believed less [northcutt2021, sec. 3.1].
 """
 
+import shlex
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from moulage.evaluation.decisions import softmax
@@ -130,6 +132,26 @@ def review_labels(
         judge=judge,
         unit="lesion" if image_ids is None else "image",
     )
+
+
+def suspects_table(review: Review | None, image_ids: Sequence[str]) -> pd.DataFrame:
+    """Return the table of `suspect_labels.csv`, the most suspicious first.
+
+    image_ids: of the rows that suspects have; `images` has those of one, apart by spaces. Without a
+    review there are no rows.
+    """
+    found = review.suspects if review else ()
+    columns = {
+        "suspect": [one.lesion_id for one in found],
+        "given": [one.given for one in found],
+        "suggested": [one.suggested for one in found],
+        "given_probability": [one.given_probability for one in found],
+        "suggested_probability": [one.suggested_probability for one in found],
+        "odds": [one.odds for one in found],
+        "images": [shlex.join(image_ids[row] for row in one.rows) for one in found],
+    }
+    digits = {"given_probability": 4, "suggested_probability": 4, "odds": 1}
+    return pd.DataFrame(columns).round(digits)
 
 
 def confident_counts(believed: Probabilities, *, labels: NDArray[np.int64]) -> NDArray[np.int64]:

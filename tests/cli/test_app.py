@@ -18,6 +18,7 @@ import torch
 import moulage
 from moulage.casts.generator import make_casts
 from moulage.cli import app
+from moulage.cli.application import drawn
 from moulage.predictions import read_predictions
 
 STUDY = """
@@ -295,6 +296,8 @@ def test_evaluate_prints_scores_beside_the_runs_own_and_names_the_set(
         low, high = told["certainty"]["intervals"][rule][name]
         assert ("(no bounds)" if low is None else f"({low:.3f} to {high:.3f})") in line
     assert last.endswith(f"95 % intervals over lesions: {place}")
+    assert drawn("group", "group", "mine") == "groups"
+    assert drawn("lesion", "group", "mine") == "lesions, of mine over groups"
 
 
 def test_runs_lists_finished_and_unfinished_ones_as_a_table_or_json(

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from moulage.data.diagnoses import HAM10000, describe, known_as
+from moulage.data.diagnoses import HAM10000, describe, known_as, on_dark
 
 # machado2009, severity 1.0, on linear RGB
 EYES = {
@@ -46,11 +46,27 @@ def test_the_seven_colours_stay_apart_for_every_eye(eye: str) -> None:
     assert min(deltaE_ciede2000(a, b) for a, b in combinations(labs, 2)) > 18
 
 
+@pytest.mark.parametrize("eye", list(EYES))
+def test_on_a_dark_page_they_stay_apart_too(eye: str) -> None:
+    labs = [seen(on_dark(one.colour), eye) for one in HAM10000]
+    assert min(deltaE_ciede2000(a, b) for a, b in combinations(labs, 2)) > 18
+
+
+def contrast(colour: str, paper: str) -> float:
+    dim, bright = sorted(
+        float(linear(one) @ [0.2126, 0.7152, 0.0722]) + 0.05 for one in (colour, paper)
+    )
+    return bright / dim
+
+
 def test_the_colours_stand_out_from_white_and_from_dark() -> None:
     for one in HAM10000:
-        luminance = linear(one.colour) @ [0.2126, 0.7152, 0.0722]
-        assert 1.05 / (luminance + 0.05) > 2.3
-        assert (luminance + 0.05) / 0.0575 > 2.3  # the dark page is #141414 or so
+        assert contrast(one.colour, "#ffffff") > 2.3
+        assert contrast(on_dark(one.colour), "#16181a") > 3.9
+    for one in describe([f"class {number}" for number in range(13)]):
+        assert contrast(on_dark(one.colour), "#16181a") >= 3
+    assert on_dark("#7F7F7F") == "#7F7F7F"
+    assert on_dark("#000000") != "#000000"
 
 
 def test_the_seven_stand_in_the_labels_order_with_three_malignant() -> None:

@@ -20,6 +20,7 @@ from moulage.predictions import Predictions, write_predictions
 from moulage.runs.folder import Layout, keep_layout
 from moulage.split import Split, write_split
 from moulage.surveying.duplicates import pairs_table
+from moulage.surveying.labels import suspects_table
 
 Write = Callable[..., Path]
 
@@ -38,6 +39,8 @@ def write_outputs(place: Path, write_image: Write) -> None:
     write_text(place / "survey/near_duplicates.csv", pairs)
     write_text(place / "survey/survey.html", "<!doctype html>")
     write_text(place / "near_duplicates.csv", pairs)
+    suspects = suspects_table(None, ()).to_csv(index=False, lineterminator="\n")
+    write_text(place / "suspect_labels.csv", suspects)
     ids = np.array(["a", "b", "c"])
     split = Split(image_ids=ids, lesion_ids=ids, parts=np.array(["train", "test", "test"]))
     write_split(split, place / "split.csv")

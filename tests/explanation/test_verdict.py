@@ -28,15 +28,16 @@ def test_scores_that_were_not_taken_say_nothing() -> None:
 @pytest.mark.parametrize(
     ("scores", "words"),
     [
-        (Scores(score=0.31), "account for 31% of the changes"),
-        (Scores(score=-0.12), "account for 0% of the changes"),
-        (Scores(share_as_good=0.4), "40% of random orders"),
+        (Scores(score=0.31), "account for 31 % of the changes"),
+        (Scores(score=-0.12), "account for 0 % of the changes"),
+        (Scores(share_as_good=0.4), "40 % of random orders"),
+        (Scores(over_seeds=-0.01), "(rank correlation −0.01)"),
         (Scores(over_seeds=0.2), "With other masks the ranking changes (rank correlation 0.20)"),
         (
             Scores(over_cuts=0.3, cuts_by_chance=0.4),
             "no more alike than by chance (rank correlation 0.30; chance reaches 0.40)",
         ),
-        (Scores(lesion_share=0.1, lesion_area=0.3), "10% of the positive weight lies inside"),
+        (Scores(lesion_share=0.1, lesion_area=0.3), "10 % of the positive weight lies inside"),
         (Scores(randomised=0.9), "A head with random weights is explained alike"),
         (Scores(is_constant=True, score=math.nan), "does not change whatever is covered"),
     ],

@@ -170,3 +170,11 @@ def test_an_old_run_counts_malignant_answers_since_it_has_no_sets() -> None:
     html = answers_page(record(diagnosis=["mel", "nv", "mel"]))
     assert "3 images: 2 with a malignant diagnosis as the likeliest. None of this clears a" in html
     assert "Filled bars" not in html
+
+
+def test_sets_of_groups_promise_nothing_of_lesions() -> None:
+    told = replace(record(set="nv", answer=True), trust=trust(n_mel=40), unit="group")
+    html = answers_page(told)
+    assert "up to 10 % of the groups of a diagnosis do not have it" in html
+    assert "Of the groups of each diagnosis at least 90 % have it" in html
+    assert "of the lesions of" not in html

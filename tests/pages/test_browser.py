@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from moulage.pages.answers import answers_page
+from moulage.pages.explanations import explanations_page
 
 from .test_answers import record, trust
+from .test_explanations import casebook
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 pytestmark = [
@@ -68,6 +70,20 @@ def test_nothing_scrolls_sideways_but_tables(
 ) -> None:
     page = request.getfixturevalue(name)
     assert look(page, tmp_path, width=width, script=WIDEST) == "[0,[]]"
+
+
+@pytest.mark.parametrize(("width", "n_cut"), [(1280, 0), (1920, 0), (390, 2)])
+def test_every_column_of_the_widest_tables_shows_on_a_desktop(
+    tmp_path: Path, width: int, n_cut: int
+) -> None:
+    page = explanations_page(casebook(1, lesion_at=slice(20, 30)))
+    script = """
+      const cut = [...document.querySelectorAll(".scroll:has(.heads :nth-child(9))")].filter(
+        (one) => one.scrollWidth > one.clientWidth + 1);
+      const root = document.documentElement;
+      return [root.scrollWidth - root.clientWidth, cut.length];
+    """
+    assert look(page, tmp_path, width=width, script=script) == f"[0,{n_cut}]"
 
 
 def test_pictures_of_a_survey_lie_beside_each_other_also_on_a_phone(

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from moulage.evaluation.examination import examine
+from moulage.evaluation.subgroups import FEW
 from moulage.evaluation.trust import Asked, fit_trust
 from moulage.pages.card import card_markdown, card_page, sections_of
 from moulage.pages.composition import leak_of, leak_sentence
 from moulage.pages.records import CardRecord, RunRecord, TrustRecord
-from moulage.split import Split
+from moulage.split import Split, Unit
 from moulage.splits.leakage import train_on_test
 
 Read = Callable[[str], dict[str, list[list[str]]]]
@@ -106,3 +107,37 @@ def test_nothing_is_claimed_of_lesions_where_none_is_known(record: CardRecord) -
     assert "over lesions" not in said
     assert "enough lesions" not in said
     assert "one photograph a lesion" not in said
+
+
+@pytest.mark.parametrize("unit", ["lesion", "group"])
+def test_a_card_without_gaps_says_whether_subgroups_are_there_and_are_large(
+    record: CardRecord, unit: Unit
+) -> None:
+    split = replace(record.run.split, unit=unit)
+    known = split_otherwise(record, split)
+    ages = record.trust.found.subgroups["age"]
+
+    def fails(groups: dict[str, object]) -> tuple[str, ...]:
+        found = replace(known.trust.found, subgroups=groups, gaps={})  # type: ignore[arg-type]
+        told = sections_of(replace(known, trust=replace(known.trust, found=found)))
+        return next(one for one in told if one.title == "For whom it fails").points
+
+    small = tuple(replace(one, n_lesions=FEW - 1) for one in ages)
+    assert fails({"age": small}) == (f"No subgroup has {FEW} {unit}s.",)
+    one_large = (*small, replace(ages[0], n_lesions=FEW))
+    assert fails({"age": one_large}) == (f"No two subgroups of one kind have {FEW} {unit}s.",)
+    assert fails({}) == ("The data set records neither age nor sex, site or kind of confirmation.",)
+    assert "the groups with enough" not in card_markdown(known)
+
+
+def test_a_card_says_on_how_many_images_and_whose_what_comes_after_was_fitted(
+    record: CardRecord,
+) -> None:
+    n_images = record.trust.trust.n_images
+    said = f"Temperature, thresholds and sets were fitted on {n_images} images of the "
+    assert f"{said}validation part, which also chose the epoch." in card_markdown(record)
+    split = record.run.split
+    parts = np.where(split.parts == "validation", "calibration", split.parts)
+    known = split_otherwise(record, replace(split, parts=parts))
+    assert f"{said}calibration part." in card_markdown(known)
+    assert "see the note above" not in card_markdown(record)

@@ -1,10 +1,12 @@
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from moulage.explanation.casebook import Casebook, Explained
 from moulage.explanation.examination import Manner, examine
+from moulage.explanation.verdict import Scores
 from moulage.pages.explanations import draw_sheet, explanations_page, legend
 from moulage.pages.words import percent
 
@@ -86,3 +88,16 @@ def test_plain_values_hold_every_number_of_the_page() -> None:
 
 def test_a_sheet_lays_the_pictures_side_by_side() -> None:
     assert draw_sheet(casebook(1, lesion_at=None).cases[0]).shape == (256, 5 * 256, 3)
+
+
+def test_the_lead_agrees_with_the_number_of_explanations() -> None:
+    doubted = casebook(1, lesion_at=slice(20, 30))
+    (case,) = doubted.cases
+    examined = replace(case.examination, scores=Scores(score=0.9))
+    trusted = replace(doubted, cases=(replace(case, examination=examined),))
+    assert "1 image explained. The explanation says why" in explanations_page(doubted)
+    assert "1 image explained. Nothing that was measured" in explanations_page(trusted)
+    both = replace(doubted, cases=(*doubted.cases, *trusted.cases))
+    page = explanations_page(both)
+    assert "2 images explained. Against 1 explanation nothing speaks" in page
+    assert "; the other says why it is in doubt." in page

@@ -9,8 +9,10 @@ import pytest
 from moulage.pages import observations
 from moulage.surveying.appearance import Outlier
 from moulage.surveying.associations import Crosstab, Inference, crosstab, spread
-from moulage.surveying.exploration import ages_of, distribution_of
+from moulage.surveying.exploration import Distribution, Level, ages_of, distribution_of
 from moulage.surveying.groups import Leakage
+from moulage.surveying.labels import Review, Suspect
+from moulage.surveying.record import MOST_SUSPECTS
 from moulage.surveying.telltales import Telltale
 
 FRAME = pd.DataFrame(
@@ -137,3 +139,26 @@ def test_outliers_or_their_absence_are_told_with_the_number_of_images(n: int) ->
     said = observations.outliers([one] * n, 1200)
     assert "1,200" in said
     assert said.startswith("None of" if n == 0 else "The images furthest")
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_suspects_that_are_not_shown_are_told_with_where_they_are(more: int) -> None:
+    one = Suspect(
+        lesion_id="L", rows=(0,), given="nv", suggested="mel", given_probability=0.01,
+        suggested_probability=0.9,
+    )  # fmt: skip
+    suspects = (one,) * (MOST_SUSPECTS + more)
+    said = observations.review(
+        Review(suspects=suspects, n_lesions=500, accuracy=0.8, judge="a test"), ""
+    )
+    left = "The 20 most suspicious are shown; suspect_labels.csv has them all."
+    assert (left in said) == bool(more)
+
+
+@pytest.mark.parametrize(("n", "said"), [(1, "1 image does not say."), (2, "2 images do not say.")])
+def test_images_that_do_not_say_agree_with_their_verb(n: int, said: str) -> None:
+    levels = [
+        Level(name=name, n_images=k, n_lesions=k) for name, k in (("male", 3), ("unknown", n))
+    ]
+    shown = Distribution(column="sex", levels=tuple(levels))
+    assert observations.distribution(shown).endswith(said)

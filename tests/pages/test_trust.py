@@ -14,6 +14,7 @@ from moulage.pages.composition import leak_of, leak_sentence
 from moulage.pages.panels import gap_sentences
 from moulage.pages.records import RunRecord, TrustRecord
 from moulage.pages.trust import trust_page
+from moulage.pages.words import WHY_NO_BOUNDS
 from moulage.splits.leakage import train_on_test
 
 Read = Callable[[str], dict[str, list[list[str]]]]
@@ -153,9 +154,25 @@ def test_strangers_are_counted_and_what_none_is_has_no_risk(record: TrustRecord)
         auroc_wrong=0.55,
         auroc_unsure=0.7,
     )
-    page = trust_page(replace(record, found=replace(record.found, strangers=found)))
+    examined = replace(record.found, strangers=found)
+    page = trust_page(replace(record, found=replace(examined, n_images=40)))
     assert "3 of 40 test images are called unfamiliar." in page
+    drawn = trust_page(replace(record, found=replace(examined, n_images=2006)))
+    assert "Of 40 test images drawn of 2,006, 3 are called unfamiliar." in drawn
     assert "what is usual, not defined (n = 0) are decided wrongly; of the others, 0.075 (" in page
+
+
+def test_one_answered_image_is_answered(record: TrustRecord) -> None:
+    one = replace(record.found.abstained, n_answered=1)
+    page = trust_page(replace(record, found=replace(record.found, abstained=one)))
+    assert re.search(r"1 of \d+ test images is answered", page)
+
+
+def test_kinds_of_confirmation_have_names(record: TrustRecord, tables_of: Read) -> None:
+    page = trust_page(record)
+    assert "histopathology" in page
+    assert not re.search(r"\bhisto\b", page)
+    assert f"No bounds: {WHY_NO_BOUNDS}." in page
 
 
 def test_where_none_is_answered_the_tile_says_so(record: TrustRecord) -> None:

@@ -1,11 +1,15 @@
+import re
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
+from moulage.data.diagnoses import on_dark
 from moulage.explanation.layers import HiddenLayer, Images, describe_layer
+from moulage.pages.figures.maps import draw_map
 from moulage.pages.units import Maps, draw_maps, units_page
+from moulage.pages.words import WHY_NO_BOUNDS
 
 COLOURS = ("#784463", "#0566CF")
 
@@ -73,7 +77,10 @@ def test_maps_count_and_mark_what_is_decided_wrongly(maps: Maps, page: str) -> N
     assert "20 images, 3 of them decided wrongly." in page
     assert page.count("mel (10)") == 2
     for colour in COLOURS:
-        assert colour.lower() in page
+        assert f"--shade-{colour[1:].lower()}: {colour.lower()};" in page
+        assert f"--shade-{colour[1:].lower()}: {on_dark(colour).lower()};" in page
+        assert f"fill: var(--shade-{colour[1:].lower()})" in page
+    assert "fill-opacity: 0.7" not in page
 
 
 def test_a_legend_of_long_names_lies_inside_its_picture(layer: HiddenLayer) -> None:
@@ -89,3 +96,25 @@ def test_maps_are_pictures_of_their_own_too(maps: Maps) -> None:
         picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
         assert picture is not None
         assert picture[0, 0].tolist() == [255, 255, 255]
+
+
+def test_a_unit_that_never_varies_says_that_it_has_no_bounds(page: str) -> None:
+    assert page.count("<small>no bounds</small>") >= 2, "unit 2 is 0.5 for every image"
+    assert f"No bounds: {WHY_NO_BOUNDS}." in page
+
+
+def test_points_are_larger_where_they_are_few() -> None:
+    def reach(n_images: int) -> float:
+        svg, _ = draw_map(
+            np.random.default_rng(0).random((n_images, 2)),
+            labels=np.zeros(n_images, np.int64),
+            is_wrong=np.zeros(n_images, bool),
+            diagnoses=[("mel", COLOURS[0])],
+            name="map",
+            title="A map",
+        )
+        found = re.search(r'PathCollection_1">\s*<defs>\s*<path[^>]* d="M 0 ([\d.]+)', svg)
+        assert found is not None
+        return float(found.group(1))
+
+    assert reach(100) > 1.5 * reach(600)

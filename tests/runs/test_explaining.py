@@ -197,6 +197,7 @@ def test_named_images_bring_no_outline_so_nothing_is_found_beside_it(
     image = next(casts.rglob("*.jpg"))
     casebook = actions.explain(run.path, [image, image], out=tmp_path, **QUICK)
     assert casebook.findings() == ()
+    assert "The images are those that were named." in (tmp_path / "explanations.html").read_text()
 
 
 def test_large_and_grey_files_are_explained_at_the_classifiers_size(

@@ -137,6 +137,9 @@ def test_a_lesion_in_two_parts_is_named_first_and_pairs_are_written(
     pairs = pd.read_csv(out / "near_duplicates.csv")
     assert {"image_id", "other_id", "certainty"} <= set(pairs.columns)
     assert len(pairs) == len(of_casts.pairs)
+    suspects = pd.read_csv(out / "suspect_labels.csv")
+    assert len(suspects) == len(of_casts.review.suspects if of_casts.review else ())
+    assert suspects.columns.tolist()[:3] == ["suspect", "given", "suggested"]
 
 
 def test_one_image_gives_a_page_and_a_clear_stop(folder_of: Any) -> None:

@@ -1,9 +1,17 @@
 """Wrong labels planted among separable activations, and the rules that find them."""
 
+import shlex
+
 import numpy as np
 import pytest
 
-from moulage.surveying.labels import Review, confident_counts, out_of_fold, review_labels
+from moulage.surveying.labels import (
+    Review,
+    confident_counts,
+    out_of_fold,
+    review_labels,
+    suspects_table,
+)
 from moulage.surveying.telltales import grouped_folds
 
 CODES = ("bcc", "mel", "nv")
@@ -110,3 +118,17 @@ def test_images_of_groups_are_judged_each_by_itself() -> None:
     review = review_labels(believed, **given, image_ids=images)
     assert [(one.lesion_id, one.rows) for one in review.suspects] == [("I64", (64,))]
     assert (review.unit, review.n_lesions) == ("image", 65)
+
+
+def test_the_table_has_every_suspect_with_its_images() -> None:
+    review, _ = reviewed(seed=0)
+    names = [f"image {row}" for row in range(600)]
+    table = suspects_table(review, names)
+    assert table["suspect"].tolist() == [one.lesion_id for one in review.suspects]
+    assert [shlex.split(said) for said in table["images"]] == [
+        [names[row] for row in one.rows] for one in review.suspects
+    ]
+    assert table["odds"].tolist() == pytest.approx([one.odds for one in review.suspects], abs=0.05)
+    empty = suspects_table(None, names)
+    assert empty.empty
+    assert empty.columns.tolist() == table.columns.tolist()

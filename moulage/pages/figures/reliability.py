@@ -14,10 +14,16 @@ from moulage.pages.figures.svg import ACCENT, INK, MUTED, as_svg, drawing
 _SIZE = {"width": 4.2, "height": 3.6}
 
 
-def draw_reliability(found: Reliability, *, name: str, title: str) -> Markup:
-    """Draw each bin's share of right answers with its interval against what was stated."""
+def draw_reliability(
+    found: Reliability, *, name: str, title: str, lowest: float | None = None
+) -> Markup:
+    """Draw each bin's share of right answers with its interval against what was stated.
+
+    lowest: where both axes begin, the same for diagrams that are to be compared.
+    """
+    lowest = lowest_of(found) if lowest is None else lowest
     with drawing(**_SIZE) as (figure, axes):
-        lowest = _draw_bins(axes, found.bins)
+        _draw_bins(axes, found.bins)
         axes.plot([0, 1], [0, 1], color=MUTED, linestyle=(0, (4, 2)), linewidth=1.2)
         axes.set_xlim(lowest, 1.02)
         axes.set_ylim(max(0.0, lowest - 0.15), 1.02)
@@ -40,7 +46,13 @@ def describe(found: Reliability) -> str:
     )
 
 
-def _draw_bins(axes: Axes, bins: tuple[Bin, ...]) -> float:
+def lowest_of(*shown: Reliability) -> float:
+    """Return where axes must begin for every bin to lie inside."""
+    stated = [one.probability for found in shown for one in found.bins]
+    return max(0.0, min(stated, default=0.0) - 0.05)
+
+
+def _draw_bins(axes: Axes, bins: tuple[Bin, ...]) -> None:
     for one in bins:
         axes.plot(
             [one.probability, one.probability],
@@ -56,4 +68,3 @@ def _draw_bins(axes: Axes, bins: tuple[Bin, ...]) -> float:
         marker="o",
         markersize=4.5,
     )
-    return max(0.0, min((one.probability for one in bins), default=0.0) - 0.05)

@@ -10,7 +10,7 @@ picture file would need one copy for each.
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from xml.sax.saxutils import escape, quoteattr
 
@@ -21,8 +21,14 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 # Colours that stand for the page's variables until the drawing is done.
-INK, MUTED, RULE, ACCENT = "#000001", "#000002", "#000003", "#000004"
-_VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", ACCENT: "--accent"}
+INK, MUTED, RULE, ACCENT, PAPER = "#000001", "#000002", "#000003", "#000004", "#000005"
+_VARIABLES = {
+    INK: "--ink",
+    MUTED: "--muted",
+    RULE: "--rule",
+    ACCENT: "--accent",
+    PAPER: "--paper",
+}
 POINTS_PER_INCH = 72
 LETTER_INCHES = 0.083
 DEEPEST = 0.62  # text in ink stays legible on the accent up to here, light and dark
@@ -70,8 +76,18 @@ def drawing(*, width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
         yield figure, figure.subplots()
 
 
-def as_svg(figure: Figure, *, name: str, title: str, description: str) -> Markup:
-    """Return the figure as one `<svg>` element; call inside `drawing`."""
+def as_svg(
+    figure: Figure,
+    *,
+    name: str,
+    title: str,
+    description: str,
+    shades: Mapping[str, str] | None = None,
+) -> Markup:
+    """Return the figure as one `<svg>` element; call inside `drawing`.
+
+    shades: colour as drawn → the one that stands for it on a dark screen.
+    """
     file = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     FigureCanvasSVG(figure).print_svg(file, metadata=nothing)  # `savefig` draws twice
@@ -82,7 +98,7 @@ def as_svg(figure: Figure, *, name: str, title: str, description: str) -> Markup
         f'width="{width:g}" height="{height:g}" {_bounds(width)} role="img" '
         f"aria-label={quoteattr(f'{title}. {description}')}><title>{escape(title)}</title>"
     )
-    return Markup(opening + _themed(_named(inside, name)))
+    return Markup(opening + _shaded(_themed(_named(inside, name)), shades or {}))
 
 
 def _bounds(width: float) -> str:
@@ -90,6 +106,22 @@ def _bounds(width: float) -> str:
     least = f"; min-width: {_LEGIBLE * width:.0f}px" if width > _PHONE else ""
     wide = 'class="wide" ' if width > _COLUMN else ""
     return f'{wide}style="max-width: {1.5 * width:.0f}px{least}"'
+
+
+def _shaded(svg: str, shades: Mapping[str, str]) -> str:
+    """Hand colours that are the drawing's own to variables of theirs, light and dark."""
+    if not shades:
+        return svg
+    for colour in shades:
+        svg = svg.replace(colour.lower(), f"var({_shade(colour)})")
+    light = "".join(f"{_shade(colour)}: {colour.lower()};" for colour in shades)
+    dark = "".join(f"{_shade(colour)}: {one.lower()};" for colour, one in shades.items())
+    query = "@media screen and (prefers-color-scheme: dark)"
+    return f"<style>:root {{{light}}} {query} {{:root {{{dark}}}}}</style>{svg}"
+
+
+def _shade(colour: str) -> str:
+    return f"--shade-{colour.lower().removeprefix('#')}"
 
 
 def _named(svg: str, name: str) -> str:
