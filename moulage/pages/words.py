@@ -11,7 +11,7 @@ NOT_DEFINED = "not defined (n = 0)"
 NOT_MEASURED = "not measured"
 NO_BOUNDS = "no bounds"
 WHY_NO_BOUNDS = (
-    "too few lesions or groups carry the number, or nothing varied, so that drawing again tells "
+    "too few independent cases carry the number, or nothing varied, so that drawing again tells "
     "nothing"
 )
 NO_RULE = "none needed"
