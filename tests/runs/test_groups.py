@@ -32,7 +32,7 @@ SAID_OF_ANY = (
     "classifiers of skin lesions",
     "also a lesion that is none of them",
     "It tells strangers, not hard lesions",
-    "Groups differ in which lesions they have",
+    "Subgroups differ in which lesions they have",
     "with few malignant lesions looks easy",
     "may show one lesion",
     "were found to show one lesion",
