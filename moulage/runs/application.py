@@ -50,6 +50,9 @@ class Answers:
     missing: tuple[str, ...] = ()
     pictures: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"Answers(n_images={len(self.table)}, n_unreadable={len(self.unreadable)})"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Opened:

@@ -74,6 +74,11 @@ class Foreign:
     notes: tuple[str, ...]
     metrics: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        name, n_images = self.catalogue.name, len(self.predictions)
+        n_unmapped = sum(self.n_unmapped.values())
+        return f"Foreign(name={name!r}, n_images={n_images}, n_unmapped={n_unmapped})"
+
 
 def evaluate_run(
     run: RunFolder,

@@ -39,6 +39,8 @@ def results_of(casts: Path, folder: Path) -> Iterator[Any]:
     yield from moulage.list_runs(folder / "runs")
     yield (predictions := moulage.read_predictions(run / "predictions.parquet"))
     yield moulage.summary(predictions.of("test"))
+    yield moulage.predict(run, casts)
+    yield moulage.evaluate(run, casts)
     yield moulage.read_dataset(casts)
     yield moulage.make_split(casts)
     yield moulage.survey(casts, out=folder / "survey")[0]
@@ -57,3 +59,4 @@ def test_results_are_shown_in_a_line(casts: Path, tmp_path: Path) -> None:
     assert shown["Casebook"].startswith("Casebook(run='tiny-seed0', n_images=3, n_doubted=")
     assert shown["Catalogue"] == "Catalogue(name='Casts', n_images=60, n_diagnoses=7)"
     assert "'test': " in shown["Predictions"]
+    assert shown["Foreign"] == "Foreign(name='Casts', n_images=60, n_unmapped=0)"
