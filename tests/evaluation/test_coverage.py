@@ -325,8 +325,15 @@ def decide_two(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("correlation", "sizes"), [(0.0, (1,)), (0.3, SIZES), (1.0, SIZES)])
+@pytest.mark.parametrize(
+    ("kind", "correlation", "sizes"),
+    [
+        (kind, correlation, sizes)
+        for correlation, sizes in ((0.0, (1,)), (0.3, SIZES), (1.0, SIZES))
+        for kind in KINDS
+        if correlation != 0.3 or kind.startswith("two")  # many diagnoses take a minute each
+    ],
+)
 def test_balanced_accuracy_and_its_differences_are_held(
     kind: str, correlation: float, sizes: tuple[int, ...]
 ) -> None:
