@@ -25,6 +25,8 @@ def watch(happens, given):
 sys.addaudithook(watch)
 sys.argv = ["moulage", *sys.argv[4:]]
 from moulage.cli.app import main
+from moulage.training import loop
+loop._CHECKPOINT_APART_S = 0.0  # epochs of milliseconds leave checkpoints as those of seconds do
 main()
 """
 # In the order of a run's life: each life begins where the one before ended.
