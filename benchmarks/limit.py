@@ -18,7 +18,8 @@ from benchmarks._folders import apart
 from benchmarks.peers.turns import Ratio, Side, Took, print_table
 from moulage.networks.machine import resolve_machine
 
-ENGINES = ("bfloat16 autocast", "pure bfloat16", "torch.compile", "ONNX Runtime, float32")
+_ONNX = "ONNX Runtime, float32"
+ENGINES = ("bfloat16 autocast", "pure bfloat16", "torch.compile", _ONNX)
 BACKBONES = ("MobileNetV2", "MobileNetV3Large", "MobileNetV3Small", "DenseNet201")
 
 
@@ -34,9 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     engines = chosen.engine or [
         name for name in ENGINES if precision == "bfloat16" or "bfloat16" not in name
     ]
-    if find_spec("onnxruntime") is None:
+    if _ONNX in engines and find_spec("onnxruntime") is None:
         print("ONNX Runtime is not installed: `make bench` does it in .venv-bench.")
-        engines = [name for name in engines if "ONNX" not in name]
+        engines = [name for name in engines if name != _ONNX]
     with apart():
         for backbone in chosen.backbone or ("MobileNetV2", "DenseNet201"):
             measure(backbone, engines, precision, n_images=chosen.images, n_pairs=chosen.pairs)

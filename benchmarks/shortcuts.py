@@ -36,12 +36,13 @@ from moulage.networks.witness import Witness
 from moulage.runs.demonstration import STUDY_FILE
 from moulage.runs.explaining import open_witness
 from moulage.runs.folder import CATALOGUE, SPLIT, RunFolder
+from moulage.runs.studyfile import read_study
 from moulage.seeding import generator
 from moulage.split import positions, read_split
 
 RULER = Ruler(diagnosis="mel", share=0.80, share_elsewhere=0.05)
 LEAST_HELD = 0.25
-BACKBONE = "MobileNetV3Small"  # of the demo's study, where its weights are here
+_EXPERIMENT = "imagenet"  # of the demo's study
 _SIZE = (200, 150)
 _PHASES = (
     'common.phases=[{{name="frozen",train_from="head",epochs=10,batch=32,learning_rate=3e-3}},'
@@ -104,7 +105,7 @@ def train_on_casts(
         STUDY_FILE,
         data=folder / "casts",
         out=folder / "runs",
-        only=("imagenet",),
+        only=(_EXPERIMENT,),
         changes=(_PHASES.format(epochs=epochs), f"images.size={_SIZE_PX}"),
     )
     return outcome.finished[0]
@@ -232,8 +233,10 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, default=5, help="of fine-tuning")
     parser.add_argument("--most", type=int, default=100, help="images explained of each kind")
     chosen = parser.parse_args(words)
-    if local_weights(backbone_named(BACKBONE)) is None:
-        print(f"It begins from {BACKBONE}'s ImageNet weights: `moulage weights fetch` gets them.")
+    asked = {one.name: one.backbone for one in read_study(STUDY_FILE, data=Path()).experiments}
+    backbone = asked[_EXPERIMENT]
+    if local_weights(backbone_named(backbone)) is None:
+        print(f"It begins from {backbone}'s ImageNet weights: `moulage weights fetch` gets them.")
         return
     numbers = {"n_images": chosen.images, "epochs": chosen.epochs}
     with apart() as folder:

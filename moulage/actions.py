@@ -142,8 +142,8 @@ def write_reports(run: StrPath, *, progress: Progress = silently) -> Reported:
     path = path_of(run, "run")
     if not any(found.is_finished for found in find_runs(path) if found.path != path):
         return Reported(pages=(_write_report(path),))
-    writers = [*(partial(_write_report, one.path) for one in open_study(path))]
-    writers.append(partial(compare, path))
+    runs = open_study(path)
+    writers = [*(partial(_write_report, one.path) for one in runs), partial(compare, path)]
     pages: list[Path] = []
     faults: dict[str, MoulageError] = {}
     for done, write in enumerate(writers, 1):

@@ -8,7 +8,7 @@ training. Which part a lesion gets depends on the ids, the labels and the seed, 
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 
@@ -64,17 +64,14 @@ def split_by_group(
 
 
 def absent_diagnoses(
-    *, parts: NDArray[np.str_], labels: NDArray[np.int64], asked: Collection[Part] = ()
+    *, parts: NDArray[np.str_], labels: NDArray[np.int64]
 ) -> dict[Part, tuple[int, ...]]:
-    """Return, for each part that lacks a diagnosis of the others, the labels it lacks.
-
-    asked: parts that count though they hold no image; they lack every label.
-    """
+    """Return, for each part that lacks a diagnosis of the others, the labels it lacks."""
     present = np.unique(labels)
     lacking: dict[Part, tuple[int, ...]] = {}
     for part in PARTS:
         lost = np.setdiff1d(present, labels[parts == part])
-        if ((parts == part).any() or part in asked) and len(lost):
+        if (parts == part).any() and len(lost):
             lacking[part] = tuple(lost.tolist())
     return lacking
 

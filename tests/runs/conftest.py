@@ -19,6 +19,25 @@ TINY = {
     "hidden": [4],
     "phases": [FROZEN],
 }
+# The same as a file, for what is asked by the public door.
+STUDY = """
+name = "small"
+[images]
+size = 32
+[machine]
+threads = 1
+precision = "float32"
+[[experiment]]
+name = "tiny"
+backbone = "test_efficientnet"
+weights = "random"
+hidden = [4]
+[[experiment.phases]]
+name = "frozen"
+train_from = "head"
+epochs = 1
+batch = 16
+"""
 
 
 def _study(casts: Path, **changes: Any) -> StudyConfig:

@@ -28,25 +28,9 @@ from moulage.runs.trust import read_trust
 from moulage.split import Split, positions, read_split, write_split
 from moulage.splits.leakage import train_on_test
 
+from .conftest import STUDY
+
 QUICK = {"n_segments": 4, "method": "exact"}
-STUDY = """
-name = "small"
-[images]
-size = 32
-[machine]
-threads = 1
-precision = "float32"
-[[experiment]]
-name = "tiny"
-backbone = "test_efficientnet"
-weights = "random"
-hidden = [4]
-[[experiment.phases]]
-name = "frozen"
-train_from = "head"
-epochs = 1
-batch = 16
-"""
 
 
 @pytest.fixture(scope="module")

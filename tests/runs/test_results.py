@@ -9,32 +9,14 @@ import pytest
 import moulage
 from moulage import actions
 
-STUDY = """
-[dataset]
-path = "{path}"
-[images]
-size = 32
-[machine]
-threads = 1
-precision = "float32"
-[[experiment]]
-name = "tiny"
-backbone = "test_efficientnet"
-weights = "random"
-hidden = [4]
-[[experiment.phases]]
-name = "frozen"
-train_from = "head"
-epochs = 1
-batch = 16
-"""
+from .conftest import STUDY
 
 
 def results_of(casts: Path, folder: Path) -> Iterator[Any]:
     """Yield what each action makes of sixty casts."""
     study = folder / "study.toml"
-    study.write_text(STUDY.format(path=casts))
-    yield (outcome := moulage.train(study, out=folder / "runs"))
+    study.write_text(STUDY)
+    yield (outcome := moulage.train(study, data=casts, out=folder / "runs"))
     run = outcome.finished[0].path
     yield from moulage.list_runs(folder / "runs")
     yield (predictions := moulage.read_predictions(run / "predictions.parquet"))
@@ -48,7 +30,7 @@ def results_of(casts: Path, folder: Path) -> Iterator[Any]:
     yield (casebook := moulage.explain(run, sample=3, out=folder / "explained", n_evaluations=32))
     yield from casebook.cases
     yield actions.extract_features(run, casts)
-    yield actions.range_test(study, n_steps=10)
+    yield actions.range_test(study, data=casts, n_steps=10)
 
 
 @pytest.mark.filterwarnings("ignore")

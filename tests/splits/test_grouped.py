@@ -189,18 +189,21 @@ def test_seeds_test_other_patients_though_sizes_differ(rows: dict[str, np.ndarra
     splits = [split_by_group(**rows, ratios=PAPER, seed=seed) for seed in range(10)]
     tested = [lesions_of(split, "test") for split in splits]
     overlaps = [len(one & two) / len(one | two) for one, two in combinations(tested, 2)]
+    print(f"{len(set(rows['lesion_ids']))} patients: overlap {np.mean(overlaps):.3f}")
     assert len(set(map(frozenset, tested))) == 10
     assert np.mean(overlaps) == pytest.approx(1 / 9, abs=0.03)
 
 
 @pytest.mark.parametrize("rows", [unequal_patients(), few_patients()], ids=["unequal", "few"])
 def test_large_groups_in_random_order_keep_the_shares(rows: dict[str, np.ndarray]) -> None:
+    errors = []
     for seed in range(10):
         parts = split_by_group(**rows, ratios=PAPER, seed=seed).parts
         for label in np.unique(rows["labels"]):
             held = parts[rows["labels"] == label]
-            for part, ratio in PAPER.items():
-                assert (held == part).mean() == pytest.approx(ratio / 100, abs=0.02)
+            errors += [abs((held == part).mean() - ratio / 100) for part, ratio in PAPER.items()]
+    print(f"{len(set(rows['lesion_ids']))} patients: error {max(errors):.3f}")
+    assert max(errors) <= 0.02
 
 
 def test_groups_of_a_few_images_come_by_exact_size_and_others_by_doublings() -> None:
@@ -221,12 +224,6 @@ def test_no_part_is_empty_where_each_diagnosis_is_one_group(n_diagnoses: int) ->
         parts = split_by_group(**rows, ratios=PAPER, seed=seed).parts
         counts = [int((parts == part).sum()) for part in PAPER]
         assert counts == [5 * (n_diagnoses - 2), 5, 5]
-
-
-def test_an_empty_part_that_was_asked_for_lacks_every_diagnosis() -> None:
-    parts, labels = np.array(["train", "train"]), np.array([0, 1])
-    assert absent_diagnoses(parts=parts, labels=labels) == {}
-    assert absent_diagnoses(parts=parts, labels=labels, asked=("train", "test")) == {"test": (0, 1)}
 
 
 @pytest.mark.parametrize(
